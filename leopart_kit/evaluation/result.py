@@ -1,0 +1,149 @@
+"""What an evaluation returns: every number of a run with what is needed to trust and repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A rate in percent over clustering seeds.
+
+    `std` is the sample standard deviation over seeds (0 for one seed); `ci95` is the 95 %
+    bootstrap interval over images with the matching held fixed.
+    """
+
+    mean: float
+    std: float
+    per_seed: tuple[float, ...]
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """IoU of one class in percent, mean over seeds; `pixels` counts its scored ground truth."""
+
+    id: int
+    name: str
+    iou: float
+    std: float
+    ci95: tuple[float, float]
+    pixels: int
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores at one resolution with one refinement.
+
+    `resolution` is `"100x100"` or `"full"` (each mask at its own size); `refinement` is
+    `"none"` or the name of the post-processing.
+    """
+
+    resolution: str
+    refinement: str
+    miou: Summary
+    miou_present: Summary
+    pixel_accuracy: Summary
+    per_class: tuple[ClassScore, ...]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The data a result stands on, and every sample it does not stand on."""
+
+    name: str
+    split: str
+    root: str
+    label_set: str | None
+    num_images: int
+    num_classes: int
+    classes_present: tuple[int, ...]
+    class_names: tuple[str, ...]
+    broken: tuple[Mapping[str, str], ...] = ()  # {"name", "reason"} of each sample left out
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """The encoder that was measured; `sha256` is over its weights and output settings."""
+
+    name: str
+    weights: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How clusters were given classes: `cluster_to_class[seed]` is `[K]`, −1 for none."""
+
+    rule: str
+    cluster_to_class: Mapping[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class LabelsUsed:
+    """Which steps saw ground truth: fitting, choosing settings, naming clusters."""
+
+    fit: bool
+    select: bool
+    match: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluation of one encoder on one data set by one protocol.
+
+    `scores` holds every combination of resolution and refinement, the headline first: the
+    protocol's own resolution without refinement. It is empty for images without masks.
+    `confusion` is int64 `[C, C + 1]` for the headline and the first seed: rows are the ground
+    truth, the last column counts pixels given to no class.
+    `per_image` holds, by resolution, int64 `[seeds, N, C, 3]`: true positives, false positives and false
+    negatives of each image, from which intervals and paired comparisons are made.
+    `details` holds what is particular to the protocol (points the clustering was trained on,
+    inertia per seed, explained variance, …).
+    """
+
+    protocol: str
+    dataset: DatasetInfo
+    encoder: EncoderInfo
+    settings: Mapping[str, Any]
+    scores: tuple[ScoreTable, ...]
+    matching: Matching | None
+    labels_used: LabelsUsed
+    timing_seconds: Mapping[str, float]
+    peak_memory_mb: float
+    versions: Mapping[str, str]
+    git_sha: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    confusion: np.ndarray | None = None
+    image_names: tuple[str, ...] = ()
+    per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, Summary]:
+        """The headline: the first table's summaries by name; empty where nothing was scored."""
+        if not self.scores:
+            return {}
+        first = self.scores[0]
+        return {
+            "miou": first.miou,
+            "miou_present": first.miou_present,
+            "pixel_accuracy": first.pixel_accuracy,
+        }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a run for pictures: all at the image's own size `[H, W]`."""
+
+    name: str
+    image: np.ndarray  # uint8 [H, W, 3]
+    target: np.ndarray | None  # int64 [H, W], 255 ignored
+    prediction: np.ndarray | None  # int64 [H, W] class ids, None where nothing was matched
+    clusters: np.ndarray  # int64 [H, W]

@@ -1,0 +1,31 @@
+"""Fixtures every test may use: reference figures and, where they are present, real images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+GOLDEN_DIR = Path(__file__).parent / "golden"
+SHARED_DIR = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture
+def golden() -> Callable[[str], dict[str, np.ndarray]]:
+    """Load `tests/golden/<name>.npz` as a dict of arrays."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(GOLDEN_DIR / f"{name}.npz") as arrays:
+            return dict(arrays)
+
+    return load
+
+
+@pytest.fixture
+def shared_dir() -> Path:
+    """The folder of real images and weights that lies beside a developer's clone."""
+    if not SHARED_DIR.is_dir():
+        pytest.skip(f"real images and weights are not here: {SHARED_DIR} does not exist")
+    return SHARED_DIR

@@ -1,0 +1,62 @@
+"""Imports run one way: a package may import only from packages on a lower level."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "leopart_kit"
+
+LEVELS = [
+    {"progress"},
+    {"backbones", "data", "metrics"},
+    {"losses", "clustering"},
+    {"methods"},
+    {"masks"},
+    {"evaluation", "training"},
+    {"report"},
+    {"cli"},
+]
+LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the full name"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for module in imported_modules(path):
+        parts = module.split(".")
+        if parts[0] != "leopart_kit" or len(parts) == 1 or parts[1] not in LEVEL_OF:
+            continue
+        target = parts[1]
+        assert target == own or LEVEL_OF[target] < LEVEL_OF[own], f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_command_line_knows_hydra(path: Path):
+    if path.relative_to(PACKAGE).parts[0] == "cli":
+        return
+    roots = {module.split(".")[0] for module in imported_modules(path)}
+    assert not roots & {"hydra", "omegaconf"}, f"{path} imports Hydra; config stops at cli/"
+
+
+def test_every_package_has_a_level():
+    packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert packages <= set(LEVEL_OF)
