@@ -1,0 +1,16 @@
+"""What a run leaves for people and programs: results.json, the console table, the page."""
+
+from leopart_kit.report.console import print_result
+from leopart_kit.report.output import writable_output_dir
+from leopart_kit.report.page import Section, write_page
+from leopart_kit.report.results_json import read_per_image, read_results, write_results
+
+__all__ = [
+    "Section",
+    "print_result",
+    "read_per_image",
+    "read_results",
+    "writable_output_dir",
+    "write_page",
+    "write_results",
+]

@@ -1,0 +1,37 @@
+"""A folder of masks, one PNG an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
+from leopart_kit.progress import Track, quiet
+
+
+def write_masks(
+    masks: Iterable[tuple[str, np.ndarray]],
+    total: int,
+    folder: Path,
+    palette: np.ndarray,
+    *,
+    track: Track = quiet,
+) -> None:
+    """Write `folder/<name>.png` for every `(name, labels [H, W])`; a name may hold sub-folders.
+
+    Masks whose ids fit 8 bits are indexed PNGs in the palette uint8 `[n, 3]`; a palette of more
+    than 256 colours stands for more than 256 clusters, which are written as 16-bit grey PNGs.
+
+    Raises:
+        ValueError: an id that the PNG cannot hold.
+        OSError: the folder cannot be written; carries the file's name.
+    """
+    for name, labels in track(masks, "writing masks", total):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if len(palette) <= 256:
+            write_indexed_png(path, labels, palette)
+        else:
+            write_id_png(path, labels)

@@ -1,0 +1,84 @@
+"""Embeddings of past batches that make Sinkhorn-Knopp's assignments more balanced."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+MAX_NEW_PER_IMAGE = 10
+
+
+class FeatureQueue(nn.Module):
+    """One ring of patch embeddings for each global view, kept in the state dict.
+
+    Args:
+        num_views: number of global views, G.
+        length: embeddings stored per view on this process; divide a global length by the number
+            of processes.
+        dim: of an embedding.
+
+    Raises:
+        ValueError: if one of them is not positive.
+
+    Source: Caron et al. (SwAV), NeurIPS 2020, section 3.1; Ziegler and Asano (Leopart), CVPR 2022.
+    """
+
+    features: Tensor  # [G, length, dim]
+    stored: Tensor  # int64 [G], embeddings ever stored
+
+    def __init__(self, num_views: int, length: int, dim: int) -> None:
+        super().__init__()
+        if min(num_views, length, dim) < 1:
+            raise ValueError(
+                f"num_views, length and dim must be positive, got {num_views}, {length}, {dim}"
+            )
+        self.length = length
+        self.register_buffer("features", torch.zeros(num_views, length, dim))
+        self.register_buffer("stored", torch.zeros(num_views, dtype=torch.int64))
+
+    @property
+    def full(self) -> bool:
+        """Whether every view's ring is full; only then should the features be used."""
+        return int(self.stored.min()) >= self.length
+
+    @torch.no_grad()
+    def store(
+        self,
+        embeddings: Tensor,
+        foreground: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Replace the oldest embeddings of each view by random ones of the batch.
+
+        Stores min(10 · B, length) of each view, or as many as there are foreground patches if
+        those are fewer, which may be none.
+
+        Args:
+            embeddings: `[G, B, h, w, dim]`.
+            foreground: `[G, B, h, w]`, the patches to choose from; None for all.
+            generator: CPU generator of the choice; None for torch's global one.
+
+        Raises:
+            ValueError: if the shapes do not fit.
+        """
+        num_views, dim = self.features.shape[0], self.features.shape[-1]
+        if embeddings.ndim != 5 or (len(embeddings), embeddings.shape[-1]) != (num_views, dim):
+            raise ValueError(
+                f"embeddings must be [{num_views}, images, h, w, {dim}] to fit the queue, got "
+                f"shape {list(embeddings.shape)}"
+            )
+        if foreground is not None and foreground.shape != embeddings.shape[:-1]:
+            raise ValueError(
+                f"foreground must be {list(embeddings.shape[:-1])} to fit the embeddings, got "
+                f"shape {list(foreground.shape)}"
+            )
+        limit = min(MAX_NEW_PER_IMAGE * embeddings.shape[1], self.length)
+        for view, patches in enumerate(embeddings):
+            candidates = patches.flatten(0, -2)
+            if foreground is not None:
+                candidates = candidates[foreground[view].flatten().bool()]
+            chosen = torch.randperm(len(candidates), generator=generator)[:limit]
+            chosen = chosen.to(candidates.device)
+            slots = self.stored[view] + torch.arange(len(chosen), device=self.stored.device)
+            self.features[view, slots % self.length] = candidates[chosen].to(self.features.dtype)
+            self.stored[view] += len(chosen)

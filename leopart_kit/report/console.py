@@ -1,0 +1,106 @@
+"""A result in the terminal: the figures first, then the classes, then what they stand on."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from leopart_kit.evaluation.result import Result, ScoreTable
+from leopart_kit.report import wording
+
+_MAX_CLASSES = 40
+_NUM_SHOWN = 10  # best and worst, where there are more classes than that
+_BAR_CELLS = 14
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print headline scores, every resolution, classes, samples left out, labels used and time."""
+    data = result.dataset
+    console.print()
+    console.print(
+        Text.assemble(
+            (f"{result.encoder.name}", "bold"),
+            f" on {data.name} {data.split} · {result.protocol} · {data.num_images:,} images",
+        )
+    )
+    if result.scores:
+        console.print(Padding(_score_table(result), (1, 0)))
+        console.print(Padding(_class_table(result.scores), (0, 0, 1, 0)))
+    else:
+        console.print("No ground truth: clusters and pictures, no scores.", style="yellow")
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for label, text in _facts(result):
+        facts.add_row(label, Text(text))
+    console.print(facts)
+
+
+def _score_table(result: Result) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("percent at")
+    for name in wording.METRIC_NAMES.values():
+        table.add_column(name, justify="right")
+    for index, scores in enumerate(result.scores):
+        cells = [wording.table_title(scores.resolution, scores.refinement)]
+        for name in wording.METRIC_NAMES:
+            summary = getattr(scores, name)
+            spread, ci95 = wording.rate_and_spread(summary), wording.interval(summary.ci95)
+            cells.append(f"{spread}\n[dim]{ci95}[/dim]")
+        table.add_row(*cells, style="bold" if index == 0 else "")
+    table.caption = wording.how_spread(len(result.scores[0].miou.per_seed))
+    table.caption_justify = "left"
+    return table
+
+
+def _class_table(scores: tuple[ScoreTable, ...]) -> Table:
+    headline, others = scores[0], scores[1:]
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("class")
+    table.add_column("IoU", justify="right")
+    table.add_column("")
+    table.add_column("95 % interval", justify="right")
+    for other in others:
+        title = wording.table_title(other.resolution, other.refinement)
+        table.add_column(f"IoU, {title}", justify="right")
+    other_iou = [{score.id: score.iou for score in other.per_class} for other in others]
+    present = sorted((s for s in headline.per_class if s.pixels), key=lambda s: (-s.iou, s.id))
+    hidden = len(present) - 2 * _NUM_SHOWN if len(present) > _MAX_CLASSES else 0
+    for rank, score in enumerate(present):
+        if hidden and _NUM_SHOWN <= rank < len(present) - _NUM_SHOWN:
+            if rank == _NUM_SHOWN:
+                table.add_row(f"[dim]… {hidden} more in results.json[/dim]")
+            continue
+        spread = f" ± {wording.rate(score.std)}" if len(headline.miou.per_seed) > 1 else ""
+        table.add_row(
+            escape(score.name),
+            f"{wording.rate(score.iou)}{spread}",
+            Text("━" * round(score.iou / 100 * _BAR_CELLS), style="yellow"),
+            f"[dim]{wording.interval(score.ci95)}[/dim]",
+            *(wording.rate(iou.get(score.id, float("nan"))) for iou in other_iou),
+        )
+    return table
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    data = result.dataset
+    lines: list[tuple[str, str]] = []
+    num_absent = data.num_classes - len(data.classes_present)
+    if result.scores and num_absent:
+        absent = f"{num_absent} of {data.num_classes} never occur in the ground truth"
+        lines.append(("classes", absent))
+    if data.broken:
+        names = ", ".join(item["name"] for item in data.broken[:3])
+        more = f" and {len(data.broken) - 3} more" if len(data.broken) > 3 else ""
+        lines.append(("left out", f"{len(data.broken)} broken: {names}{more}"))
+    lines += [("note", note) for note in data.notes]
+    if result.matching:
+        rule = result.matching.rule
+        lines.append(("matching", f"{rule}: {wording.matching(rule)}"))
+    lines.append(("labels", wording.labels_used(result.labels_used)))
+    parts = ", ".join(f"{k} {wording.duration(v)}" for k, v in result.timing_seconds.items())
+    lines.append(("time", f"{parts} · peak memory {result.peak_memory_mb:,.0f} MiB"))
+    return lines

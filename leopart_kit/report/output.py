@@ -1,0 +1,68 @@
+"""Where a run writes: the output folder is checked early, and files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MIB = 1 << 20
+
+
+def writable_output_dir(path: str | os.PathLike[str], needed_bytes: int = _MIB) -> Path:
+    """Create the folder if it is missing and make sure that files can be written into it.
+
+    Meant for the start of a run, so that hours of work do not end at a folder that takes nothing.
+
+    Args:
+        path: the folder; parents are created too.
+        needed_bytes: free space the run is known to need.
+
+    Raises:
+        ValueError: the path is a file, may not be written, or its disk is full; names the folder.
+    """
+    folder = Path(path).expanduser()
+    probe = folder / f".write_test_{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"\0" * 4096)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise ValueError(_unwritable(folder, error)) from error
+    finally:
+        # On a full disk the probe may exist half-written; where the folder is none, nothing does.
+        if folder.is_dir():
+            probe.unlink(missing_ok=True)
+    if free < needed_bytes:
+        raise ValueError(
+            f"output folder {folder}: {free / _MIB:.0f} MiB free, about {needed_bytes / _MIB:.0f} "
+            "MiB needed; free some space or choose another output_dir"
+        )
+    return folder
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place when the block succeeds.
+
+    A reader never meets half a file, and a run that breaks off leaves the previous file as it was.
+
+    Raises:
+        ValueError: writing failed (disk full, no permission); names the file.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(_unwritable(path, error)) from error
+    finally:
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"cannot write to {path}: {reason}; free some space or choose another output_dir"

@@ -1,0 +1,156 @@
+"""report.html: one self-contained page that shows a result to a person.
+
+The page is a list of sections; each is a small template that gets its own data. A new kind of
+result adds a `Section` and a template beside the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leopart_kit.evaluation.result import Matching, Result, Sample
+from leopart_kit.masks.indexed_png import cluster_palette
+from leopart_kit.report import wording
+from leopart_kit.report.confusion_view import confusion_view
+from leopart_kit.report.output import replacing, writable_output_dir
+from leopart_kit.report.pictures import css_colour
+from leopart_kit.report.sample_view import sample_views
+
+PAGE_NAME = "report.html"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: `template` in `templates/` is rendered with `data` as its variables."""
+
+    anchor: str
+    title: str
+    template: str
+    data: Mapping[str, Any]
+
+
+def write_page(
+    result: Result,
+    samples: Sequence[Sample],
+    output_dir: str | Path,
+    *,
+    palette: np.ndarray,
+    command: str | None = None,
+    sections: Sequence[Section] = (),
+) -> Path:
+    """Write `report.html` and return its path.
+
+    Args:
+        result: what was measured; without scores the page shows clusters only.
+        samples: images to show, in this order.
+        output_dir: folder that receives the page.
+        palette: uint8 `[n, 3]`, colours of the classes, n at least their number.
+        command: the command line that repeats the run.
+        sections: further parts, shown after the pictures.
+
+    Raises:
+        ValueError: the folder cannot be written, or the palette has too few colours.
+    """
+    path = writable_output_dir(output_dir) / PAGE_NAME
+    html = render_page(result, samples, palette=palette, command=command, sections=sections)
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+def render_page(
+    result: Result,
+    samples: Sequence[Sample],
+    *,
+    palette: np.ndarray,
+    command: str | None = None,
+    sections: Sequence[Section] = (),
+) -> str:
+    """The page of `write_page` as text."""
+    num_classes = result.dataset.num_classes
+    if len(palette) < num_classes:
+        raise ValueError(f"the palette has {len(palette)} colours for {num_classes} classes")
+    colours = np.asarray(palette, dtype=np.uint8)[:num_classes]
+    parts = [
+        *([Section("scores", "Scores", "scores.html", {})] if result.scores else []),
+        *_picture_section(result, samples, colours),
+        *sections,
+        *(_class_sections(result, colours) if result.scores else []),
+        Section("meaning", "What these figures mean", "meaning.html", {}),
+        Section("run", "The run", "run.html", _run_data(result, command)),
+    ]
+    return _environment().get_template("page.html").render(result=result, sections=parts)
+
+
+def _picture_section(
+    result: Result, samples: Sequence[Sample], colours: np.ndarray
+) -> list[Section]:
+    if not samples:
+        return []
+    views = sample_views(samples, result.dataset.class_names, colours)
+    data = {"samples": views, "num_panels": max(len(view.panels) for view in views)}
+    return [Section("pictures", "Pictures", "pictures.html", data)]
+
+
+def _class_sections(result: Result, colours: np.ndarray) -> list[Section]:
+    headline = result.scores[0]
+    present = sorted((s for s in headline.per_class if s.pixels), key=lambda s: (-s.iou, s.id))
+    absent = [score.name for score in headline.per_class if not score.pixels]
+    total = sum(score.pixels for score in present)
+    swatches = {score.id: css_colour(colours[score.id]) for score in present}
+    data = {"classes": present, "absent": absent, "total": total, "swatches": swatches}
+    found = [Section("classes", "Classes", "classes.html", data)]
+    if result.confusion is not None and result.confusion.any():
+        view = confusion_view(result.confusion, result.dataset.class_names)
+        found.append(Section("confusion", "Confusion", "confusion.html", {"view": view}))
+    if result.matching:
+        data = _matching_data(result.matching, result.dataset.class_names, colours)
+        found.append(Section("matching", "Clusters and classes", "matching.html", data))
+    return found
+
+
+def _matching_data(
+    matching: Matching, class_names: Sequence[str], colours: np.ndarray
+) -> dict[str, Any]:
+    """Clusters of each class for the first seed, and those without a class at the end."""
+    classes = np.array(next(iter(matching.cluster_to_class.values())))
+    cluster_colours = cluster_palette(len(classes))
+
+    def row(class_id: int, name: str, colour: str | None) -> dict[str, Any]:
+        clusters = [
+            {"id": int(cluster), "colour": css_colour(cluster_colours[cluster])}
+            for cluster in np.flatnonzero(classes == class_id)
+        ]
+        return {"name": name, "colour": colour, "clusters": clusters}
+
+    rows = [row(c, name, css_colour(colours[c])) for c, name in enumerate(class_names)]
+    if (classes < 0).any():
+        rows.append(row(-1, "no class", None))
+    return {"rows": rows, "num_clusters": len(classes)}
+
+
+def _run_data(result: Result, command: str | None) -> dict[str, Any]:
+    return {
+        "command": command,
+        "settings": wording.flatten(result.settings),
+        "details": wording.flatten(result.details),
+        "timing": [(name, wording.duration(s)) for name, s in result.timing_seconds.items()],
+    }
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("leopart_kit.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["wording"] = wording
+    return environment

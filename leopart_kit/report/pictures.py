@@ -1,0 +1,76 @@
+"""Photos and label maps as data URIs, so that the page is one file."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+MAX_SIDE = 480
+_STRIPE = 4  # pixels
+_LIGHT, _DARK = (214, 214, 210), (168, 168, 164)
+
+
+def photo_uri(image: np.ndarray) -> str:
+    """uint8 RGB `[H, W, 3]` as a JPEG data URI, the longer side at most 480 pixels."""
+    height, width = shrunk_size(*image.shape[:2])
+    picture = Image.fromarray(image)
+    if (height, width) != image.shape[:2]:
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    return _uri(picture, "JPEG", quality=82, optimize=True)
+
+
+def label_uri(labels: np.ndarray, palette: np.ndarray) -> str:
+    """Integer labels `[H, W]` as a PNG data URI, the longer side at most 480 pixels.
+
+    Labels outside `0 … len(palette) − 1` belong to no class; they are hatched in grey.
+    """
+    return _uri(
+        Image.fromarray(colour_labels(shrink_labels(labels), palette)), "PNG", optimize=True
+    )
+
+
+def alpha_uri(shares: np.ndarray, colour: tuple[int, int, int]) -> str:
+    """Shares 0 to 1 `[H, W]` as a PNG of one colour with the share as its opacity."""
+    rgba = np.empty((*shares.shape, 4), dtype=np.uint8)
+    rgba[..., :3] = colour
+    rgba[..., 3] = np.round(shares * 255)
+    return _uri(Image.fromarray(rgba), "PNG", optimize=True)
+
+
+def css_colour(colour: np.ndarray) -> str:
+    """A row of a palette as a CSS colour."""
+    return "#" + bytes(colour.tolist()).hex()
+
+
+def shrunk_size(height: int, width: int) -> tuple[int, int]:
+    """`(H, W)` with the longer side at most 480 pixels, the aspect kept."""
+    scale = min(1.0, MAX_SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def shrink_labels(labels: np.ndarray) -> np.ndarray:
+    """Nearest-neighbour resize to the size of the picture, sampled at pixel centres."""
+    height, width = labels.shape
+    new_height, new_width = shrunk_size(height, width)
+    rows = ((np.arange(new_height) + 0.5) * height / new_height).astype(int)
+    columns = ((np.arange(new_width) + 0.5) * width / new_width).astype(int)
+    return labels[rows[:, None], columns]
+
+
+def colour_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """uint8 RGB `[H, W, 3]`; labels without a row in the palette are hatched in grey."""
+    known = (labels >= 0) & (labels < len(palette))
+    colours = palette[np.where(known, labels, 0)]
+    rows, columns = np.indices(labels.shape)
+    stripe = ((rows + columns) // _STRIPE) % 2
+    hatch = np.array([_LIGHT, _DARK], dtype=np.uint8)[stripe]
+    return np.where(known[..., None], colours, hatch).astype(np.uint8)
+
+
+def _uri(picture: Image.Image, kind: str, **options: bool | int) -> str:
+    buffer = BytesIO()
+    picture.save(buffer, format=kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,134 @@
+"""results.json: everything a run measured, in a form that outlives the code that wrote it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leopart_kit.evaluation.result import SCHEMA_VERSION, Result, ScoreTable
+from leopart_kit.report.output import replacing, writable_output_dir
+from leopart_kit.report.schema import validate
+
+RESULTS_NAME = "results.json"
+PER_IMAGE_NAME = "per_image.npz"
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """The result as plain JSON values; a rate that does not exist (NaN) is null.
+
+    Beyond the headline fields it holds `confusion` (`[C, C + 1]`, the last column counts pixels
+    given to no class), `details` of the protocol, and of the data set its root, label set, class
+    names, notes and every sample left out.
+
+    Raises:
+        ValueError: a setting or detail is of a type that JSON cannot hold; names the field.
+    """
+    matching = result.matching
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "protocol": result.protocol,
+        "dataset": asdict(result.dataset),
+        "encoder": asdict(result.encoder),
+        "settings": result.settings,
+        "metrics": {name: asdict(summary) for name, summary in result.metrics.items()},
+        "scores": [_table(table) for table in result.scores],
+        "matching": matching
+        and {"rule": matching.rule, "cluster_to_class": matching.cluster_to_class},
+        "labels_used": asdict(result.labels_used),
+        "timing_seconds": result.timing_seconds,
+        "peak_memory_mb": result.peak_memory_mb,
+        "versions": result.versions,
+        "git_sha": result.git_sha,
+        "details": result.details,
+        "confusion": result.confusion,
+    }
+    return {key: _plain(value, key) for key, value in document.items()}
+
+
+def write_results(result: Result, output_dir: str | Path) -> Path:
+    """Write `results.json`, and `per_image.npz` where images were scored; returns the former.
+
+    `per_image.npz` holds `names` `[N]` and, by resolution, int64 `[seeds, N, C, 3]` counts (true
+    positives, false positives, false negatives), from which two runs are compared image by image.
+
+    Raises:
+        ValueError: the folder cannot be written, or the result breaks the schema.
+    """
+    folder = writable_output_dir(output_dir)
+    document = to_json(result)
+    validate(document)
+    if result.per_image:
+        with replacing(folder / PER_IMAGE_NAME) as temporary, temporary.open("wb") as file:
+            arrays = {"names": np.asarray(result.image_names, dtype=str), **result.per_image}
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+    else:
+        (folder / PER_IMAGE_NAME).unlink(missing_ok=True)  # of an earlier run
+    path = folder / RESULTS_NAME
+    with replacing(path) as temporary:
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read_results(path: str | Path) -> dict[str, Any]:
+    """Read and validate a `results.json`; a folder means the file of that name in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON, or breaks the schema; names file and field.
+    """
+    path = Path(path)
+    file = path / RESULTS_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"no results at {file}; has the run finished?")
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        validate(document)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    return document
+
+
+def read_per_image(path: str | Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Read `per_image.npz`: image names and, by resolution, counts `[seeds, N, C, 3]`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    path = Path(path)
+    file = path / PER_IMAGE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"no per-image counts at {file}; runs without masks have none")
+    with np.load(file, allow_pickle=False) as archive:
+        counts = {key: archive[key] for key in archive.files if key != "names"}
+        return tuple(archive["names"].tolist()), counts
+
+
+def _table(table: ScoreTable) -> dict[str, Any]:
+    fields = asdict(table)
+    return {**fields, "per_class": list(fields["per_class"])}
+
+
+def _plain(value: Any, field: str) -> Any:
+    """Numpy, tuples, paths and non-finite floats as what JSON knows."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist(), field)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{field}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{field}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise ValueError(
+        f"{field} holds a {type(value).__name__}, which JSON cannot store; convert it first"
+    )

@@ -1,0 +1,126 @@
+"""How figures and facts of a result are put into words, in the terminal and on the page alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from leopart_kit.evaluation.result import LabelsUsed, Summary
+
+MISSING = "–"
+METRIC_NAMES = {
+    "miou": "mIoU",
+    "miou_present": "mIoU, present classes",
+    "pixel_accuracy": "Pixel accuracy",
+}
+
+
+def rate(value: float) -> str:
+    """Percent with one decimal; a dash where there is no value."""
+    return f"{value:.1f}" if math.isfinite(value) else MISSING
+
+
+def rate_and_spread(summary: Summary) -> str:
+    """`41.7 ± 0.3`; without the spread where one seed was run, since it has none."""
+    if len(summary.per_seed) < 2 or not math.isfinite(summary.mean):
+        return rate(summary.mean)
+    return f"{rate(summary.mean)} ± {rate(summary.std)}"
+
+
+def interval(ci95: tuple[float, float]) -> str:
+    """`40.2 – 43.1`; a dash where there is no interval."""
+    low, high = ci95
+    return f"{low:.1f} – {high:.1f}" if math.isfinite(low) and math.isfinite(high) else MISSING
+
+
+def resolution(name: str) -> str:
+    """The field `resolution` in words: `100x100` is a grid, `full` each mask's own size."""
+    return "full mask size" if name == "full" else name.replace("x", " × ") + " pixels"
+
+
+def table_title(resolution_name: str, refinement: str) -> str:
+    """Resolution and refinement of one score table in words."""
+    suffix = "" if refinement == "none" else f", after {refinement}"
+    return resolution(resolution_name) + suffix
+
+
+def share(percent: float) -> str:
+    """A share of the whole in percent; a small one does not read as nothing."""
+    return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+
+
+def how_spread(num_seeds: int) -> str:
+    """What stands behind ± and the interval."""
+    if num_seeds < 2:
+        return "one seed; 95 % interval over images"
+    return f"mean ± standard deviation over {num_seeds} seeds; 95 % interval over images"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `1 h 02 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def matching(rule: str) -> str:
+    """What a matching rule does, in one sentence."""
+    if rule.startswith("hungarian"):
+        return (
+            "Every class was given one cluster of its own by Hungarian matching against the "
+            "ground truth."
+        )
+    if rule.startswith("many_to_one"):
+        return (
+            "Every cluster was given the class it fits best in the ground truth; several clusters "
+            "may share one class."
+        )
+    return f"Clusters were given classes by the rule “{rule}”."
+
+
+def labels_used(labels: LabelsUsed) -> str:
+    """Which steps saw ground truth, in one sentence."""
+    steps = (
+        ("to fit the clustering", labels.fit),
+        ("to choose settings", labels.select),
+        ("to name the clusters", labels.match),
+    )
+    used = [step for step, was_used in steps if was_used]
+    unused = [step for step, was_used in steps if not was_used]
+    if not used:
+        return "No ground truth was used."
+    sentence = f"Ground truth was used {' and '.join(used)}"
+    return f"{sentence}, but not {' or '.join(unused)}." if unused else f"{sentence}."
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as `(dotted.key, text)` in the order given; equal records side by side."""
+    rows: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            rows += flatten(value, f"{name}.")
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            columns = {k: [item.get(k) for item in value] for item in value for k in item}
+            rows += flatten(columns, f"{name}.")
+        else:
+            rows.append((name, _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value) or "empty"
+    return str(value)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from leopart_kit.evaluation.result import ClassScore, Result
+from leopart_kit.report.console import print_result
+
+
+def printed(result: Result, width: int = 140) -> str:
+    stream = io.StringIO()
+    print_result(result, Console(width=width, file=stream))
+    return stream.getvalue()
+
+
+def row(text: str, start: str) -> list[str]:
+    """The cells of the line that starts so; cells are at least two spaces apart."""
+    line = next(line for line in text.splitlines() if line.startswith(start))
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_scores_at_both_resolutions(result: Result):
+    text = printed(result)
+    assert row(text, "100 × 100 pixels")[1:] == ["41.7 ± 0.7", "62.6 ± 0.8", "80.1 ± 0.9"]
+    below = text.split("100 × 100 pixels")[1].splitlines()[1]
+    assert below.rstrip().endswith("76.8 – 84.3")
+    assert row(text, "full mask size")[1].startswith("39.7 ± 0.7")
+    assert "over 2 seeds" in text
+
+
+def test_classes_best_first_with_both_resolutions(result: Result):
+    text = printed(result)
+    first, second = row(text, "sky & sea"), row(text, "<cat>")
+    assert first[1] == "71.4 ± 1.5"
+    assert first[2] == "━" * 10
+    assert first[3:] == ["66.6 – 75.5", "69.4"]
+    assert second[1] == "53.8 ± 2.5"
+    assert text.index("sky & sea") < text.index("<cat>")
+
+
+def test_what_the_figures_stand_on(result: Result):
+    text = printed(result)
+    assert row(text, "classes")[1] == "1 of 3 never occur in the ground truth"
+    assert row(text, "left out")[1] == "1 broken: third"
+    assert row(text, "note")[1] == "masks are palette PNGs"
+    assert row(text, "matching")[1].startswith("many_to_one_precision: ")
+    assert row(text, "labels")[1].startswith("Ground truth was used to name the clusters, but not")
+    assert "features 1 min 05 s, kmeans 2.2 s · peak memory 1,234 MiB" in text
+
+
+def test_names_in_brackets_are_not_markup(result: Result):
+    table = result.scores[0]
+    odd = replace(table.per_class[0], name="[bold]grass[/]")
+    text = printed(replace(result, scores=(replace(table, per_class=(odd,)),)))
+    assert row(text, "[bold]grass[/]")[1] == "71.4 ± 1.5"
+
+
+def test_of_many_classes_the_number_left_out_is_said(result: Result):
+    many = tuple(ClassScore(c, f"class-{c:02d}", c, 0.0, (0.0, 99.0), 1) for c in range(60))
+    text = printed(replace(result, scores=(replace(result.scores[0], per_class=many),)))
+    assert sum(line.startswith("class-") for line in text.splitlines()) == 20
+    assert "… 40 more in results.json" in text
+    assert "class-59" in text
+    assert "class-00" in text
+    assert "class-30" not in text
+
+
+def test_without_ground_truth(unlabelled: Result):
+    text = printed(unlabelled)
+    assert "No ground truth: clusters and pictures, no scores." in text
+    assert "IoU" not in text
+
+
+def test_narrow_terminal_keeps_the_headline(result: Result):
+    text = printed(result, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert row(text, "100 × 100 pixels")[1:] == ["41.7 ± 0.7", "62.6 ± 0.8", "80.1 ± 0.9"]
+    assert row(text, "sky & sea")[-1] == "69.4"

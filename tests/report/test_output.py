@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from leopart_kit.report.output import replacing, writable_output_dir
+
+
+def test_folder_is_created_and_left_empty(tmp_path: Path):
+    folder = writable_output_dir(tmp_path / "a" / "b")
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+
+
+def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    with pytest.raises(ValueError, match=r"cannot write to .*taken: .*choose another output_dir"):
+        writable_output_dir(taken)
+    with pytest.raises(ValueError, match=r"cannot write to .*taken/below"):
+        writable_output_dir(taken / "below")
+    assert taken.read_text() == "mine"
+
+
+def test_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # Root may write anywhere, so the refusal is simulated.
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(ValueError, match=rf"cannot write to {tmp_path}: permission denied"):
+        writable_output_dir(tmp_path)
+
+
+def test_full_disk_says_how_much_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 << 20))
+    assert writable_output_dir(tmp_path, needed_bytes=3 << 20) == tmp_path
+    with pytest.raises(ValueError, match=r"3 MiB free, about 5 MiB needed"):
+        writable_output_dir(tmp_path, needed_bytes=5 << 20)
+
+
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def break_off(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        break_off(temporary)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+import pytest
+
+from leopart_kit.evaluation.result import Result
+from leopart_kit.report.results_json import to_json
+from leopart_kit.report.schema import validate
+
+FREE = ("settings", "details", "timing_seconds", "versions", "cluster_to_class")
+
+
+def field_paths(value: Any, path: str = "") -> list[str]:
+    """Paths of every field the schema requires, as they are written in messages."""
+    found = []
+    if isinstance(value, dict) and not path.endswith(FREE):
+        for key, item in value.items():
+            name = f"{path}.{key}" if path else key
+            found += [name, *field_paths(item, name)]
+    elif isinstance(value, list) and value:
+        found += field_paths(value[0], f"{path}[0]")
+    return found
+
+
+def parent(document: Any, path: str) -> tuple[Any, str]:
+    """The object that holds a field, and the field's name."""
+    steps = re.findall(r"[^.\[\]]+", path)
+    for step in steps[:-1]:
+        document = document[int(step)] if isinstance(document, list) else document[step]
+    return document, steps[-1]
+
+
+def test_every_missing_field_is_named(result: Result):
+    document = to_json(result)
+    paths = [path for path in field_paths(document) if path != "metrics"]
+    assert len(paths) > 60
+    for path in paths:
+        broken = copy.deepcopy(document)
+        holder, name = parent(broken, path)
+        del holder[name]
+        with pytest.raises(ValueError, match=rf"^{re.escape(path)} is missing$"):
+            validate(broken)
+
+
+def test_every_field_of_a_wrong_type_is_named(result: Result):
+    document = to_json(result)
+    for path in field_paths(document):
+        broken = copy.deepcopy(document)
+        holder, name = parent(broken, path)
+        holder[name] = {"wrong": 1} if isinstance(holder[name], list) else [{"wrong": 1}]
+        with pytest.raises(ValueError, match=rf"^{re.escape(path)}\b"):
+            validate(broken)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("metrics.miou.mean", float("nan"), "must be a finite number"),
+        ("metrics.miou.mean", -0.1, "must be a rate in percent"),
+        ("metrics.miou.per_seed", [], "must be a list of 1 or more"),
+        ("metrics.miou.ci95", [50.0, 40.0], r"must be \[low, high\]"),
+        ("metrics.miou.ci95", [1.0], "must be a list of 2"),
+        ("metrics.miou.std", 0.1, "must be those of scores"),
+        ("dataset.num_images", -1, "must be 0 or more"),
+        ("dataset.num_images", True, "must be a whole number"),
+        ("dataset.classes_present", [0, 3], "must be a class id from 0 to 2"),
+        ("dataset.class_names", ["one"], "must hold num_classes = 3 names"),
+        ("scores[0].per_class[1].id", 7, "must be a class id from 0 to 2"),
+        ("matching.cluster_to_class", {"3": [0, 5]}, "must be a class id from -1 to 2"),
+        ("settings.num_clusters", float("inf"), "must be a finite number"),
+        ("timing_seconds.features", "long", "must be a finite number"),
+        ("labels_used.match", 1, "must be true or false"),
+        ("confusion", [[1, 2, 3]] * 3, "must be 3 rows of 4 counts"),
+        ("schema_version", 2, "this release reads 1"),
+    ],
+)
+def test_wrong_values_are_refused(result: Result, path: str, value: object, message: str):
+    document = to_json(result)
+    holder, name = parent(document, path)
+    holder[name] = value
+    with pytest.raises(ValueError, match=message) as error:
+        validate(document)
+    assert path.split(".")[0].split("[")[0] in str(error.value)
+
+
+def test_further_fields_are_allowed(result: Result):
+    document = to_json(result)
+    document["paired_with"] = "another run"
+    validate(document)
