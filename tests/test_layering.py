@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 LEVELS = [
     {"progress"},
     {"backbones", "data", "metrics"},
-    {"losses", "clustering"},
+    {"clustering"},
+    {"losses"},
     {"methods"},
     {"masks"},
     {"evaluation", "training"},

@@ -101,10 +101,12 @@ class Result:
 
     `scores` holds every combination of resolution and refinement, the headline first: the
     protocol's own resolution without refinement. It is empty for images without masks.
+    `image_names` and `image_indices` name the N images; `cluster_maps` int32 `[N, h, w]` are
+    their clusters on the patch grid for the first seed.
     `confusion` is int64 `[C, C + 1]` for the headline and the first seed: rows are the ground
     truth, the last column counts pixels given to no class.
-    `per_image` holds, by resolution, int64 `[seeds, N, C, 3]`: true positives, false positives and false
-    negatives of each image, from which intervals and paired comparisons are made.
+    `per_image` holds, by resolution, int64 `[seeds, N, C, 3]`: true positives, false positives
+    and false negatives of each image, from which intervals and paired comparisons are made.
     `details` holds what is particular to the protocol (points the clustering was trained on,
     inertia per seed, explained variance, …).
     """
@@ -123,6 +125,8 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)
     confusion: np.ndarray | None = None
     image_names: tuple[str, ...] = ()
+    image_indices: np.ndarray | None = None
+    cluster_maps: np.ndarray | None = None
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property

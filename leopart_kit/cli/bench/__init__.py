@@ -1,0 +1,1 @@
+"""`tools/bench.py`: speed and memory as ratios measured in one run."""

@@ -1,0 +1,174 @@
+"""One call from an encoder and a data set to a `Result`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation import provenance
+from leopart_kit.evaluation.features import extract_features
+from leopart_kit.evaluation.label_check import LabelCheck, check_labels
+from leopart_kit.evaluation.overclustering import Overclustering, match_clusters
+from leopart_kit.evaluation.result import (
+    DatasetInfo,
+    EncoderInfo,
+    LabelsUsed,
+    Matching,
+    Result,
+)
+from leopart_kit.evaluation.scoring import (
+    confusion_of_classes,
+    count_cluster_maps,
+    resolution_name,
+    score_table,
+)
+from leopart_kit.evaluation.token_clustering import ClusterMaps, cluster_tokens
+from leopart_kit.progress import Track, quiet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How to run, not what to measure: nothing here may change a figure by more than rounding.
+
+    Attributes:
+        cache_dir: folder of the feature stores; runs that share it share features.
+        strict: stop at the first broken image or mask, instead of leaving it out and naming it.
+    """
+
+    cache_dir: Path
+    batch_size: int = 4
+    num_workers: int = 0
+    device: str = "cpu"
+    strict: bool = False
+    track: Track = quiet
+
+
+def evaluate(
+    encoder: Encoder,
+    dataset: SegmentationDataset,
+    protocol: Overclustering,
+    run: RunSettings,
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> Result:
+    """Measure an encoder on a data set by a protocol.
+
+    Args:
+        settings: what to record as the run's settings; the protocol's own numbers by default.
+
+    Returns:
+        The figures with all that is needed to repeat them; without masks, clusters only.
+
+    Raises:
+        ValueError: settings that the data cannot satisfy; with `run.strict`, a broken file.
+        FileNotFoundError: a file of the data set is missing.
+        UnknownClassError: a mask holds an id outside the label set.
+    """
+    num_clusters = protocol.resolve_num_clusters(dataset.num_classes)
+    timing: dict[str, float] = {}
+    start = time.perf_counter()
+    labels = check_labels(dataset, strict=run.strict, track=run.track)
+    timing["labels"] = time.perf_counter() - start
+
+    start = time.perf_counter()
+    store = extract_features(
+        encoder,
+        dataset,
+        cache_dir=run.cache_dir,
+        resolution=protocol.resolution,
+        indices=labels.usable,
+        batch_size=run.batch_size,
+        num_workers=run.num_workers,
+        device=run.device,
+        strict=run.strict,
+        track=run.track,
+    )
+    timing["features"] = time.perf_counter() - start
+    clusters = cluster_tokens(store, protocol, num_clusters, device=run.device, track=run.track)
+    timing |= clusters.timing_seconds
+
+    start = time.perf_counter()
+    scored = _score(dataset, protocol, clusters, run.track) if labels.has_masks else {}
+    timing["scoring"] = time.perf_counter() - start
+    timing["total"] = sum(timing.values())
+    return Result(
+        protocol=protocol.name,
+        dataset=_dataset_info(dataset, labels, store.broken, len(store)),
+        encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
+        settings=settings if settings is not None else asdict(protocol),
+        labels_used=LabelsUsed(fit=False, select=False, match=labels.has_masks),
+        timing_seconds=timing,
+        peak_memory_mb=provenance.peak_memory_mb(),
+        versions=provenance.versions(),
+        git_sha=provenance.git_sha(),
+        details=dict(clusters.details),
+        image_indices=store.indices,
+        image_names=tuple(dataset.names[index] for index in store.indices),
+        cluster_maps=clusters.maps[protocol.seeds[0]],
+        **scored,
+    )
+
+
+def _score(
+    dataset: SegmentationDataset, protocol: Overclustering, clusters: ClusterMaps, track: Track
+) -> dict[str, Any]:
+    """The scored fields of a `Result`: clusters are matched at the headline's resolution."""
+    counts = count_cluster_maps(
+        dataset,
+        clusters.indices,
+        clusters.maps,
+        clusters.num_clusters,
+        resolution=protocol.resolution,
+        score_resolution=protocol.score_resolution,
+        track=track,
+    )
+    headline = counts[resolution_name(protocol.score_resolution)]
+    rule = protocol.resolve_rule(dataset.num_classes)
+    unmatched = 0 if dataset.has_background else -1
+    classes = {
+        seed: match_clusters(per_image.total(), rule, unmatched)
+        for seed, per_image in headline.items()
+    }
+    tables, per_image_outcomes = [], {}
+    for name, by_seed in counts.items():
+        table, outcomes = score_table(by_seed, classes, dataset.class_names, resolution=name)
+        tables.append(table)
+        per_image_outcomes[name] = outcomes
+    first = protocol.seeds[0]
+    return {
+        "scores": tuple(tables),
+        "matching": Matching(rule, {seed: tuple(c.tolist()) for seed, c in classes.items()}),
+        "confusion": confusion_of_classes(headline[first].total(), classes[first]),
+        "per_image": per_image_outcomes,
+    }
+
+
+def _dataset_info(
+    dataset: SegmentationDataset, labels: LabelCheck, unreadable: Mapping[int, str], num_images: int
+) -> DatasetInfo:
+    reasons = {**labels.broken, **unreadable}
+    broken = tuple(
+        {"name": dataset.names[index], "reason": reasons[index]} for index in sorted(reasons)
+    )
+    if broken:
+        logger.warning("%d of %d samples were left out", len(broken), len(dataset))
+    return DatasetInfo(
+        name=dataset.name,
+        split=dataset.split,
+        root=str(dataset.root),
+        label_set=dataset.label_set.name,
+        num_images=num_images,
+        num_classes=dataset.num_classes,
+        classes_present=labels.classes_present,
+        class_names=tuple(dataset.class_names),
+        broken=broken,
+        notes=tuple(dataset.notes),
+    )

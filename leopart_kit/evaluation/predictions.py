@@ -1,0 +1,59 @@
+"""A result's segmentation, image by image at full size: for masks on disk and for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.result import Result, Sample
+
+
+def iter_clusters(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
+    """`(name, clusters int64 [H, W])` of each image at its own size, for the first seed."""
+    if result.cluster_maps is None or result.image_indices is None:
+        raise ValueError("this result holds no cluster maps; evaluate again to have masks")
+    for row, index in enumerate(result.image_indices.tolist()):
+        clusters = torch.from_numpy(result.cluster_maps[row]).long()
+        yield result.image_names[row], resize_labels(clusters, dataset.image_size(index)).numpy()
+
+
+def classes_of_clusters(result: Result, ignore_index: int) -> np.ndarray | None:
+    """Class of each cluster `[K]` for the first seed, `ignore_index` for none; None if unmatched."""
+    if result.matching is None:
+        return None
+    classes = np.array(next(iter(result.matching.cluster_to_class.values())), dtype=np.int64)
+    return np.where(classes < 0, ignore_index, classes)
+
+
+def iter_masks(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
+    """`(name, int64 [H, W])` of each image: classes, or clusters where nothing was matched."""
+    classes = classes_of_clusters(result, dataset.ignore_index)
+    for name, clusters in iter_clusters(result, dataset):
+        yield name, clusters if classes is None else classes[clusters]
+
+
+def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: int) -> list[Sample]:
+    """Images spread evenly over the set, with ground truth, prediction and clusters."""
+    if result.cluster_maps is None or result.image_indices is None:
+        return []
+    rows = np.linspace(0, len(result.image_indices) - 1, num_samples).round().astype(int)
+    classes = classes_of_clusters(result, dataset.ignore_index)
+    samples = []
+    for row in np.unique(rows).tolist():
+        image, target, name = dataset[int(result.image_indices[row])]
+        clusters = torch.from_numpy(result.cluster_maps[row]).long()
+        full = resize_labels(clusters, (image.shape[1], image.shape[2])).numpy()
+        samples.append(
+            Sample(
+                name=name,
+                image=image.permute(1, 2, 0).numpy(),
+                target=None if target is None else target.numpy(),
+                prediction=None if classes is None else classes[full],
+                clusters=full,
+            )
+        )
+    return samples

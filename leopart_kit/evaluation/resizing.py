@@ -1,0 +1,29 @@
+"""The two resizings of every dense protocol: images smoothly, labels by nearest neighbour."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as TF
+
+
+def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """uint8 `[3, H, W]` → uint8 `[3, *size]`, bilinear with antialiasing."""
+    return TF.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
+
+
+def resize_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Integer `[H, W]` or `[B, H, W]` → the same with the last two sides of `size`, nearest."""
+    if tuple(labels.shape[-2:]) == tuple(size):
+        return labels
+    rows = _nearest(labels.shape[-2], size[0])
+    columns = _nearest(labels.shape[-1], size[1])
+    return labels[..., rows[:, None], columns]
+
+
+def _nearest(source: int, target: int) -> Tensor:
+    """Source positions `[target]` as `torch.nn.functional.interpolate(mode="nearest")` takes them."""
+    positions = torch.arange(source, dtype=torch.float32).view(1, 1, source)
+    return F.interpolate(positions, size=target, mode="nearest").view(-1).long()

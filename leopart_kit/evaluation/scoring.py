@@ -1,0 +1,125 @@
+"""Cluster maps against ground truth: counts of every image, matching, scores with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.result import ClassScore, ScoreTable, Summary
+from leopart_kit.metrics import (
+    PerImageCounts,
+    SegmentationScores,
+    bootstrap_intervals,
+    segmentation_scores,
+    summarize,
+)
+from leopart_kit.progress import Track, quiet
+
+Counts = Mapping[int, PerImageCounts]  # by clustering seed
+
+
+def resolution_name(size: tuple[int, int] | None) -> str:
+    """`"100x100"`, or `"full"` for each mask's own size."""
+    return "full" if size is None else f"{size[0]}x{size[1]}"
+
+
+def count_cluster_maps(
+    dataset: SegmentationDataset,
+    indices: Sequence[int] | np.ndarray,
+    maps: Mapping[int, np.ndarray],
+    num_clusters: int,
+    *,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+    track: Track = quiet,
+) -> dict[str, Counts]:
+    """Pixels of every (class, cluster) pair of every image, by resolution name and seed.
+
+    A mask is resized as in the papers: nearest to the network's `resolution`, then nearest to
+    `score_resolution`; cluster maps `[N, h, w]` nearest to the size that is scored. `"full"`
+    scores each mask at its own size.
+    """
+    names = [resolution_name(score_resolution), resolution_name(None)]
+    counts = {
+        name: {
+            seed: PerImageCounts(dataset.num_classes, num_clusters, dataset.ignore_index)
+            for seed in maps
+        }
+        for name in names
+    }
+    for row, index in enumerate(track(indices, "scoring", len(indices))):
+        mask = dataset.load_mask(int(index))
+        if mask is None:
+            raise ValueError(f"{dataset.name}: no mask for {dataset.names[int(index)]}")
+        small = resize_labels(resize_labels(mask, resolution), score_resolution)
+        for name, target in zip(names, (small, mask), strict=True):
+            for seed, clusters in maps.items():
+                prediction = resize_labels(torch.from_numpy(clusters[row]), target.shape)
+                counts[name][seed].update(target, prediction)
+    return counts
+
+
+def score_table(
+    counts: Counts,
+    cluster_to_class: Mapping[int, Tensor],
+    class_names: Sequence[str],
+    *,
+    resolution: str,
+    refinement: str = "none",
+) -> tuple[ScoreTable, np.ndarray]:
+    """Scores over seeds with intervals over images, the matching held fixed.
+
+    Returns:
+        The table, and the outcomes int64 `[seeds, N, C, 3]` (true positives, false positives,
+        false negatives of each image) it was made from.
+    """
+    scores = [
+        segmentation_scores(per_image.total(), cluster_to_class[seed])
+        for seed, per_image in counts.items()
+    ]
+    outcomes = np.stack(
+        [per_image.outcomes(cluster_to_class[seed]) for seed, per_image in counts.items()]
+    )
+    intervals = bootstrap_intervals(outcomes)
+
+    def summary(name: str) -> Summary:
+        values = [float(getattr(score, name)) for score in scores]
+        mean, std = summarize(values)
+        return Summary(mean, std, tuple(values), getattr(intervals, name))
+
+    table = ScoreTable(
+        resolution=resolution,
+        refinement=refinement,
+        miou=summary("miou"),
+        miou_present=summary("miou_present"),
+        pixel_accuracy=summary("pixel_accuracy"),
+        per_class=_per_class(scores, intervals.iou, class_names),
+    )
+    return table, outcomes
+
+
+def _per_class(
+    scores: Sequence[SegmentationScores], intervals: np.ndarray, class_names: Sequence[str]
+) -> tuple[ClassScore, ...]:
+    iou = np.stack([np.asarray(score.iou) for score in scores])  # [seeds, C]
+    pixels = np.asarray(scores[0].tp + scores[0].fn)
+    rows = []
+    for index, name in enumerate(class_names):
+        mean, std = summarize(iou[:, index].tolist())
+        low, high = intervals[index]
+        interval = (float(low), float(high))
+        rows.append(ClassScore(index, name, mean, std, interval, int(pixels[index])))
+    return tuple(rows)
+
+
+def confusion_of_classes(counts: Tensor, cluster_to_class: Tensor) -> np.ndarray:
+    """int64 `[C, C + 1]`: rows are the ground truth, the last column is "no class"."""
+    num_classes = counts.shape[0]
+    columns = torch.where(cluster_to_class < 0, num_classes, cluster_to_class)
+    confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64)
+    return confusion.index_add_(1, columns, counts).numpy()

@@ -1,0 +1,132 @@
+"""From stored patch tokens to a cluster of every patch: standardise, reduce, k-means per seed."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from leopart_kit.clustering import PCA, FaissKMeans, KMeans, Standardizer
+from leopart_kit.evaluation.features import FeatureStore
+from leopart_kit.evaluation.overclustering import Overclustering
+from leopart_kit.progress import Track, quiet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClusterMaps:
+    """Cluster of every patch: `maps[seed]` is int32 `[N, h, w]`, rows as in `indices`."""
+
+    maps: Mapping[int, np.ndarray]
+    indices: np.ndarray
+    num_clusters: int
+    details: Mapping[str, Any]
+    timing_seconds: Mapping[str, float]
+
+
+def cluster_tokens(
+    store: FeatureStore,
+    protocol: Overclustering,
+    num_clusters: int,
+    *,
+    device: str | torch.device = "cpu",
+    track: Track = quiet,
+) -> ClusterMaps:
+    """Standardise, reduce and cluster the tokens of a store, once for every seed.
+
+    Raises:
+        ValueError: fewer patches than clusters.
+    """
+    num_points = len(store) * store.tokens.shape[1]
+    if num_clusters > num_points:
+        raise ValueError(
+            f"{num_clusters} clusters are more than the {num_points} patches of {len(store)} "
+            "images: lower num_clusters or use more images"
+        )
+    start = time.perf_counter()
+    with tempfile.TemporaryFile(dir=store.folder) as scratch:
+        points, details = project_tokens(store, protocol, scratch)
+        projected = time.perf_counter()
+        maps: dict[int, np.ndarray] = {}
+        runs = []
+        for seed in protocol.seeds:
+            labels, run = _cluster(points, protocol, num_clusters, seed, device, track)
+            maps[seed] = labels.reshape(len(store), *store.grid)
+            runs.append(run)
+            logger.info("k-means: %s", ", ".join(f"{key} {value}" for key, value in run.items()))
+    timing = {"projection": projected - start, "kmeans": time.perf_counter() - projected}
+    details = {"num_clusters": num_clusters, "points": num_points, **details, "kmeans": runs}
+    return ClusterMaps(maps, store.indices, num_clusters, details, timing)
+
+
+def project_tokens(
+    store: FeatureStore, protocol: Overclustering, scratch: BinaryIO
+) -> tuple[Tensor, dict[str, Any]]:
+    """All tokens after normalisation, standardising and PCA, float32 `[N·h·w, d]`.
+
+    The result is mapped onto the file `scratch`, so that memory stays free of it.
+    """
+
+    def tokens() -> Iterator[Tensor]:
+        for chunk in store.chunks():
+            yield F.normalize(chunk, dim=1) if protocol.l2_normalize else chunk
+
+    standardizer = Standardizer().fit(tokens()) if protocol.standardize else None
+
+    def standardized() -> Iterator[Tensor]:
+        for chunk in tokens():
+            yield chunk if standardizer is None else standardizer.transform(chunk)
+
+    dim, pca = store.embed_dim, None
+    if protocol.pca_dim is not None and protocol.pca_dim < store.embed_dim:
+        dim = protocol.pca_dim
+        pca = PCA(dim).fit(standardized())
+    shape = (len(store) * store.tokens.shape[1], dim)
+    points = np.memmap(scratch, dtype=np.float32, mode="w+", shape=shape)
+    row = 0
+    for chunk in standardized():
+        points[row : row + len(chunk)] = (chunk if pca is None else pca.transform(chunk)).numpy()
+        row += len(chunk)
+    explained = None if pca is None else float(pca.explained_variance_ratio.sum())
+    return torch.from_numpy(points), {"dimensions": dim, "explained_variance": explained}
+
+
+def _cluster(
+    points: Tensor,
+    protocol: Overclustering,
+    num_clusters: int,
+    seed: int,
+    device: str | torch.device,
+    track: Track,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """One k-means: labels int32 `[N·h·w]` and what to report of it."""
+    settings: dict[str, Any] = {
+        "metric": protocol.metric,
+        "num_iterations": protocol.num_iterations,
+        "num_restarts": protocol.num_restarts,
+        "max_points_per_cluster": protocol.max_points_per_cluster,
+        "seed": seed,
+        "track": track,
+    }
+    if protocol.engine == "faiss":
+        kmeans = FaissKMeans(num_clusters, **settings)
+    else:
+        kmeans = KMeans(num_clusters, **settings, device=device)
+    labels = kmeans.fit(points).predict(points).to("cpu", torch.int32).numpy()
+    sizes = np.bincount(labels, minlength=num_clusters)
+    return labels, {
+        "seed": seed,
+        "inertia": float(kmeans.inertia),
+        "points_used": int(kmeans.points_used),
+        "empty_clusters": int((sizes == 0).sum()),
+        "largest_cluster_percent": round(100 * float(sizes.max() / sizes.sum()), 3),
+    }
