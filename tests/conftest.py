@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A busy machine is no bug.
+settings.register_profile("leopart_kit", deadline=None)
+settings.load_profile("leopart_kit")
 
 GOLDEN_DIR = Path(__file__).parent / "golden"
 SHARED_DIR = Path(__file__).parents[2] / "shared"

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from leopart_kit.data.image_files import read_label_map
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, read_list
 from leopart_kit.data.scene_files import FIRST_SCENE, read_record
 from leopart_kit.data.scene_layouts import write_voc
 from leopart_kit.data.scene_objects import OBJECT_NAMES, PART_NAMES
 from leopart_kit.data.scenes import SceneGenerator
-from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 from leopart_kit.progress import Track, quiet
 
 LABEL_SETS = {
@@ -70,11 +67,7 @@ def procedural_scenes(
     last = len(label.class_names) - 1
     ids = {**{i: i for i in range(last + 1)}, IGNORE_INDEX: IGNORE_INDEX}
     table = LabelTable(ids, f"0 (background) to {last}, or 255 for a border")
-    read_mask = partial(_read_mask, table=table)
+    read_mask = partial(read_classes, table=table)
     notes = (f"procedural scenes, seed {generator.seed}",)
     return SegmentationDataset("scenes", split, root, label, samples, read_mask, notes)
 
-
-def _read_mask(sample: Sample, table: LabelTable) -> np.ndarray:
-    file = sample.mask_files[0]
-    return table(read_label_map(file), file)

@@ -6,7 +6,7 @@ import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from two_processes import run_in_processes
+from tests.two_processes import run_in_processes
 
 from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
 

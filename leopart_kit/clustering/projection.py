@@ -1,0 +1,202 @@
+"""Standardising and principal components, fitted on chunks of rows that never meet in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Rows whose products are summed before they enter the float64 totals.
+_BLOCK = 8192
+
+
+class Standardizer:
+    """Shifts and scales every dimension to mean 0 and standard deviation 1.
+
+    The deviation is that of the population (n in the denominator). A constant dimension is shifted
+    only.
+
+    Attributes (after `fit`):
+        mean, std: float32 `[D]`.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def fit(self, chunks: Tensor | Iterable[Tensor]) -> Standardizer:
+        """Fits on rows `[N, D]`, or on an iterable of such chunks, in one pass.
+
+        Raises:
+            ValueError: no row, a chunk of another width, or a value that is not finite.
+        """
+        moments = _Moments(products=False)
+        moments.update_all(chunks)
+        std = (moments.scatter / moments.count).sqrt()
+        # Rounding leaves a constant dimension with a trace of spread instead of none.
+        constant = std <= 1e-7 * moments.mean.abs()
+        self.mean = moments.mean.float()
+        self.std = torch.where(constant, 1.0, std).float()
+        return self
+
+    def transform(self, x: Tensor) -> Tensor:
+        """`[..., D]` → float32 `[..., D]`, on the device of `x`."""
+        return (x.float() - self.mean.to(x.device)) / self.std.to(x.device)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The fitted tensors by name."""
+        return {"mean": self.mean, "std": self.std}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Standardizer:
+        """The inverse of `state_dict`.
+
+        Raises:
+            ValueError: a tensor is missing (named).
+        """
+        standardizer = cls()
+        standardizer.mean, standardizer.std = _read(state, "mean", "std")
+        return standardizer
+
+
+class PCA:
+    """Principal components of centred rows, not whitened.
+
+    Signs are fixed: the entry of largest magnitude of every component is positive.
+
+    Args:
+        num_components: d.
+
+    Attributes (after `fit`):
+        mean: float32 `[D]`.
+        components: float32 `[d, D]`, orthonormal rows, largest variance first.
+        explained_variance: float32 `[d]`, n - 1 in the denominator.
+        explained_variance_ratio: float32 `[d]`, share of the total variance.
+
+    Raises:
+        ValueError: fewer than one component.
+    """
+
+    mean: Tensor
+    components: Tensor
+    explained_variance: Tensor
+    explained_variance_ratio: Tensor
+
+    def __init__(self, num_components: int) -> None:
+        if num_components < 1:
+            raise ValueError(f"num_components must be at least 1, got {num_components}")
+        self.num_components = num_components
+
+    def fit(self, chunks: Tensor | Iterable[Tensor]) -> PCA:
+        """Fits on rows `[N, D]`, or on an iterable of such chunks, in one pass.
+
+        Raises:
+            ValueError: fewer than two rows, more components than dimensions or rows, a chunk of
+                another width, or a value that is not finite.
+        """
+        moments = _Moments(products=True)
+        moments.update_all(chunks)
+        limit = min(len(moments.mean), moments.count)
+        if self.num_components > limit or moments.count < 2:
+            raise ValueError(
+                f"PCA to {self.num_components} needs at least as many dimensions and rows (and 2 "
+                f"rows), got {moments.count} rows of {len(moments.mean)}"
+            )
+        # On the CPU for every device: the same figures everywhere, and D is small.
+        covariance = moments.scatter.cpu() / (moments.count - 1)
+        variances, vectors = torch.linalg.eigh(covariance)
+        kept = vectors.flip(1)[:, : self.num_components].T
+        peak = kept.gather(1, kept.abs().argmax(dim=1, keepdim=True))
+        variances = variances.flip(0).clamp(min=0)
+        explained = variances[: self.num_components]
+        self.mean = moments.mean.float().cpu()
+        self.components = (kept * peak.sign()).float().contiguous()
+        self.explained_variance = explained.float()
+        self.explained_variance_ratio = (explained / variances.sum().clamp(min=1e-300)).float()
+        return self
+
+    def transform(self, x: Tensor) -> Tensor:
+        """`[..., D]` → float32 `[..., d]`, on the device of `x`."""
+        return (x.float() - self.mean.to(x.device)) @ self.components.to(x.device).T
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The fitted tensors by name."""
+        return {
+            "mean": self.mean,
+            "components": self.components,
+            "explained_variance": self.explained_variance,
+            "explained_variance_ratio": self.explained_variance_ratio,
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> PCA:
+        """The inverse of `state_dict`.
+
+        Raises:
+            ValueError: a tensor is missing (named).
+        """
+        names = "mean", "components", "explained_variance", "explained_variance_ratio"
+        mean, components, variance, ratio = _read(state, *names)
+        pca = cls(len(components))
+        pca.mean, pca.components = mean, components
+        pca.explained_variance, pca.explained_variance_ratio = variance, ratio
+        return pca
+
+
+class _Moments:
+    """Count, mean and centred second moments in float64, merged block by block.
+
+    Merging follows Chan, Golub & LeVeque 1979: it does not cancel when the mean is far from 0.
+    `scatter` is `[D]` (sums of squares) or, with `products`, `[D, D]`.
+    """
+
+    mean: Tensor
+    scatter: Tensor
+
+    def __init__(self, *, products: bool) -> None:
+        self.products = products
+        self.count = 0
+
+    def update_all(self, chunks: Tensor | Iterable[Tensor]) -> None:
+        for chunk in [chunks] if isinstance(chunks, Tensor) else chunks:
+            if chunk.ndim != 2:
+                raise ValueError(f"rows must be [N, D], got shape {list(chunk.shape)}")
+            if self.count and chunk.shape[1] != len(self.mean):
+                raise ValueError(
+                    f"a chunk has {chunk.shape[1]} dimensions, the ones before {len(self.mean)}"
+                )
+            for block in chunk.split(_BLOCK):
+                self._update(block)
+        if self.count == 0:
+            raise ValueError("there is no row to fit on")
+
+    def _update(self, block: Tensor) -> None:
+        # Float32 inside a centred block is exact enough and twice as fast; sums are float64.
+        rows = block if block.dtype == torch.float64 else block.float()
+        count = len(rows)
+        if count == 0:
+            return
+        mean = rows.mean(dim=0, dtype=torch.float64)
+        if not mean.isfinite().all():
+            first = self.count + int((~rows.isfinite().all(dim=1)).nonzero()[0])
+            raise ValueError(f"row {first} holds a value that is not finite (NaN or infinite)")
+        centred = rows - mean.to(rows.dtype)
+        scatter = centred.T @ centred if self.products else centred.square().sum(dim=0)
+        scatter = scatter.double()
+        if self.count == 0:
+            self.count, self.mean, self.scatter = count, mean, scatter
+            return
+        total = self.count + count
+        shift = mean - self.mean
+        between = torch.outer(shift, shift) if self.products else shift.square()
+        self.scatter += scatter + between * (self.count * count / total)
+        self.mean += shift * (count / total)
+        self.count = total
+
+
+def _read(state: Mapping[str, Any], *names: str) -> list[Tensor]:
+    missing = [name for name in names if name not in state]
+    if missing:
+        raise ValueError(f"state lacks {', '.join(missing)}: it was saved by something else")
+    return [torch.as_tensor(state[name]) for name in names]

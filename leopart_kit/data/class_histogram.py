@@ -1,0 +1,100 @@
+"""Every mask of a data set read once: how many pixels each class has, and what is broken."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from leopart_kit.data.errors import BrokenSampleError
+from leopart_kit.data.segmentation import SegmentationDataset
+from leopart_kit.progress import Track, quiet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClassHistogram:
+    """Pixels int64 `[C]` and images int64 `[C]` of every class.
+
+    `usable` are the indices of the samples that can be scored, or of all samples where nothing
+    has a mask; `broken` has the reason for each other one, `unlabelled` those without a mask.
+    """
+
+    class_names: tuple[str, ...]
+    pixels: np.ndarray
+    images: np.ndarray
+    ignored_pixels: int
+    usable: tuple[int, ...]
+    broken: Mapping[int, str]
+    unlabelled: tuple[int, ...]
+
+    @property
+    def classes_present(self) -> tuple[int, ...]:
+        """Ids of the classes with at least one pixel."""
+        return tuple(np.flatnonzero(self.pixels).tolist())
+
+    def lines(self) -> list[str]:
+        """One line a class, then the ignored pixels: percent of all pixels, number of images."""
+        total = max(int(self.pixels.sum()) + self.ignored_pixels, 1)
+        width = max((len(name) for name in (*self.class_names, "ignored")), default=0)
+        rows = [
+            f"{name:<{width}} {100 * int(pixels) / total:6.2f} %  {int(images):6d} images"
+            for name, pixels, images in zip(self.class_names, self.pixels, self.images, strict=True)
+        ]
+        return [*rows, f"{'ignored':<{width}} {100 * self.ignored_pixels / total:6.2f} %"]
+
+
+def class_histogram(
+    dataset: SegmentationDataset, *, strict: bool = False, track: Track = quiet
+) -> ClassHistogram:
+    """Count the pixels of every class in all masks of a data set; holds one mask at a time.
+
+    Meant for the start of a run: what is wrong with the masks shows now and not after hours. A
+    mask that is broken, or differs in size from its image, is logged, named and left out.
+
+    Raises:
+        UnknownClassError: an id outside the label set.
+        BrokenSampleError: a broken mask, with `strict`.
+        ValueError: there are masks, and every one is broken.
+    """
+    num_classes = dataset.num_classes
+    pixels, images = np.zeros((2, num_classes), dtype=np.int64)
+    ignored = 0
+    usable: list[int] = []
+    unlabelled: list[int] = []
+    broken: dict[int, str] = {}
+    for index in track(range(len(dataset)), "reading masks", len(dataset)):
+        try:
+            mask = dataset.load_mask(index)
+            if mask is not None:
+                dataset.check_size(index, mask)
+        except BrokenSampleError as error:
+            if strict:
+                raise
+            logger.warning("left out: %s", error)
+            broken[index] = str(error)
+            continue
+        if mask is None:
+            unlabelled.append(index)
+            continue
+        counts = np.bincount(mask.numpy().ravel(), minlength=dataset.ignore_index + 1)
+        pixels += counts[:num_classes]
+        images += counts[:num_classes] > 0
+        ignored += int(counts[dataset.ignore_index])
+        usable.append(index)
+    if broken and not usable:
+        raise ValueError(
+            f"no mask of {dataset.name} {dataset.split} can be used: {next(iter(broken.values()))}"
+        )
+    return ClassHistogram(
+        class_names=dataset.class_names,
+        pixels=pixels,
+        images=images,
+        ignored_pixels=ignored,
+        usable=tuple(usable or unlabelled),
+        broken=broken,
+        unlabelled=tuple(unlabelled),
+    )

@@ -1,0 +1,158 @@
+"""Image and mask files of any kind that turns up in practice, read into one form each."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
+
+Color = tuple[int, int, int]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """An image file, not decoded yet; whatever goes wrong inside the block names the file."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise BrokenSampleError(f"{path} does not exist; restore it or remove its entry") from error
+    except UnidentifiedImageError as error:
+        raise BrokenSampleError(f"{path} is not an image; replace or remove it") from error
+    except DECODER_ERRORS as error:
+        raise BrokenSampleError(
+            f"{path} cannot be decoded ({error}); copy it again or remove it"
+        ) from error
+
+
+def _load(path: str | os.PathLike[str]) -> Image.Image:
+    with _opened(path) as image:
+        image.load()
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode to 8-bit RGB: 16-bit scaled to its full range, transparency put on white."""
+    if image.mode in SIXTEEN_BIT_MODES:
+        scaled = np.clip(np.asarray(image, dtype=np.float64) / 257, 0, 255).round()
+        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        scale = 255 if values.max(initial=0) <= 1 else 1
+        scaled = np.clip(values * scale, 0, 255).round()
+        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def read_image(path: str | os.PathLike[str]) -> torch.Tensor:
+    """Read an image as uint8 [3, H, W], upright.
+
+    The rotation in the EXIF data is applied. Grey, palette, CMYK and 16-bit images (0 to 65535)
+    become RGB; transparent pixels show white.
+
+    Raises:
+        BrokenSampleError: the file is missing, truncated or not an image.
+    """
+    upright = ImageOps.exif_transpose(_load(path))
+    pixels = np.array(_to_rgb(upright), dtype=np.uint8)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """`(H, W)` that `read_image` would give, from the header alone.
+
+    Raises:
+        BrokenSampleError: the file is missing or not an image.
+    """
+    with _opened(path) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def read_label_map(
+    path: str | os.PathLike[str], colors: Mapping[Color, int] | None = None
+) -> np.ndarray:
+    """Read a mask as the ids it stores, int64 [H, W].
+
+    Palette, 8-bit and 16-bit single-channel files hold the ids themselves. An RGB file is
+    converted through `colors` (colour to id), if all of its colours are in there.
+
+    Raises:
+        BrokenSampleError: the file is missing, truncated or not an image.
+        UnknownClassError: an RGB mask with a colour outside `colors`, or with none given.
+        ValueError: a JPEG file or half-transparent pixels, where ids are not exact.
+    """
+    image = _load(path)
+    if image.format == "JPEG":
+        raise ValueError(f"{path}: a JPEG mask has no exact ids; store masks as PNG")
+    if image.mode in ("RGB", "RGBA", "LA"):
+        return _color_ids(path, _opaque(path, image), colors)
+    if image.mode not in ("P", "L", "1", *SIXTEEN_BIT_MODES):
+        raise ValueError(f"{path}: mode {image.mode} masks are not supported; store 8-bit PNG")
+    return np.array(image, dtype=np.int64)
+
+
+def read_panoptic_ids(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read the segment ids of a COCO panoptic PNG, R + 256 G + 256² B, as int64 [H, W]."""
+    image = _load(path)
+    if image.mode != "RGB":
+        raise ValueError(f"{path}: a panoptic PNG is RGB, this is {image.mode}")
+    pixels = np.array(image, dtype=np.int64)
+    return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
+
+
+def _opaque(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:
+    """The colour channels of a mask, uint8 [H, W, 1 or 3]; refuses transparency."""
+    pixels = np.array(image)
+    if image.mode == "RGB":
+        return pixels
+    if (pixels[..., -1] != 255).any():
+        raise ValueError(f"{path}: transparent pixels have no id; store an opaque mask")
+    return pixels[..., :-1]
+
+
+def _color_ids(
+    path: str | os.PathLike[str], pixels: np.ndarray, colors: Mapping[Color, int] | None
+) -> np.ndarray:
+    if pixels.shape[-1] == 1:
+        return pixels[..., 0].astype(np.int64)
+    if colors is None:
+        raise UnknownClassError(
+            f"{path} is an RGB mask; this data set stores ids in one channel (check that it is "
+            "the id file and not a colour picture of it)"
+        )
+    packed = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    present, inverse = np.unique(packed, return_inverse=True)
+    known = {(r << 16) + (g << 8) + b: index for (r, g, b), index in colors.items()}
+    unknown = [int(code) for code in present if int(code) not in known]
+    if unknown:
+        color = (unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255)
+        raise UnknownClassError(
+            f"{path} is an RGB mask with colour {color}, which is not in the palette of the data "
+            "set; store ids in one channel or use the palette's exact colours"
+        )
+    ids = np.array([known[int(code)] for code in present], dtype=np.int64)
+    return ids[inverse].reshape(packed.shape)

@@ -1,0 +1,154 @@
+"""A folder of the user's own images, with or without masks."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from leopart_kit.data.class_names import read_class_names
+from leopart_kit.data.errors import UnknownClassError
+from leopart_kit.data.image_files import IMAGE_SUFFIXES, Color, read_label_map
+from leopart_kit.data.label_sets import (
+    IGNORE_INDEX,
+    LabelSet,
+    LabelTable,
+    choose_label_set,
+    color_ids,
+    voc_colormap,
+)
+from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
+
+logger = logging.getLogger(__name__)
+
+WHOLE = "all"
+
+
+def image_folder(
+    root: str | os.PathLike[str], split: str = WHOLE, label_set: str | None = None
+) -> SegmentationDataset:
+    """All images under `root/images` (or under `root`, if there is no such folder), recursively.
+
+    Masks are the files of the same relative name under `root/masks`, class ids in one channel,
+    255 ignored; an image without one has mask None. RGB masks are read by the colours of the
+    classes (black ignored), or by those of Pascal VOC where the classes have none. Class names
+    come from `classes.json` or `classes.txt` (see `read_class_names`); without either, the classes
+    are the ids up to the highest that occurs. A first class called "background" is one. Without
+    masks `num_classes` is 0.
+
+    `split` is `all`, or a folder that exists under both `images` and `masks`. Names are paths
+    relative to the folder, without suffix unless two files differ only in it.
+
+    Raises:
+        FileNotFoundError: the folder does not exist or holds no image.
+        ValueError: unknown split or label set, unreadable class names.
+    """
+    choose_label_set(label_set, ["folder"], "folder", "folder")
+    root = Path(root)
+    images_at = root / "images" if (root / "images").is_dir() else root
+    masks_at = root / "masks"
+    if split != WHOLE:
+        if not (images_at / split).is_dir():
+            folders = sorted(p.name for p in images_at.iterdir() if p.is_dir() and p != masks_at)
+            raise ValueError(
+                f"{images_at} has no split {split!r}; choose one of {', '.join([WHOLE, *folders])}"
+            )
+        images_at, masks_at = images_at / split, masks_at / split
+    images, notes = _find_images(images_at, root / "masks")
+    masks = _find_masks(masks_at) if masks_at.is_dir() else {}
+    samples = [_sample(name, file, images_at, masks) for name, file in images.items()]
+    notes += _count_unpaired(samples, masks)
+    labels, table, colors = _labels(root, samples)
+    read_mask = partial(read_classes, table=table, colors=colors)
+    return SegmentationDataset("folder", split, root, labels, samples, read_mask, notes)
+
+
+def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]:
+    """Unique names to files, sorted; notes on files that are no images by their suffix."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} does not exist; point root at a folder of images")
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or path.is_dir() or masks in path.parents:
+            continue
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            found.append(path)
+        elif path.stem != "classes":
+            others[path.suffix or path.name] += 1
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    times = Counter(_stem(path, folder) for path in found)
+    names = {
+        _stem(path, folder)
+        if times[_stem(path, folder)] == 1
+        else path.relative_to(folder).as_posix(): path
+        for path in found
+    }
+    listing = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+    return names, [f"left out, not images: {listing}"] if others else []
+
+
+def _stem(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def _find_masks(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES)
+    return {_stem(path, folder): str(path) for path in files if not path.name.startswith(".")}
+
+
+def _sample(name: str, file: Path, folder: Path, masks: dict[str, str]) -> Sample:
+    stem = _stem(file, folder)
+    return Sample(name, str(file), (masks[stem],) if stem in masks else ())
+
+
+def _count_unpaired(samples: list[Sample], masks: dict[str, str]) -> list[str]:
+    used = {file for sample in samples for file in sample.mask_files}
+    without = sum(not sample.mask_files for sample in samples)
+    notes = []
+    if masks and without:
+        notes.append(f"{without} of {len(samples)} images have no mask; they are not scored")
+    if len(masks) > len(used):
+        notes.append(f"{len(masks) - len(used)} masks have no image")
+    return notes
+
+
+def _labels(root: Path, samples: list[Sample]) -> tuple[LabelSet, LabelTable, Mapping[Color, int]]:
+    """Label set of the folder, and the tables from stored ids and from colours of RGB masks."""
+    files = [sample.mask_files[0] for sample in samples if sample.mask_files]
+    if not files:
+        return LabelSet("folder", ()), LabelTable({255: IGNORE_INDEX}, "no mask"), {}
+    names, colors = read_class_names(root)
+    known = color_ids(voc_colormap())
+    if colors is not None:
+        known = {(0, 0, 0): IGNORE_INDEX, **{color: index for index, color in enumerate(colors)}}
+    if names is None:
+        names = tuple(f"class {index}" for index in range(_highest_id(files, known) + 1))
+    if colors is None:
+        colors = tuple((r, g, b) for r, g, b in voc_colormap()[: len(names)].tolist())
+    labels = LabelSet("folder", names, names[0].lower() == "background", colors)
+    table = LabelTable(
+        {**{index: index for index in range(len(names))}, 255: IGNORE_INDEX},
+        f"0 to {len(names) - 1} or 255 (the folder names {len(names)} classes)",
+    )
+    return labels, table, known
+
+
+def _highest_id(files: list[str], colors: Mapping[Color, int]) -> int:
+    """The highest class id in the masks; reads them all, as nothing else tells it."""
+    logger.info("reading %d masks for their classes; a classes.txt saves this", len(files))
+    highest = -1
+    for file in files:
+        ids = read_label_map(file, colors)
+        wrong = ids[(ids < 0) | (ids > IGNORE_INDEX)]
+        if wrong.size:
+            raise UnknownClassError(f"{file} holds id {wrong[0]}; ids go from 0 to 255 (ignored)")
+        highest = max(highest, int(ids[ids != IGNORE_INDEX].max(initial=-1)))
+    if highest < 0:
+        raise UnknownClassError(f"{files[0]} and the other masks hold nothing but 255 (ignored)")
+    return highest

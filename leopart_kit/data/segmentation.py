@@ -1,0 +1,177 @@
+"""The one data set class: a list of samples, a label set, and a function that reads a mask."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
+from leopart_kit.data.image_files import Color, read_image, read_image_size, read_label_map
+from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
+
+__all__ = [
+    "BrokenSampleError",
+    "MaskReader",
+    "Sample",
+    "SegmentationDataset",
+    "UnknownClassError",
+    "read_classes",
+]
+
+
+class Sample(NamedTuple):
+    """One image and the files its mask is made of (none: not annotated).
+
+    Plain strings: COCO has 118,000 training images, and `Path` objects are several times larger.
+    """
+
+    name: str
+    image_file: str
+    mask_files: tuple[str, ...] = ()
+
+
+Item = tuple[torch.Tensor, torch.Tensor | None, str]
+MaskReader = Callable[[Sample], np.ndarray]
+
+
+def read_classes(
+    sample: Sample, table: LabelTable, colors: Mapping[Color, int] | None = None
+) -> np.ndarray:
+    """Class indices int64 [H, W] of a sample whose mask is one file of ids (or of `colors`)."""
+    file = sample.mask_files[0]
+    return table(read_label_map(file, colors), file)
+
+
+class SegmentationDataset(Dataset[Item]):
+    """Images with class masks at native size; masks are optional.
+
+    An item is `(image uint8 [3, H, W], mask int64 [H, W] or None, name)`. Mask values are class
+    indices 0 to `num_classes - 1`, or 255 for pixels that belong to no class. `names` holds the
+    unique names of the samples in order, `notes` what was detected or left out.
+    """
+
+    ignore_index = IGNORE_INDEX
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        root: str | os.PathLike[str],
+        label_set: LabelSet,
+        samples: Sequence[Sample],
+        read_mask: MaskReader,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Put a data set together from its parts.
+
+        `read_mask` turns a sample with mask files into class indices int64 [H, W]; it must be
+        picklable for loader processes. `notes` say what was detected or left out.
+
+        Raises:
+            ValueError: no sample at all, or two samples of one name.
+        """
+        if not samples:
+            raise ValueError(f"{name} split {split!r} under {root} is empty; check the root")
+        name_, times = Counter(sample.name for sample in samples).most_common(1)[0]
+        if times > 1:
+            raise ValueError(f"{name} split {split!r} lists {name_!r} {times} times; list it once")
+        self.name = name
+        self.split = split
+        self.root = Path(root)
+        self.label_set = label_set
+        self.notes = tuple(notes)
+        self.names = tuple(sample.name for sample in samples)
+        self._samples = tuple(samples)
+        self._read_mask = read_mask
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.label_set.class_names
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.label_set.class_names)
+
+    @property
+    def has_background(self) -> bool:
+        """Whether class 0 is a background, as in Pascal VOC."""
+        return self.label_set.has_background
+
+    @property
+    def palette(self) -> np.ndarray:
+        """Colours of the classes for indexed masks, uint8 [256, 3]."""
+        return self.label_set.palette
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def image_path(self, index: int) -> Path:
+        return Path(self._samples[index].image_file)
+
+    def load_image(self, index: int) -> torch.Tensor:
+        """The image, uint8 [3, H, W]; raises `BrokenSampleError`."""
+        return read_image(self._samples[index].image_file)
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """`(H, W)` of the image, from its header alone; raises `BrokenSampleError`."""
+        return read_image_size(self._samples[index].image_file)
+
+    def load_mask(self, index: int) -> torch.Tensor | None:
+        """The class indices, int64 [H, W], or None for a sample without a mask.
+
+        Raises `BrokenSampleError` (unreadable) or `UnknownClassError` (id outside the label set).
+        """
+        sample = self._samples[index]
+        return torch.from_numpy(self._read_mask(sample)) if sample.mask_files else None
+
+    def __getitem__(self, index: int) -> Item:
+        sample = self._samples[index]
+        image, mask = self.load_image(index), self.load_mask(index)
+        if mask is not None and mask.shape != image.shape[1:]:
+            raise BrokenSampleError(_size_message(sample, image.shape[1:], mask.shape))
+        return image, mask, sample.name
+
+    def check_size(self, index: int, mask: torch.Tensor) -> None:
+        """Raise `BrokenSampleError` unless the mask is as large as its image; reads a header."""
+        size = self.image_size(index)
+        if tuple(mask.shape) != size:
+            raise BrokenSampleError(_size_message(self._samples[index], size, mask.shape))
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self[index] for index in range(len(self)))
+
+    def fingerprint(self) -> str:
+        """sha256 over name, split, label set and each image's name, size and time of change.
+
+        Reads no file content. A missing file counts as such, so that its return is noticed.
+        """
+        digest = hashlib.sha256(repr((self.name, self.split, self.label_set.name)).encode())
+        for sample in self._samples:
+            try:
+                stat = os.stat(sample.image_file)
+                state = (stat.st_size, stat.st_mtime_ns)
+            except FileNotFoundError:
+                state = (-1, -1)
+            digest.update(repr((sample.name, *state)).encode())
+        return digest.hexdigest()
+
+
+def _size_message(sample: Sample, image_size: Sequence[int], mask_size: Sequence[int]) -> str:
+    (height, width), (mask_height, mask_width) = image_size, mask_size
+    turned = (
+        " (the rotation in the image's EXIF data does not apply to its mask?)"
+        if (height, width) == (mask_width, mask_height)
+        else ""
+    )
+    return (
+        f"{sample.image_file} is {width} x {height} pixels and its mask {sample.mask_files[0]} "
+        f"{mask_width} x {mask_height}; they must be equal{turned}"
+    )

@@ -1,0 +1,29 @@
+"""Confusion counts, matching rules, scores and confidence intervals."""
+
+from leopart_kit.metrics.bootstrap import (
+    Intervals,
+    PairedComparison,
+    PairedDifference,
+    bootstrap_intervals,
+    paired_bootstrap,
+)
+from leopart_kit.metrics.confusion import ConfusionMatrix
+from leopart_kit.metrics.matching import match_hungarian, match_many_to_one
+from leopart_kit.metrics.per_image import PerImageCounts
+from leopart_kit.metrics.scores import SegmentationScores, segmentation_scores
+from leopart_kit.metrics.summary import summarize
+
+__all__ = [
+    "ConfusionMatrix",
+    "Intervals",
+    "PairedComparison",
+    "PairedDifference",
+    "PerImageCounts",
+    "SegmentationScores",
+    "bootstrap_intervals",
+    "match_hungarian",
+    "match_many_to_one",
+    "paired_bootstrap",
+    "segmentation_scores",
+    "summarize",
+]

@@ -1,0 +1,108 @@
+"""Joint counts kept apart for every image, for intervals over images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leopart_kit.metrics.confusion import count_pairs
+from leopart_kit.metrics.scores import check_matching
+
+
+class PerImageCounts:
+    """Counts of (class, cluster) pairs of each image, stored sparsely.
+
+    An image costs 8 bytes for every pair that occurs in it, whatever C and K are: some hundreds of
+    bytes to a few kilobytes.
+
+    Args:
+        num_classes: C.
+        num_clusters: K.
+        ignore_index: target id whose pixels are dropped.
+
+    Raises:
+        ValueError: so many classes and clusters that a pair does not fit 32 bits.
+    """
+
+    def __init__(self, num_classes: int, num_clusters: int, ignore_index: int = 255) -> None:
+        if num_classes < 1 or num_clusters < 1 or num_classes * num_clusters > 2**31:
+            raise ValueError(
+                f"num_classes x num_clusters must lie in 1 … 2**31, got {num_classes} x "
+                f"{num_clusters}"
+            )
+        self.num_classes = num_classes
+        self.num_clusters = num_clusters
+        self.ignore_index = ignore_index
+        self._pairs: list[np.ndarray] = []
+        self._pixels: list[np.ndarray] = []
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def update(self, target: Tensor | np.ndarray, prediction: Tensor | np.ndarray) -> None:
+        """Adds one image; an image without a labelled pixel counts as an image with zeros.
+
+        Raises:
+            ValueError: as `ConfusionMatrix.update`.
+        """
+        table = count_pairs(
+            target, prediction, self.num_classes, self.num_clusters, self.ignore_index
+        ).reshape(-1)
+        pairs = np.flatnonzero(table)
+        self._pairs.append(pairs.astype(np.uint32))
+        self._pixels.append(table[pairs].astype(np.uint32))
+
+    def merge(self, other: PerImageCounts) -> PerImageCounts:
+        """Puts the images of `other` behind those of this one, which is returned.
+
+        Raises:
+            ValueError: the two have different numbers of classes or clusters.
+        """
+        mine = self.num_classes, self.num_clusters
+        theirs = other.num_classes, other.num_clusters
+        if mine != theirs:
+            raise ValueError(
+                f"cannot merge counts [C, K] = {list(theirs)} into {list(mine)}: both need the "
+                "same num_classes and num_clusters"
+            )
+        self._pairs += other._pairs
+        self._pixels += other._pixels
+        return self
+
+    def total(self) -> Tensor:
+        """int64 `[C, K]` over all images, as a `ConfusionMatrix` of them holds."""
+        total = np.zeros(self.num_classes * self.num_clusters, dtype=np.int64)
+        for pairs, pixels in zip(self._pairs, self._pixels, strict=True):
+            total[pairs] += pixels
+        return torch.from_numpy(total.reshape(self.num_classes, self.num_clusters))
+
+    def image_counts(self, index: int) -> Tensor:
+        """int64 `[C, K]` of one image."""
+        table = np.zeros(self.num_classes * self.num_clusters, dtype=np.int64)
+        table[self._pairs[index]] = self._pixels[index]
+        return torch.from_numpy(table.reshape(self.num_classes, self.num_clusters))
+
+    def outcomes(self, cluster_to_class: Tensor | np.ndarray) -> np.ndarray:
+        """Pixels right, wrong and missed of each image and class under a matching.
+
+        Args:
+            cluster_to_class: `[K]`; -1 is wrong everywhere.
+
+        Returns:
+            int64 `[N, C, 3]`: true positives, false positives, false negatives.
+
+        Raises:
+            ValueError: malformed matching.
+        """
+        mapping = check_matching(cluster_to_class, self.num_classes, self.num_clusters)
+        outcomes = np.zeros((len(self), self.num_classes, 3), dtype=np.int64)
+        for image, pairs, pixels in zip(outcomes, self._pairs, self._pixels, strict=True):
+            classes, clusters = np.divmod(pairs.astype(np.int64), self.num_clusters)
+            predicted = mapping[clusters]
+            right = predicted == classes
+            spurious = ~right & (predicted >= 0)
+            np.add.at(image[:, 0], classes[right], pixels[right])
+            np.add.at(image[:, 1], predicted[spurious], pixels[spurious])
+            np.add.at(image[:, 2], classes[~right], pixels[~right])
+        return outcomes

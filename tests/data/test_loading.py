@@ -1,0 +1,57 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from leopart_kit.data.loading import DATASETS, load_dataset
+from tests.data.image_writers import flat, write_image, write_mask
+
+
+def test_name_split_and_label_set_choose_the_data_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    write_image(tmp_path / "leftImg8bit/val/ulm/ulm_0_leftImg8bit.png")
+    write_mask(tmp_path / "gtFine/val/ulm/ulm_0_gtFine_labelIds.png", flat(7))
+    with caplog.at_level(logging.INFO):
+        dataset = load_dataset("cityscapes", tmp_path, "val", "27", source="labelIds")
+    assert (dataset.name, dataset.split, dataset.num_classes) == ("cityscapes", "val", 27)
+    assert dataset.root == tmp_path
+    assert "cityscapes val: 1 images, 27 classes" in caplog.text
+    assert "masks from labelIds" in caplog.text
+
+
+def test_unknown_names_list_the_choices(tmp_path: Path):
+    with pytest.raises(ValueError, match="unknown data set 'pascal'; choose one of voc, coco_"):
+        load_dataset("pascal", tmp_path, "val")
+    with pytest.raises(ValueError, match="cityscapes has no option 'encoding'; it has source"):
+        load_dataset("cityscapes", tmp_path, "val", encoding="x")
+    with pytest.raises(ValueError, match="voc has no option 'source'; it has none"):
+        load_dataset("voc", tmp_path, "val", source="x")
+
+
+@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"scenes"}))
+def test_a_missing_root_is_named(tmp_path: Path, name: str):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder; set the root of the"):
+        load_dataset(name, tmp_path / "nowhere", "val")
+
+
+def test_scenes_make_their_root(tmp_path: Path):
+    dataset = load_dataset(
+        "scenes", tmp_path / "new", "val", "parts", num_images=2, image_size=(48, 64)
+    )
+    assert len(dataset) == 2
+    assert (tmp_path / "new").is_dir()
+    assert dataset[0][0].shape == (3, 48, 64)
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_every_data_set_lists_its_splits_and_label_sets(tmp_path: Path, name: str):
+    with pytest.raises(ValueError, match="no split 'monday'; choose one of"):
+        load_dataset(name, tmp_path, "monday")
+    split = "all" if name == "folder" else "val"
+    with pytest.raises(ValueError, match="no label set 'mine'; choose one of"):
+        load_dataset(name, tmp_path, split, "mine")
