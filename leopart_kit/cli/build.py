@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.backbones import Encoder, load_encoder
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import Overclustering
+from leopart_kit.evaluation import Benchmark, Overclustering, PublishedFigure
 
 
 def build_dataset(config: DictConfig) -> SegmentationDataset:
@@ -45,6 +45,15 @@ def build_protocol(config: DictConfig) -> Overclustering:
     )
 
 
+def build_benchmark(config: DictConfig | None) -> Benchmark | None:
+    """The published figures of the group `benchmark`, if one was chosen."""
+    if config is None:
+        return None
+    options = plain(config)
+    published = tuple(PublishedFigure(**row) for row in options.pop("published"))
+    return Benchmark(published=published, **options)
+
+
 def choose_device(device: str) -> str:
     """`auto` is the GPU where there is one."""
     if device != "auto":
@@ -65,5 +74,3 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"expected a mapping, got {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
-
-

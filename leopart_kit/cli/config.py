@@ -28,9 +28,7 @@ def _folder(name: str) -> Path:
 
 def register_configs() -> None:
     """Make every named encoder an option of the group `encoder`, and eval/ a search path."""
-    OmegaConf.register_new_resolver(
-        "leopart_eval_dir", lambda: str(_folder("eval")), replace=True
-    )
+    OmegaConf.register_new_resolver("leopart_eval_dir", lambda: str(_folder("eval")), replace=True)
     store = ConfigStore.instance()
     for name in list_encoders():
         node = {"name": name, "weights": "auto", "block": -1, "facet": "token"}

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from leopart_kit.cli.build import (
+    build_benchmark,
     build_dataset,
     build_encoder,
     build_protocol,
@@ -44,7 +45,8 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         strict=config.strict,
         track=rich_progress,
     )
-    result = evaluate(encoder, dataset, protocol, run, settings=plain(config))
+    benchmark = build_benchmark(config.benchmark)
+    result = evaluate(encoder, dataset, protocol, run, settings=plain(config), benchmark=benchmark)
     write_results(result, output_dir)
     if config.masks:
         masks, total = iter_masks(result, dataset), len(result.image_names)

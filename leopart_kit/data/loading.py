@@ -13,7 +13,7 @@ from leopart_kit.data.camvid import camvid
 from leopart_kit.data.cityscapes import cityscapes
 from leopart_kit.data.coco_stuff import coco_stuff
 from leopart_kit.data.image_folder import image_folder
-from leopart_kit.data.scene_dataset import procedural_scenes
+from leopart_kit.data.scenes.dataset import procedural_scenes
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.voc import voc
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import SegmentationDataset
+from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.features import extract_features
-from leopart_kit.evaluation.label_check import LabelCheck, check_labels
 from leopart_kit.evaluation.overclustering import Overclustering, match_clusters
 from leopart_kit.evaluation.result import (
+    Benchmark,
     DatasetInfo,
     EncoderInfo,
     LabelsUsed,
@@ -58,11 +58,13 @@ def evaluate(
     run: RunSettings,
     *,
     settings: Mapping[str, Any] | None = None,
+    benchmark: Benchmark | None = None,
 ) -> Result:
     """Measure an encoder on a data set by a protocol.
 
     Args:
         settings: what to record as the run's settings; the protocol's own numbers by default.
+        benchmark: published figures to show beside the result.
 
     Returns:
         The figures with all that is needed to repeat them; without masks, clusters only.
@@ -75,7 +77,8 @@ def evaluate(
     num_clusters = protocol.resolve_num_clusters(dataset.num_classes)
     timing: dict[str, float] = {}
     start = time.perf_counter()
-    labels = check_labels(dataset, strict=run.strict, track=run.track)
+    labels = class_histogram(dataset, strict=run.strict, track=run.track)
+    logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
     timing["labels"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -96,7 +99,7 @@ def evaluate(
     timing |= clusters.timing_seconds
 
     start = time.perf_counter()
-    scored = _score(dataset, protocol, clusters, run.track) if labels.has_masks else {}
+    scored = _score(dataset, protocol, clusters, run.track) if dataset.num_classes else {}
     timing["scoring"] = time.perf_counter() - start
     timing["total"] = sum(timing.values())
     return Result(
@@ -104,12 +107,13 @@ def evaluate(
         dataset=_dataset_info(dataset, labels, store.broken, len(store)),
         encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
         settings=settings if settings is not None else asdict(protocol),
-        labels_used=LabelsUsed(fit=False, select=False, match=labels.has_masks),
+        labels_used=LabelsUsed(fit=False, select=False, match=dataset.num_classes > 0),
         timing_seconds=timing,
         peak_memory_mb=provenance.peak_memory_mb(),
         versions=provenance.versions(),
         git_sha=provenance.git_sha(),
         details=dict(clusters.details),
+        benchmark=benchmark,
         image_indices=store.indices,
         image_names=tuple(dataset.names[index] for index in store.indices),
         cluster_maps=clusters.maps[protocol.seeds[0]],
@@ -152,7 +156,10 @@ def _score(
 
 
 def _dataset_info(
-    dataset: SegmentationDataset, labels: LabelCheck, unreadable: Mapping[int, str], num_images: int
+    dataset: SegmentationDataset,
+    labels: ClassHistogram,
+    unreadable: Mapping[int, str],
+    num_images: int,
 ) -> DatasetInfo:
     reasons = {**labels.broken, **unreadable}
     broken = tuple(

@@ -163,7 +163,8 @@ def _fill(
         logger.info("features: reused %s", folder)
         return
     if len(pending) < len(blocks):
-        logger.info("features: going on at %d of %d batches", len(blocks) - len(pending), len(blocks))
+        done = len(blocks) - len(pending)
+        logger.info("features: going on after %d of %d batches", done, len(blocks))
     loader = DataLoader(
         _ResizedImages(dataset, resolution),
         batch_sampler=pending,

@@ -22,7 +22,10 @@ def iter_clusters(result: Result, dataset: SegmentationDataset) -> Iterator[tupl
 
 
 def classes_of_clusters(result: Result, ignore_index: int) -> np.ndarray | None:
-    """Class of each cluster `[K]` for the first seed, `ignore_index` for none; None if unmatched."""
+    """Class of each cluster `[K]` for the first seed, `ignore_index` for none.
+
+    None where nothing was matched.
+    """
     if result.matching is None:
         return None
     classes = np.array(next(iter(result.matching.cluster_to_class.values())), dtype=np.int64)

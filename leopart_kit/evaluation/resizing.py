@@ -24,6 +24,6 @@ def resize_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _nearest(source: int, target: int) -> Tensor:
-    """Source positions `[target]` as `torch.nn.functional.interpolate(mode="nearest")` takes them."""
+    """Source positions `[target]` that `torch.nn.functional.interpolate` takes for `nearest`."""
     positions = torch.arange(source, dtype=torch.float32).view(1, 1, source)
     return F.interpolate(positions, size=target, mode="nearest").view(-1).long()

@@ -96,6 +96,31 @@ class LabelsUsed:
 
 
 @dataclass(frozen=True)
+class PublishedFigure:
+    """One row of a paper's table, in percent; `None` where the source does not give it."""
+
+    method: str
+    encoder: str
+    source: str
+    miou: float | None = None
+    pixel_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a run is to be compared with: settings of a paper and the figures published for them.
+
+    `scored_at` names the resolution of the published figures; `tolerance` is how many points a
+    repetition may differ by for other reasons than the encoder.
+    """
+
+    name: str
+    scored_at: str
+    tolerance: float
+    published: tuple[PublishedFigure, ...] = ()
+
+
+@dataclass(frozen=True)
 class Result:
     """One evaluation of one encoder on one data set by one protocol.
 
@@ -123,6 +148,7 @@ class Result:
     versions: Mapping[str, str]
     git_sha: str | None
     details: Mapping[str, Any] = field(default_factory=dict)
+    benchmark: Benchmark | None = None
     confusion: np.ndarray | None = None
     image_names: tuple[str, ...] = ()
     image_indices: np.ndarray | None = None

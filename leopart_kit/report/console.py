@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from leopart_kit.evaluation.result import Result, ScoreTable
+from leopart_kit.evaluation.result import Benchmark, Result, ScoreTable
 from leopart_kit.report import wording
 
 _MAX_CLASSES = 40
@@ -29,6 +29,8 @@ def print_result(result: Result, console: Console) -> None:
     if result.scores:
         console.print(Padding(_score_table(result), (1, 0)))
         console.print(Padding(_class_table(result.scores), (0, 0, 1, 0)))
+        if result.benchmark and result.benchmark.published:
+            console.print(Padding(_published_table(result.benchmark), (0, 0, 1, 0)))
     else:
         console.print("No ground truth: clusters and pictures, no scores.", style="yellow")
     facts = Table.grid(padding=(0, 2, 0, 0))
@@ -82,6 +84,20 @@ def _class_table(scores: tuple[ScoreTable, ...]) -> Table:
             f"[dim]{wording.interval(score.ci95)}[/dim]",
             *(wording.rate(iou.get(score.id, float("nan"))) for iou in other_iou),
         )
+    return table
+
+
+def _published_table(benchmark: Benchmark) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for title in ("published", "encoder", "source"):
+        table.add_column(title)
+    for title in ("mIoU", "pixel accuracy"):
+        table.add_column(title, justify="right")
+    for row in benchmark.published:
+        figures = (wording.rate_or_nothing(row.miou), wording.rate_or_nothing(row.pixel_accuracy))
+        table.add_row(escape(row.method), escape(row.encoder), escape(row.source), *figures)
+    table.caption = wording.benchmark(benchmark)
+    table.caption_justify = "left"
     return table
 
 

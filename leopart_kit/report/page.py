@@ -79,6 +79,7 @@ def render_page(
     colours = np.asarray(palette, dtype=np.uint8)[:num_classes]
     parts = [
         *([Section("scores", "Scores", "scores.html", {})] if result.scores else []),
+        *_published_section(result),
         *_picture_section(result, samples, colours),
         *sections,
         *(_class_sections(result, colours) if result.scores else []),
@@ -86,6 +87,13 @@ def render_page(
         Section("run", "The run", "run.html", _run_data(result, command)),
     ]
     return _environment().get_template("page.html").render(result=result, sections=parts)
+
+
+def _published_section(result: Result) -> list[Section]:
+    if not result.scores or result.benchmark is None or not result.benchmark.published:
+        return []
+    data = {"benchmark": result.benchmark}
+    return [Section("published", "Published figures", "published.html", data)]
 
 
 def _picture_section(

@@ -47,6 +47,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "git_sha": result.git_sha,
         "details": result.details,
         "confusion": result.confusion,
+        "benchmark": result.benchmark and asdict(result.benchmark),
     }
     return {key: _plain(value, key) for key, value in document.items()}
 

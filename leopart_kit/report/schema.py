@@ -162,6 +162,15 @@ _DATASET = _fields(
 )
 
 
+_PUBLISHED = _fields(
+    method=_text,
+    encoder=_text,
+    source=_text,
+    miou=_or_null(_percent),
+    pixel_accuracy=_or_null(_percent),
+)
+
+
 def _metrics(value: Any, path: str) -> None:
     """Empty where nothing was scored, complete otherwise."""
     if value != {}:
@@ -185,6 +194,9 @@ _DOCUMENT = _fields(
     git_sha=_or_null(_text),
     details=_mapping(_json),
     confusion=_or_null(_list(_list(_count))),
+    benchmark=_or_null(
+        _fields(name=_text, scored_at=_text, tolerance=_positive, published=_list(_PUBLISHED))
+    ),
 )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from leopart_kit.evaluation.result import LabelsUsed, Summary
+from leopart_kit.evaluation.result import Benchmark, LabelsUsed, Summary
 
 MISSING = "–"
 METRIC_NAMES = {
@@ -19,6 +19,19 @@ METRIC_NAMES = {
 def rate(value: float) -> str:
     """Percent with one decimal; a dash where there is no value."""
     return f"{value:.1f}" if math.isfinite(value) else MISSING
+
+
+def rate_or_nothing(value: float | None) -> str:
+    """As `rate`; a dash where a source gives no value."""
+    return MISSING if value is None else rate(value)
+
+
+def benchmark(target: Benchmark) -> str:
+    """What published figures may be compared with."""
+    return (
+        f"Published figures for {target.name}, scored at {resolution(target.scored_at)}; compare "
+        f"the row of that name. The same weights should agree within {target.tolerance:g} points."
+    )
 
 
 def rate_and_spread(summary: Summary) -> str:

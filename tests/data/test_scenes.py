@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leopart_kit.data.scene_objects import CLASSES, OBJECT_NAMES, PART_NAMES, PART_TO_OBJECT
-from leopart_kit.data.scene_pieces import Colour, ObjectClass, Piece
-from leopart_kit.data.scene_places import PLACES, SURFACE_NAMES, SURFACES
-from leopart_kit.data.scene_pose import OUTLINES, pose
-from leopart_kit.data.scene_render import Actor, Scene, render
-from leopart_kit.data.scene_textures import hsv, pattern
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.objects import CLASSES, OBJECT_NAMES, PART_NAMES, PART_TO_OBJECT
+from leopart_kit.data.scenes.pieces import Colour, ObjectClass, Piece
+from leopart_kit.data.scenes.places import PLACES, SURFACE_NAMES, SURFACES
+from leopart_kit.data.scenes.pose import OUTLINES, pose
+from leopart_kit.data.scenes.render import Actor, Scene, render
+from leopart_kit.data.scenes.textures import hsv, pattern
 
 MAPS = ("image", "objects", "parts", "instances", "surfaces")
 

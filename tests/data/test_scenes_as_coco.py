@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from leopart_kit.data.coco_stuff import SOURCES, coco_stuff
-from leopart_kit.data.scene_coco import write_coco_stuff
-from leopart_kit.data.scene_files import FIRST_SCENE
-from leopart_kit.data.scene_objects import OBJECT_NAMES
-from leopart_kit.data.scene_places import SURFACE_NAMES
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes.coco_layout import write_coco_stuff
+from leopart_kit.data.scenes.files import FIRST_SCENE
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.objects import OBJECT_NAMES
+from leopart_kit.data.scenes.places import SURFACE_NAMES
 
 COUNT = 14
 GENERATOR = SceneGenerator((48, 64), seed=1, ignore_border=1)

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leopart_kit.data import scene_files
 from leopart_kit.data.cityscapes import cityscapes
 from leopart_kit.data.errors import UnknownClassError
 from leopart_kit.data.label_sets import voc_colormap
-from leopart_kit.data.scene_dataset import procedural_scenes
-from leopart_kit.data.scene_files import FIRST_SCENE
-from leopart_kit.data.scene_layouts import write_cityscapes, write_voc
-from leopart_kit.data.scene_objects import OBJECT_NAMES, PART_NAMES
-from leopart_kit.data.scene_places import SURFACE_NAMES
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes import files as scene_files
+from leopart_kit.data.scenes.dataset import procedural_scenes
+from leopart_kit.data.scenes.files import FIRST_SCENE
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.layouts import write_cityscapes, write_voc
+from leopart_kit.data.scenes.objects import OBJECT_NAMES, PART_NAMES
+from leopart_kit.data.scenes.places import SURFACE_NAMES
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from leopart_kit.evaluation.result import (
+    Benchmark,
     ClassScore,
     DatasetInfo,
     EncoderInfo,
     LabelsUsed,
     Matching,
+    PublishedFigure,
     Result,
     Sample,
     ScoreTable,
@@ -68,6 +70,15 @@ def result() -> Result:
         versions={"python": "3.12.1", "torch": "2.6.0"},
         git_sha=None,
         details={"num_clusters": 4, "kmeans": [{"inertia": 7.5}, {"inertia": 8.5}]},
+        benchmark=Benchmark(
+            "zoo_k4",
+            "100x100",
+            0.75,
+            (
+                PublishedFigure("Method A", "ViT-S/16", "its <README>", miou=53.25),
+                PublishedFigure("Method B", "ViT-B/8", "its paper", 61.0, 88.8),
+            ),
+        ),
         confusion=np.array([[8100, 900, 0, 0], [300, 600, 0, 100], [0, 0, 0, 0]]),
         image_names=("first", "second"),
         per_image={

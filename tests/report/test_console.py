@@ -40,6 +40,14 @@ def test_classes_best_first_with_both_resolutions(result: Result):
     assert text.index("sky & sea") < text.index("<cat>")
 
 
+def test_published_figures_beside_ours(result: Result):
+    text = printed(result)
+    assert row(text, "Method A") == ["Method A", "ViT-S/16", "its <README>", "53.2", "–"]
+    assert row(text, "Method B")[-2:] == ["61.0", "88.8"]
+    assert "agree within 0.75 points" in " ".join(text.split())
+    assert "Method A" not in printed(replace(result, benchmark=None))
+
+
 def test_what_the_figures_stand_on(result: Result):
     text = printed(result)
     assert row(text, "classes")[1] == "1 of 3 never occur in the ground truth"

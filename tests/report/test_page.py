@@ -102,6 +102,15 @@ def test_page_shows_the_figures_of_the_result(page: Page):
     assert "Ground truth was used to name the clusters, but not to fit" in page.text
 
 
+def test_published_figures_are_shown_escaped(result: Result):
+    html = render_page(result, [], palette=PALETTE)
+    section = html.split('id="published"')[1].split("</section>")[0]
+    assert "Method A" in section
+    assert "53.2" in section
+    assert "its &lt;README&gt;" in section
+    assert 'id="published"' not in render_page(replace(result, benchmark=None), [], palette=PALETTE)
+
+
 def test_bars_are_as_long_as_the_iou(page: Page):
     fills = [a["style"] for a in page.all("span") if a.get("class") == "fill"]
     whiskers = [a["style"] for a in page.all("span") if a.get("class") == "whisker"]

@@ -31,7 +31,11 @@ def bench_scoring(pixels: int = 14_490_000, classes: int = 21, clusters: int = 5
     def one_pair() -> int:
         is_class, is_cluster = target == 3, prediction == 17
         hit = np.count_nonzero(is_class & is_cluster)
-        return hit + np.count_nonzero(is_class & ~is_cluster) + np.count_nonzero(~is_class & is_cluster)
+        return (
+            hit
+            + np.count_nonzero(is_class & ~is_cluster)
+            + np.count_nonzero(~is_class & is_cluster)
+        )
 
     ours = fastest(lambda: ConfusionMatrix(classes, clusters).update(target_, prediction_), 3)
     loops = fastest(one_pair, 3) * classes * clusters
@@ -101,7 +105,9 @@ def bench_memory(images: int = 1_449, clusters: int = 500) -> Lines:
         dataset = load_dataset("scenes", Path(folder) / "scenes", f"val[{images}]")
         torch.manual_seed(0)
         project = torch.nn.Conv2d(3, 384, 14, stride=14)
-        encoder = Encoder.from_module(project, 14, 384, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        encoder = Encoder.from_module(
+            project, 14, 384, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        )
         protocol = Overclustering(num_clusters=clusters, seeds=(0,), num_restarts=1)
         run = RunSettings(cache_dir=Path(folder) / "features", batch_size=16)
         before = time.perf_counter()

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from leopart_kit.data.scene_render import Scene
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.render import Scene
 from leopart_kit.progress import Track
 
 RECORD = "scenes.json"

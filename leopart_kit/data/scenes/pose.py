@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from leopart_kit.data.scene_pieces import ObjectClass, Piece
+from leopart_kit.data.scenes.pieces import ObjectClass, Piece
 
 
 def _arc(start: float, stop: float, count: int) -> np.ndarray:

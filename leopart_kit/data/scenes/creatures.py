@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leopart_kit.data.scene_pieces import DARK, WHITE, Colour, ObjectClass, Piece, Range
+from leopart_kit.data.scenes.pieces import DARK, WHITE, Colour, ObjectClass, Piece, Range
 
 COAT = ("plain", "fur", "spots", "stripes")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leopart_kit.data.scene_pieces import DARK, METAL, WHITE, Colour, ObjectClass, Piece, Range
+from leopart_kit.data.scenes.pieces import DARK, METAL, WHITE, Colour, ObjectClass, Piece, Range
 
 
 def _wheel(side: str, u: float) -> tuple[Piece, ...]:

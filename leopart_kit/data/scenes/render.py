@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from leopart_kit.data import scene_textures as textures
 from leopart_kit.data.label_sets import IGNORE_INDEX
-from leopart_kit.data.scene_objects import PART_NAMES, PART_TO_OBJECT
-from leopart_kit.data.scene_pieces import Colour, ObjectClass, Piece
+from leopart_kit.data.scenes import textures
+from leopart_kit.data.scenes.objects import PART_NAMES, PART_TO_OBJECT
+from leopart_kit.data.scenes.pieces import Colour, ObjectClass, Piece
 
 _OVERSAMPLING = 2
 _FIXED_POINT_BITS = 4

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leopart_kit.data import scene_textures as textures
-from leopart_kit.data.scene_objects import CLASSES
+from leopart_kit.data.scenes import textures
+from leopart_kit.data.scenes.objects import CLASSES
 
 SURFACES: dict[str, textures.Painter] = {
     "sky": textures.sky,

@@ -10,7 +10,7 @@ import numpy as np
 
 from leopart_kit.data.cityscapes import FIRST_ID, LABELS
 from leopart_kit.data.label_sets import IGNORE_INDEX, voc_colormap
-from leopart_kit.data.scene_files import (
+from leopart_kit.data.scenes.files import (
     FIRST_SCENE,
     claim,
     jpeg,
@@ -18,10 +18,10 @@ from leopart_kit.data.scene_files import (
     write_missing,
     write_text,
 )
-from leopart_kit.data.scene_objects import OBJECT_NAMES
-from leopart_kit.data.scene_places import SURFACE_NAMES
-from leopart_kit.data.scene_render import Scene
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.objects import OBJECT_NAMES
+from leopart_kit.data.scenes.places import SURFACE_NAMES
+from leopart_kit.data.scenes.render import Scene
 from leopart_kit.progress import Track, quiet
 
 

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from leopart_kit.data import scene_textures as textures
-from leopart_kit.data.scene_objects import CLASSES
-from leopart_kit.data.scene_pieces import Piece
-from leopart_kit.data.scene_places import PLACES, SURFACE_NAMES, SURFACES, Place, draw_class
-from leopart_kit.data.scene_pose import pose
-from leopart_kit.data.scene_render import Actor, Scene, render
+from leopart_kit.data.scenes import textures
+from leopart_kit.data.scenes.objects import CLASSES
+from leopart_kit.data.scenes.pieces import Piece
+from leopart_kit.data.scenes.places import PLACES, SURFACE_NAMES, SURFACES, Place, draw_class
+from leopart_kit.data.scenes.pose import pose
+from leopart_kit.data.scenes.render import Actor, Scene, render
 
 DRAWING_VERSION = 1
 """Raised whenever the same settings would draw another picture."""

@@ -13,7 +13,7 @@ from leopart_kit.data.coco_encoding import ENCODINGS, ZERO_BASED
 from leopart_kit.data.coco_labels import MERGED_STUFF, OTHER, STUFF, THINGS, categories
 from leopart_kit.data.image_files import read_panoptic_ids
 from leopart_kit.data.label_sets import IGNORE_INDEX
-from leopart_kit.data.scene_files import (
+from leopart_kit.data.scenes.files import (
     FIRST_SCENE,
     claim,
     jpeg,
@@ -21,10 +21,10 @@ from leopart_kit.data.scene_files import (
     write_missing,
     write_text,
 )
-from leopart_kit.data.scene_objects import OBJECT_NAMES
-from leopart_kit.data.scene_places import SURFACE_NAMES
-from leopart_kit.data.scene_render import Scene
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.objects import OBJECT_NAMES
+from leopart_kit.data.scenes.places import SURFACE_NAMES
+from leopart_kit.data.scenes.render import Scene
 from leopart_kit.progress import Track, quiet
 
 COCO_OBJECTS = {

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, read_list
-from leopart_kit.data.scene_files import FIRST_SCENE, read_record
-from leopart_kit.data.scene_layouts import write_voc
-from leopart_kit.data.scene_objects import OBJECT_NAMES, PART_NAMES
-from leopart_kit.data.scenes import SceneGenerator
+from leopart_kit.data.scenes.files import FIRST_SCENE, read_record
+from leopart_kit.data.scenes.generator import SceneGenerator
+from leopart_kit.data.scenes.layouts import write_voc
+from leopart_kit.data.scenes.objects import OBJECT_NAMES, PART_NAMES
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 from leopart_kit.progress import Track, quiet
 
@@ -70,4 +70,3 @@ def procedural_scenes(
     read_mask = partial(read_classes, table=table)
     notes = (f"procedural scenes, seed {generator.seed}",)
     return SegmentationDataset("scenes", split, root, label, samples, read_mask, notes)
-

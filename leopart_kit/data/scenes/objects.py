@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from leopart_kit.data.scene_creatures import BIRD, DOG, FISH, PERSON
-from leopart_kit.data.scene_pieces import ObjectClass
-from leopart_kit.data.scene_things import BOAT, CAR, CHAIR, PLANT
+from leopart_kit.data.scenes.creatures import BIRD, DOG, FISH, PERSON
+from leopart_kit.data.scenes.pieces import ObjectClass
+from leopart_kit.data.scenes.things import BOAT, CAR, CHAIR, PLANT
 
 CLASSES: tuple[ObjectClass, ...] = (PERSON, DOG, BIRD, FISH, CAR, BOAT, PLANT, CHAIR)
 

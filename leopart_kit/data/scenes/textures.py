@@ -14,7 +14,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from leopart_kit.data.scene_pieces import Range
+from leopart_kit.data.scenes.pieces import Range
 
 # (rng, height, width, row of the horizon) → a picture of one surface
 Painter = Callable[[np.random.Generator, int, int, float], np.ndarray]
