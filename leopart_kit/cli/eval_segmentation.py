@@ -45,7 +45,7 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         strict=config.strict,
         track=rich_progress,
     )
-    benchmark = build_benchmark(config.benchmark)
+    benchmark = build_benchmark(config.get("benchmark"))
     result = evaluate(encoder, dataset, protocol, run, settings=plain(config), benchmark=benchmark)
     write_results(result, output_dir)
     if config.masks:

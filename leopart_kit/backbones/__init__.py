@@ -1,0 +1,10 @@
+"""Backbones: the Encoder contract, the zoo of named encoders and the reading of checkpoints."""
+
+from __future__ import annotations
+
+from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
+from leopart_kit.backbones.encoder import Encoder
+from leopart_kit.backbones.load import load_encoder
+from leopart_kit.backbones.zoo import list_encoders
+
+__all__ = ["CheckpointReport", "Encoder", "list_encoders", "load_encoder", "read_checkpoint"]

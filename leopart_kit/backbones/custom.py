@@ -1,0 +1,53 @@
+"""Encoders that a user's own function makes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
+
+
+def custom_encoder(factory: str | None, options: dict[str, object]) -> Encoder:
+    """Call the user's factory, ``package.module:function``, and make an encoder of what it returns.
+
+    Raises ``ValueError`` if it cannot be imported or returns something that is no encoder.
+    """
+    made = _import_factory(factory)(**options)
+    if isinstance(made, Encoder):
+        return made
+    lacking = [a for a in ("patch_size", "embed_dim") if not hasattr(made, a)]
+    if not callable(made) or lacking:
+        raise ValueError(
+            f"encoder.factory={factory} returned a {type(made).__name__}"
+            f"{' without ' + ' and '.join(lacking) if lacking else ''}: return "
+            "Encoder.from_module(fn, patch_size, embed_dim, mean, std)"
+        )
+    mean = as_triple(getattr(made, "mean", IMAGENET_MEAN))
+    std = as_triple(getattr(made, "std", IMAGENET_STD))
+    fn: Any = made
+    return Encoder.from_module(fn, fn.patch_size, fn.embed_dim, mean, std)
+
+
+def _import_factory(factory: str | None) -> Callable[..., Any]:
+    module_name, colon, function = (factory or "").partition(":")
+    if not (module_name and colon and function):
+        raise ValueError(
+            f"encoder.factory={factory}: encoder=custom needs "
+            "encoder.factory=package.module:function"
+        )
+    if os.getcwd() not in sys.path:  # console scripts do not look where the user stands
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(
+            f"encoder.factory={factory}: cannot import {module_name} ({error}); run where it can "
+            "be imported or set PYTHONPATH"
+        ) from error
+    if not callable(getattr(module, function, None)):
+        raise ValueError(f"encoder.factory={factory}: {module_name} has no function {function!r}")
+    return getattr(module, function)

@@ -1,0 +1,221 @@
+"""The contract of every backbone: images in, a grid of patch tokens out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leopart_kit.backbones.fingerprint import (
+    describe_callable,
+    describe_module,
+    hash_weights,
+)
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Triple = tuple[float, float, float]
+
+
+def as_triple(values: Sequence[float]) -> Triple:
+    """One value for each of R, G, B; ``ValueError`` for another number of them."""
+    if len(values) != 3:
+        raise ValueError(f"mean and std need three values each, got {list(values)}")
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def grid_size(height: int, width: int, patch_size: int) -> tuple[int, int]:
+    """Patches needed to cover an image, ``(ceil(H / p), ceil(W / p))``."""
+    return -(-height // patch_size), -(-width // patch_size)
+
+
+def pad_to_grid(images: Tensor, patch_size: int) -> Tensor:
+    """Pad ``[B, C, H, W]`` with zeros, right and below, to whole patches.
+
+    Images are normalised before they get here, so zero is the mean colour of the training set.
+    This is what timm does (``dynamic_img_pad``); patch ``(i, j)`` always starts at pixel ``(i *
+    p, j * p)``.
+
+    Raises ``ValueError`` for something that is not a batch of images of at least one patch.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        raise ValueError(
+            f"expected normalised float images [B, 3, H, W], got {images.dtype} "
+            f"{list(images.shape)}: use encoder.preprocess on uint8 images"
+        )
+    height, width = images.shape[-2:]
+    if height < patch_size or width < patch_size:
+        raise ValueError(
+            f"image of {height} x {width} px is smaller than one patch of {patch_size} px: "
+            "resize the images or choose an encoder with smaller patches"
+        )
+    rows, columns = grid_size(height, width, patch_size)
+    padding = (0, columns * patch_size - width, 0, rows * patch_size - height)
+    return F.pad(images, padding) if any(padding) else images
+
+
+def no_attention(name: str) -> ValueError:
+    """The error of an architecture without CLS attention."""
+    return ValueError(
+        f"{name} has no CLS attention: choose a vision transformer with a CLS token (for example "
+        "dino_vits16)"
+    )
+
+
+class Encoder(nn.Module):
+    """A frozen or trainable backbone that maps images to patch tokens.
+
+    Subclasses implement ``patch_tokens`` and, where the architecture has a CLS token,
+    ``cls_token``, ``attention`` and ``tokens_and_attention``.
+
+    Attributes:
+        name: name in the zoo, or of the timm model.
+        embed_dim: channels D of a token.
+        patch_size: pixels p per token and side.
+        mean, std: normalisation of RGB in [0, 1], three values each.
+        depth: number of blocks, ``None`` where there are none.
+        weights: what was loaded: a file path, ``timm hub: ...``, ``random`` or ``none``.
+        settings: everything besides weights that changes the output; part of the fingerprint.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        embed_dim: int,
+        patch_size: int,
+        mean: Triple = IMAGENET_MEAN,
+        std: Triple = IMAGENET_STD,
+        depth: int | None = None,
+        weights: str = "none",
+        settings: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__()
+        if patch_size < 1 or embed_dim < 1:
+            raise ValueError(f"patch_size {patch_size} and embed_dim {embed_dim} must be positive")
+        self.name = name
+        self.embed_dim = embed_dim
+        self.patch_size = patch_size
+        self.mean = as_triple(mean)
+        self.std = as_triple(std)
+        if min(self.std) <= 0:
+            raise ValueError(f"std {self.std}: must be above 0")
+        self.depth = depth
+        self.weights = weights
+        self.settings = settings or {}
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Normalise RGB images: uint8 ``[B, 3, H, W]`` → float32 of the same shape."""
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(
+                f"preprocess takes uint8 images [B, 3, H, W], got {images.dtype} "
+                f"{list(images.shape)}"
+            )
+        mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
+        return (images.float() / 255 - mean) / std
+
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        """Patch tokens of normalised images: ``[B, 3, H, W]`` → ``[B, D, ceil(H/p), ceil(W/p)]``.
+
+        Differentiable with respect to weights and images.
+        """
+        raise NotImplementedError
+
+    def cls_token(self, images: Tensor) -> Tensor:
+        """One vector an image, ``[B, D]``; the mean of its patch tokens where there is no CLS."""
+        return self.patch_tokens(images).mean(dim=(2, 3))
+
+    def attention(self, images: Tensor) -> Tensor:
+        """Attention of CLS to the patches in the last block, ``[B, heads, h, w]``.
+
+        The softmax runs over all tokens, so a head sums to 1 minus what CLS and registers receive.
+        Raises ``ValueError`` where the architecture has no CLS attention.
+        """
+        raise no_attention(self.name)
+
+    def tokens_and_attention(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """``patch_tokens`` and ``attention`` of the same images; a ViT runs once for both."""
+        return self.patch_tokens(images), self.attention(images)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the weights and all settings that change the output."""
+        digest = hashlib.sha256()
+        identity = {
+            "class": type(self).__qualname__,
+            "name": self.name,
+            "patch_size": self.patch_size,
+            "mean": self.mean,
+            "std": self.std,
+            **self.settings,
+        }
+        digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
+        digest.update(hash_weights(self.state_dict()).encode())
+        return digest.hexdigest()
+
+    @staticmethod
+    def from_module(
+        fn: Callable[[Tensor], Tensor],
+        patch_size: int,
+        embed_dim: int,
+        mean: Triple = IMAGENET_MEAN,
+        std: Triple = IMAGENET_STD,
+    ) -> Encoder:
+        """Make an encoder of any callable.
+
+        Args:
+            fn: maps normalised images ``[B, 3, H, W]`` (H and W whole patches) to ``[B, D, h,
+                w]`` or ``[B, h * w, D]`` (row by row, without CLS and registers). If it is an
+                ``nn.Module``, its weights take part in training and in the fingerprint.
+            patch_size: pixels a token covers per side.
+            embed_dim: channels D.
+            mean, std: normalisation that ``preprocess`` applies.
+        """
+        return _FunctionEncoder(fn, patch_size, embed_dim, mean, std)
+
+
+class _FunctionEncoder(Encoder):
+    def __init__(
+        self,
+        fn: Callable[[Tensor], Tensor],
+        patch_size: int,
+        embed_dim: int,
+        mean: Triple,
+        std: Triple,
+    ) -> None:
+        if not callable(fn):
+            raise ValueError(f"from_module needs a callable, got {type(fn).__name__}")
+        label = getattr(fn, "__qualname__", type(fn).__qualname__)
+        super().__init__(
+            name=f"custom:{label}",
+            embed_dim=embed_dim,
+            patch_size=patch_size,
+            mean=mean,
+            std=std,
+            settings={
+                "function": describe_module(fn)
+                if isinstance(fn, nn.Module)
+                else describe_callable(fn)
+            },
+        )
+        self.fn = fn
+
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        images = pad_to_grid(images, self.patch_size)
+        rows, columns = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
+        tokens = self.fn(images)
+        batch = len(images)
+        if tokens.shape == (batch, rows * columns, self.embed_dim):
+            tokens = tokens.transpose(1, 2).reshape(batch, self.embed_dim, rows, columns)
+        if tokens.shape != (batch, self.embed_dim, rows, columns):
+            raise ValueError(
+                f"{self.name} returned {list(tokens.shape)} for images {list(images.shape)}: "
+                f"expected [{batch}, {self.embed_dim}, {rows}, {columns}] or "
+                f"[{batch}, {rows * columns}, {self.embed_dim}] (no CLS, no registers)"
+            )
+        return tokens

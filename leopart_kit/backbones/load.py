@@ -1,0 +1,236 @@
+"""From a name to a ready encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from leopart_kit.backbones.architecture import Architecture, describe
+from leopart_kit.backbones.attention import TimmModule
+from leopart_kit.backbones.checkpoints import CheckpointReport, Network, read_checkpoint
+from leopart_kit.backbones.custom import custom_encoder
+from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
+from leopart_kit.backbones.handcrafted import HandcraftedEncoder
+from leopart_kit.backbones.position_embedding import stored_grid
+from leopart_kit.backbones.resnet import DilatedResNet
+from leopart_kit.backbones.vit import Facet, Precision, ViTEncoder
+from leopart_kit.backbones.weights import hub_weights, seeded
+from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders, names_that_fit
+
+Loaded = tuple[dict[str, Tensor], CheckpointReport]
+
+_RANDOM = ("random", "none")
+_WITHOUT_WEIGHTS = ("handcrafted", "custom")
+_OPTIONS = {
+    "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network"},
+    "ResNet": {"weights", "precision", "network", "patch_size"},
+    "handcrafted": {"patch_size"},
+    "custom": {"factory", "factory_options"},
+}
+
+
+def load_encoder(
+    name: str,
+    weights: str | Path = "auto",
+    *,
+    block: int = -1,
+    facet: Facet = "token",
+    precision: Precision = "fp32",
+    drop_path_rate: float = 0.0,
+    network: Network = "auto",
+    seed: int = 0,
+    patch_size: int | None = None,
+    factory: str | None = None,
+    factory_options: Mapping[str, object] | None = None,
+) -> Encoder:
+    """Load a backbone by name.
+
+    Args:
+        name: one of :func:`list_encoders`, any plain ViT of timm (``vit_base_patch16_224.dino``),
+            ``handcrafted`` or ``custom``.
+        weights: ``auto`` (local cache, then the hub through timm), a checkpoint file in any
+            layout that :func:`read_checkpoint` knows, or ``random`` (also ``none``).
+        block, facet: which tokens of a vision transformer, see :class:`ViTEncoder`.
+        precision: ``fp32``, or ``bf16`` for autocast (tokens are float32 either way).
+        drop_path_rate: stochastic depth of the last block in training, rising from 0.
+        network: ``student`` or ``teacher`` of a file that holds both.
+        seed: of random weights.
+        patch_size: of ``handcrafted`` (default 8) and the stride of a ResNet (16 or 8, default 16).
+        factory: for ``custom``, ``package.module:function``. It is called with
+            ``factory_options`` and returns an :class:`Encoder`, or a callable with the attributes
+            ``patch_size``, ``embed_dim`` and, if other than ImageNet's, ``mean`` and ``std``.
+
+    Returns:
+        The encoder in evaluation mode, on the CPU.
+
+    Raises:
+        ValueError: unknown name, an option that this encoder does not have, or weights of another
+            network.
+        FileNotFoundError: no such weight file, or no weights in the cache and on the hub.
+    """
+    spec = None if name in _WITHOUT_WEIGHTS else _find_spec(name)
+    given = {
+        "weights": None if str(weights) in ("auto", *_RANDOM) else weights,
+        "block": block if block != -1 else None,
+        "facet": facet if facet != "token" else None,
+        "precision": precision if precision != "fp32" else None,
+        "drop_path_rate": drop_path_rate or None,
+        "network": network if network != "auto" else None,
+        "patch_size": patch_size,
+        "factory": factory,
+        "factory_options": factory_options,
+    }
+    _check_options(name, spec.architecture.kind if spec else name, given)
+    if spec is None:
+        if name == "custom":
+            return custom_encoder(factory, dict(factory_options or {})).eval()
+        return HandcraftedEncoder(8 if patch_size is None else patch_size).eval()
+    path, source = _locate(spec, weights)
+    loaded = None if path is None else read_checkpoint(path, network)
+    with seeded(seed):
+        if spec.architecture.kind == "ResNet":
+            stride = 16 if patch_size is None else patch_size
+            return _resnet(spec, loaded, source, stride, precision).eval()
+        vit = _build_vit(spec, loaded, drop_path_rate)
+    return ViTEncoder(
+        vit,
+        name=spec.name,
+        mean=spec.mean,
+        std=spec.std,
+        position_rule=spec.position_rule,
+        weights=source,
+        block=block,
+        facet=facet,
+        precision=precision,
+    ).eval()
+
+
+def _check_options(name: str, kind: str, given: dict[str, object]) -> None:
+    for option, value in given.items():
+        if value is not None and option not in _OPTIONS[kind]:
+            raise ValueError(f"{name} has no option {option!r} (it is {value!r}): leave it out")
+
+
+def _find_spec(name: str) -> EncoderSpec:
+    if name in ZOO:
+        return ZOO[name]
+    if name == "timm":
+        raise ValueError(
+            "encoder=timm needs the name of a model, for example "
+            "encoder.name=vit_base_patch16_224.dino"
+        )
+    if timm.models.is_model(name):
+        try:
+            config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+        except RuntimeError as error:
+            raise ValueError(f"{name}: {error}") from error
+        mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
+        tagged = name if "." in name or not (config and config.tag) else f"{name}.{config.tag}"
+        return EncoderSpec(
+            name, tagged, Architecture("ViT", 0, 0, 0), as_triple(mean), as_triple(std)
+        )
+    candidates = (*list_encoders(), *timm.list_models("*vit*"))
+    raise ValueError(f"unknown encoder {name!r}: {close_names(name, candidates)}")
+
+
+def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
+    """Weight file (``None`` for random weights) and its description."""
+    if str(weights) in _RANDOM or (str(weights) == "auto" and spec.is_random):
+        return None, "random"
+    if str(weights) == "auto":
+        return hub_weights(spec.timm_name if spec.on_timm_hub else None, spec.name, spec.release)
+    return Path(weights), str(weights)
+
+
+def _resnet(
+    spec: EncoderSpec, loaded: Loaded | None, source: str, stride: int, precision: Precision
+) -> DilatedResNet:
+    encoder = DilatedResNet(
+        name=spec.name,
+        mean=spec.mean,
+        std=spec.std,
+        stride=stride,
+        precision=precision,
+        weights=source,
+    )
+    if loaded is not None:
+        _fill(encoder.resnet, spec, *loaded)
+    return encoder
+
+
+def _build_vit(spec: EncoderSpec, loaded: Loaded | None, drop_path_rate: float) -> TimmModule:
+    """The timm network without classifier, at the checkpoint's own grid and with its weights."""
+    timm_name = spec.timm_name
+    if loaded is not None and any(key.endswith("attn.q_bias") for key in loaded[0]):
+        timm_name = timm_name.replace("_dinov3.", "_dinov3_qkvb.")
+    vit = _create(timm_name, spec, drop_path_rate)
+    for head in ("head", "head_dist", "fc_norm", "attn_pool"):
+        if isinstance(getattr(vit, head, None), nn.Module):
+            setattr(vit, head, nn.Identity())
+    if loaded is not None:
+        _match_grid(vit, loaded[0])
+        _fill(vit, spec, *loaded)
+    return vit
+
+
+def _create(timm_name: str, spec: EncoderSpec, drop_path_rate: float) -> TimmModule:
+    options: dict[str, Any] = {"dynamic_img_size": True, **spec.timm_options}
+    try:
+        return timm.create_model(
+            timm_name, pretrained=False, num_classes=0, drop_path_rate=drop_path_rate, **options
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"{timm_name} is not a plain vision transformer ({error}): wrap it with encoder=custom"
+        ) from error
+
+
+def _match_grid(vit: TimmModule, state: dict[str, Tensor]) -> None:
+    """Give the network the grid of the file, so that no position is resampled while loading."""
+    position = state.get("pos_embed")
+    if position is None or getattr(vit, "pos_embed", None) is None:
+        return
+    prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
+    grid = stored_grid(position.shape[1], prefix)
+    if grid != tuple(vit.patch_embed.grid_size):
+        patch = vit.patch_embed.patch_size[0]
+        vit.set_input_size(img_size=(grid[0] * patch, grid[1] * patch))
+
+
+def _fill(
+    network: nn.Module, spec: EncoderSpec, state: dict[str, Tensor], report: CheckpointReport
+) -> None:
+    """Copy a state dict into a network of the same architecture; every weight must be in it."""
+    own = network.state_dict()
+    wanted, found = describe(own), report.architecture
+    if found != wanted:
+        names = names_that_fit(found)
+        advice = f"use encoder={' or '.join(names)}" if names else "no named encoder fits it"
+        raise ValueError(
+            f"{report.path} holds {found}, but {spec.name} is {wanted}: {advice}, or give "
+            "another file"
+        )
+    counters = {key for key in own if key.endswith("num_batches_tracked")}
+    missing = [key for key in own if key not in state and key not in counters]
+    if missing:
+        raise ValueError(
+            f"{report.path}: {len(missing)} backbone keys of {spec.name} are missing: "
+            f"{', '.join(missing[:12])}{' ...' if len(missing) > 12 else ''}"
+        )
+    shapes = [k for k in own if k in state and own[k].shape != state[k].shape]
+    if shapes:
+        raise ValueError(
+            f"{report.path}: {shapes[0]} has shape {list(state[shapes[0]].shape)}, {spec.name} "
+            f"needs {list(own[shapes[0]].shape)}"
+        )
+    extra = [key for key in state if key not in own and not key.startswith("fc_norm.")]
+    if extra:
+        raise ValueError(
+            f"{report.path}: {spec.name} has no place for {len(extra)} backbone keys of the file: "
+            f"{', '.join(extra[:12])}"
+        )
+    network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)

@@ -1,0 +1,202 @@
+"""The named encoders: timm network, normalisation, positional rule and weights of each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from leopart_kit.backbones.architecture import Architecture
+from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Triple
+from leopart_kit.backbones.position_embedding import PositionRule
+
+_SIZES = {"s": ("small", 384, 12), "b": ("base", 768, 12), "l": ("large", 1024, 24)}
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One named encoder.
+
+    Attributes:
+        name: what the user types.
+        timm_name: network of timm; with a tag (``.dino``) where timm serves the weights.
+        architecture: size, to tell which checkpoint fits.
+        mean, std: normalisation of its training.
+        position_rule: see ``position_embedding``.
+        release: where its authors publish the weights.
+        timm_options: arguments of ``timm.create_model`` in which the release differs from timm.
+    """
+
+    name: str
+    timm_name: str
+    architecture: Architecture
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+    position_rule: PositionRule = "antialias"
+    release: str = ""
+    timm_options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def on_timm_hub(self) -> bool:
+        """Whether ``weights="auto"`` can fetch the weights through timm."""
+        return "." in self.timm_name
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the encoder is a baseline that has no weights to load."""
+        return self.name.startswith("random_")
+
+
+def _vit(
+    family: str, size: str, patch: int, timm_name: str, suffix: str = "", **kwargs
+) -> EncoderSpec:
+    word, dim, depth = _SIZES[size]
+    details = kwargs.pop("details", {})
+    return EncoderSpec(
+        name=f"{family}_vit{size}{patch}{suffix}",
+        timm_name=timm_name.format(size=word, patch=patch),
+        architecture=Architecture("ViT", dim, depth, patch, **details),
+        **kwargs,
+    )
+
+
+def _specs() -> Iterator[EncoderSpec]:
+    for size, patch in (("s", 16), ("s", 8), ("b", 16), ("b", 8)):
+        yield _vit(
+            "dino",
+            size,
+            patch,
+            "vit_{size}_patch{patch}_224.dino",
+            position_rule="offset",
+            release="https://github.com/facebookresearch/dino",
+        )
+    for size in "sbl":
+        yield _vit(
+            "dinov2",
+            size,
+            14,
+            "vit_{size}_patch14_dinov2.lvd142m",
+            position_rule="offset",
+            release="https://github.com/facebookresearch/dinov2",
+            details={"layer_scale": True},
+        )
+        yield _vit(
+            "dinov2",
+            size,
+            14,
+            "vit_{size}_patch14_reg4_dinov2.lvd142m",
+            suffix="_reg",
+            release="https://github.com/facebookresearch/dinov2",
+            details={"layer_scale": True, "registers": 4},
+        )
+        yield _vit(
+            "dinov3",
+            size,
+            16,
+            "vit_{size}_patch16_dinov3.lvd1689m",
+            release="https://github.com/facebookresearch/dinov3",
+            details={"layer_scale": True, "registers": 4, "rope": True},
+        )
+        yield _vit(
+            "ibot",
+            size,
+            16,
+            "vit_{size}_patch16_224",
+            position_rule="offset",
+            release="https://github.com/bytedance/ibot",
+        )
+        yield _vit(
+            "supervised",
+            size,
+            16,
+            "vit_{size}_patch16_224.augreg_in21k_ft_in1k",
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            release="https://github.com/google-research/vision_transformer",
+        )
+    for size in "bl":
+        yield _vit(
+            "mae",
+            size,
+            16,
+            "vit_{size}_patch16_224.mae",
+            release="https://github.com/facebookresearch/mae",
+        )
+    for size in "sb":
+        yield _vit(
+            "mocov3",
+            size,
+            16,
+            "vit_{size}_patch16_224",
+            position_rule="offset",
+            release="https://github.com/facebookresearch/moco-v3",
+            # its ViT-S has 12 heads, where all others have 6; shapes do not show it
+            timm_options={"num_heads": 12},
+        )
+        yield _vit(
+            "deit",
+            size,
+            16,
+            "deit_{size}_patch16_224.fb_in1k",
+            release="https://github.com/facebookresearch/deit",
+        )
+    for size, patch in (("b", 16), ("b", 32), ("l", 14)):
+        yield _vit(
+            "clip",
+            size,
+            patch,
+            "vit_{size}_patch{patch}_clip_quickgelu_224.openai",
+            mean=OPENAI_CLIP_MEAN,
+            std=OPENAI_CLIP_STD,
+            release="https://github.com/openai/CLIP",
+            details={"pre_norm": True},
+        )
+    for size, patch in (("s", 16), ("s", 8), ("s", 14), ("b", 16), ("b", 8), ("b", 14), ("l", 16)):
+        # the DINO and DINOv2 networks, before training
+        tail = "_dinov2" if patch == 14 else "_224"
+        yield _vit(
+            "random",
+            size,
+            patch,
+            "vit_{size}_patch{patch}" + tail,
+            position_rule="offset",
+            details={"layer_scale": patch == 14},
+        )
+    resnet = Architecture("ResNet", 2048, 0, 0)
+    for family, timm_name, release in (
+        ("supervised", "resnet50.tv_in1k", "https://github.com/pytorch/vision"),
+        ("moco", "resnet50", "https://github.com/facebookresearch/moco"),
+        ("swav", "resnet50", "https://github.com/facebookresearch/swav"),
+        ("densecl", "resnet50", "https://github.com/WXinlong/DenseCL"),
+        (
+            "maskcontrast",
+            "resnet50",
+            "https://github.com/wvangansbeke/Unsupervised-Semantic-Segmentation",
+        ),
+        ("random", "resnet50", ""),
+    ):
+        yield EncoderSpec(f"{family}_resnet50_dilated", timm_name, resnet, release=release)
+
+
+ZOO: dict[str, EncoderSpec] = {spec.name: spec for spec in _specs()}
+
+_WITHOUT_SPEC = ("handcrafted", "custom")
+
+
+def list_encoders() -> tuple[str, ...]:
+    """Names that :func:`load_encoder` knows, sorted; plain ViTs of timm work by their name too."""
+    return tuple(sorted((*ZOO, *_WITHOUT_SPEC)))
+
+
+def close_names(name: str, candidates: tuple[str, ...]) -> str:
+    """Hint with the names most like a mistyped one."""
+    close = difflib.get_close_matches(name, candidates, n=4, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(candidates)}"
+
+
+def names_that_fit(architecture: Architecture) -> tuple[str, ...]:
+    """Named encoders whose network has this size; the random baselines left out."""
+    fitting = (s.name for s in ZOO.values() if s.architecture == architecture and not s.is_random)
+    return tuple(fitting)
