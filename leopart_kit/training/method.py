@@ -1,0 +1,109 @@
+"""What the loop needs from a method: a loss, its parameter groups, and two hooks around a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class StepOutput(NamedTuple):
+    """Result of a forward pass: the scalar to minimise, and detached scalars worth logging.
+
+    With several processes the mean of `loss` over the processes must be the loss of the global
+    batch, since gradients are averaged. The keys of `logs` are the same in every process.
+    """
+
+    loss: Tensor
+    logs: Mapping[str, Tensor | float]
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Trainable parameters that share a peak learning rate; `decayed` turns weight decay on."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    decayed: bool
+
+
+class Method(nn.Module):
+    """A self-supervised objective the loop can train.
+
+    All state that a resumed run needs lives in `state_dict()`: parameters, buffers (a feature
+    queue), and, through `get_extra_state`, anything else (the state of a `torch.Generator`).
+    Buffers and extra state may differ between processes; each process gets its own back.
+    """
+
+    def forward(self, batch: Any, step: int) -> StepOutput:
+        """Loss of one batch at optimiser step `step` (from 0), under the run's precision.
+
+        With gradient accumulation it is called several times with the same `step`. Over several
+        processes every trainable parameter must take part in each call.
+        """
+        raise NotImplementedError
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Every parameter that requires a gradient, each in exactly one group."""
+        raise NotImplementedError
+
+    def before_step(self, step: int) -> None:
+        """Runs without gradients before the first forward of a step: normalise prototypes, say."""
+
+    def after_step(self, step: int, momentum: float) -> None:
+        """Runs without gradients after the optimiser: an EMA teacher moves by `1 - momentum`."""
+
+
+def split_by_decay(name: str, module: nn.Module, learning_rate: float) -> list[ParameterGroup]:
+    """Two groups of a module's trainable parameters: decayed, and not (biases, norms, scales).
+
+    A parameter of at most one dimension is not decayed, as is usual for vision transformers
+    (DINO, Caron et al. 2021; Leopart, Ziegler & Asano 2022). Empty groups are left out.
+    """
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    groups = (
+        ParameterGroup(name, [p for p in trainable if p.ndim > 1], learning_rate, decayed=True),
+        ParameterGroup(
+            f"{name}_no_decay", [p for p in trainable if p.ndim <= 1], learning_rate, decayed=False
+        ),
+    )
+    return [group for group in groups if group.parameters]
+
+
+def check_parameter_groups(method: nn.Module, groups: list[ParameterGroup]) -> None:
+    """Raise ValueError unless each trainable parameter of `method` is in exactly one group."""
+    listed = Counter(id(p) for group in groups for p in group.parameters)
+    trainable = {id(p): name for name, p in method.named_parameters() if p.requires_grad}
+    missing = [name for key, name in trainable.items() if key not in listed]
+    repeated = [name for key, name in trainable.items() if listed[key] > 1]
+    if missing:
+        raise ValueError(
+            f"{type(method).__name__}.parameter_groups() leaves out {_few(missing)}; "
+            "list them or set requires_grad=False"
+        )
+    if repeated:
+        raise ValueError(
+            f"{type(method).__name__}.parameter_groups() lists twice: {_few(repeated)}"
+        )
+    if not trainable:
+        raise ValueError(f"{type(method).__name__} has no parameter that requires a gradient")
+    if set(listed) - set(trainable):
+        raise ValueError(
+            f"{type(method).__name__}.parameter_groups() lists parameters that are frozen or not "
+            "its own"
+        )
+
+
+def adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) with torch's default betas; fused, also on the CPU."""
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

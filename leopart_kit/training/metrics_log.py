@@ -1,0 +1,78 @@
+"""The curves of a run: `metrics.jsonl`, one object a line, and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+class MetricsLog:
+    """Appends scalars to `output_dir/metrics.jsonl` and to `output_dir/tensorboard`.
+
+    resumed_step: lines beyond this step were written by a run that was cut off after its last
+        checkpoint; they are dropped, because the resumed run writes them again.
+
+    Use it as a context manager. Each line is on its way to the disk when `write` returns.
+    """
+
+    def __init__(self, output_dir: Path, resumed_step: int, tensorboard: bool) -> None:
+        path = output_dir / "metrics.jsonl"
+        _drop_later_lines(path, resumed_step)
+        self._file = path.open("a", buffering=1, encoding="utf-8")
+        self._board: Any = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import, not always wanted
+
+            self._board = SummaryWriter(
+                str(output_dir / "tensorboard"), purge_step=resumed_step + 1
+            )
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Log the values after `step` finished steps; a value that is not finite becomes null."""
+        finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        if self._board is not None:
+            for key, value in values.items():
+                self._board.add_scalar(key, value, step)
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`, up to one that was cut off while it was written."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            logger.warning("%s: dropped from the unreadable line %d on", path, len(rows) + 1)
+            break
+    return rows
+
+
+def _drop_later_lines(path: Path, resumed_step: int) -> None:
+    if not path.exists():
+        return
+    kept = [row for row in read_metrics(path) if row["step"] <= resumed_step]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    os.replace(temporary, path)

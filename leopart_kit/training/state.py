@@ -1,0 +1,142 @@
+"""Everything a run must remember to continue as if it had never stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from leopart_kit.training.checkpoint import check_state_matches, read_checkpoint_file
+from leopart_kit.training.randomness import capture_random_state, restore_random_state
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class RunState:
+    """The method and the optimiser, where the run is, and which files were broken so far.
+
+    `step` counts finished optimiser steps; `position_settings` says what it means in the data.
+    `settings` are the other numbers of the run, kept to tell when a resumed run changes them.
+    """
+
+    method: nn.Module
+    optimizer: Optimizer
+    position_settings: dict[str, int]
+    settings: dict[str, Any]
+    step: int = 0
+    broken: dict[str, None] = field(default_factory=dict)  # an ordered set of messages
+
+
+def capture_state(state: RunState, fabric: Fabric) -> dict[str, Any]:
+    """The content of a checkpoint; every process calls it, the first one gets it complete.
+
+    Parameters are the same in all processes. Buffers, extra state and random generators are not,
+    so each process contributes its own.
+    """
+    whole = state.method.state_dict()
+    local = {
+        "random": capture_random_state(),
+        "state_dict": {} if fabric.is_global_zero else _local_entries(state.method, whole),
+        "broken": list(state.broken),
+    }
+    return {
+        "method": type(state.method).__name__,
+        "state_dict": whole,
+        "optimizer": state.optimizer.state_dict(),
+        "position_settings": state.position_settings,
+        "settings": state.settings,
+        "processes": _gather(local, fabric),
+    }
+
+
+def restore_state(state: RunState, path: Path, fabric: Fabric) -> None:
+    """Continue from a checkpoint: fills `state` in place, and the global random generators.
+
+    Raises ValueError when the method, its sizes, its parameter groups, the data, the batch size or
+    the number of processes are not those of the checkpoint; FileNotFoundError without the file.
+    """
+    content = read_checkpoint_file(path)
+    _check_method(path, content["method"], type(state.method).__name__)
+    _check_position(path, content["position_settings"], state.position_settings)
+    own = content["processes"][fabric.global_rank]
+    saved = {**content["state_dict"], **own["state_dict"]}
+    check_state_matches(path, saved, state.method.state_dict())
+    _check_groups(path, content["optimizer"]["param_groups"], state.optimizer.param_groups)
+    state.method.load_state_dict(saved)
+    state.optimizer.load_state_dict(content["optimizer"])
+    _tell_changes(path, content["settings"], state.settings)
+    state.step = content["step"]
+    state.broken = dict.fromkeys(own["broken"])
+    restore_random_state(own["random"])
+
+
+def non_finite_entry(method: nn.Module) -> str | None:
+    """Name of a parameter or buffer that holds NaN or infinity, None when all is well."""
+    for name, value in method.state_dict().items():
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            continue
+        # A sum is not finite if a term is not, and costs no mask; finite terms may overflow it.
+        if not torch.isfinite(value.sum()) and not torch.isfinite(value).all():
+            return name
+    return None
+
+
+def _local_entries(method: nn.Module, whole: Mapping[str, Any]) -> dict[str, Any]:
+    shared = {name for name, _ in method.named_parameters(remove_duplicate=False)}
+    return {
+        key: value.cpu() if isinstance(value, Tensor) else value
+        for key, value in whole.items()
+        if key not in shared
+    }
+
+
+def _gather(local: dict[str, Any], fabric: Fabric) -> list[dict[str, Any]]:
+    if fabric.world_size == 1:
+        return [local]
+    gathered = [local] * fabric.world_size if fabric.is_global_zero else None
+    dist.gather_object(local, gathered)
+    return gathered or []
+
+
+def _check_method(path: Path, saved: str, own: str) -> None:
+    if saved != own:
+        raise ValueError(f"checkpoint {path} is of the method {saved}, this run trains {own}")
+
+
+def _check_position(path: Path, saved: dict[str, int], own: dict[str, int]) -> None:
+    changed = _changes(saved, own)
+    if changed:
+        raise ValueError(
+            f"checkpoint {path} cannot be continued here: {changed}. Use the data and sizes it "
+            "was trained with, or another output_dir"
+        )
+
+
+def _tell_changes(path: Path, saved: dict[str, Any], own: dict[str, Any]) -> None:
+    changed = _changes(saved, own)
+    if changed:
+        logger.warning("%s was trained with other settings: %s", path, changed)
+
+
+def _changes(saved: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {saved.get(k)} → {own[k]}" for k in own if saved.get(k) != own[k])
+
+
+def _check_groups(path: Path, saved: list[dict], own: list[dict]) -> None:
+    def describe(groups: list[dict]) -> str:
+        return ", ".join(f"{g['name']} ({len(g['params'])} tensors)" for g in groups)
+
+    if describe(saved) != describe(own):
+        raise ValueError(
+            f"checkpoint {path} has the parameter groups {describe(saved)}; this run has "
+            f"{describe(own)}"
+        )
