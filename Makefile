@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python tools/eval_segmentation.py +benchmark=scenes_demo output_dir=outputs/demo
+	$(BIN)/python tools/eval_segmentation.py benchmark=scenes_demo output_dir=outputs/demo
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

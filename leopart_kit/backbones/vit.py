@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -128,8 +129,9 @@ class ViTEncoder(Encoder):
         """Tokens ``[B, N, D]`` of the chosen block and facet, attention ``[B, heads, N]``, grid."""
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
-        bf16 = self.precision == "bf16"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        # Only ever switched on: a training loop may have its own autocast around this.
+        bf16 = torch.autocast(images.device.type, torch.bfloat16)
+        with bf16 if self.precision == "bf16" else nullcontext():
             x = self._embed(images, grid)
             rope = self._rope(grid)
             tokens, heads = x, None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.backbones import Encoder, load_encoder
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import Benchmark, Overclustering, PublishedFigure
+from leopart_kit.evaluation import Benchmark, Overclustering, PublishedFigure, RunSettings
+from leopart_kit.progress import rich_progress
+
+T = TypeVar("T")
 
 
 def build_dataset(config: DictConfig) -> SegmentationDataset:
@@ -24,24 +29,26 @@ def build_dataset(config: DictConfig) -> SegmentationDataset:
     return load_dataset(name, Path(root).expanduser(), split, label_set, **options)
 
 
-def build_encoder(config: DictConfig, precision: str) -> Encoder:
+def build_encoder(config: DictConfig, precision: str, drop_path_rate: float = 0.0) -> Encoder:
     """The encoder of the group `encoder`."""
-    options: dict[str, Any] = plain(config)
-    return load_encoder(options.pop("name"), options.pop("weights"), precision=precision, **options)
+    run = {"precision": precision, "drop_path_rate": drop_path_rate}
+    return _build(load_encoder, "encoder", {**plain(config), **run})
 
 
 def build_protocol(config: DictConfig) -> Overclustering:
     """The protocol of the group `protocol`.
 
     Raises:
-        ValueError: an unknown protocol name.
+        ValueError: an unknown protocol name, an unknown setting, or a value out of range.
     """
     options = plain(config)
     name = options.pop("name")
     if name != "overclustering":
         raise ValueError(f"unknown protocol {name!r}; there is: overclustering")
-    return Overclustering(
-        **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    return _build(
+        Overclustering,
+        "protocol",
+        {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()},
     )
 
 
@@ -50,22 +57,50 @@ def build_benchmark(config: DictConfig | None) -> Benchmark | None:
     if config is None:
         return None
     options = plain(config)
-    published = tuple(PublishedFigure(**row) for row in options.pop("published"))
-    return Benchmark(published=published, **options)
+    published = tuple(
+        _build(PublishedFigure, "benchmark.published", row) for row in options.pop("published")
+    )
+    return _build(Benchmark, "benchmark", {"published": published, **options})
+
+
+def build_run_settings(config: DictConfig) -> RunSettings:
+    """How to run, from the settings beside the groups."""
+    device = choose_device(str(config.device))
+    return RunSettings(
+        cache_dir=Path(config.cache_dir).expanduser(),
+        batch_size=config.batch_size,
+        num_workers=choose_num_workers(config.num_workers, device),
+        device=device,
+        strict=config.strict,
+        track=rich_progress,
+    )
 
 
 def choose_device(device: str) -> str:
-    """`auto` is the GPU where there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """`auto` is the GPU where there is one.
+
+    Raises:
+        ValueError: a device that torch does not know or that is not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device={device} cannot be used here ({reason}); set device=auto or device=cpu"
+        ) from error
+    return device
 
 
 def choose_num_workers(num_workers: int | str, device: str) -> int:
     """`auto`: none on a CPU, where they would compete with the encoder, else up to 8."""
-    if num_workers != "auto":
-        return int(num_workers)
-    return 0 if device == "cpu" else min(8, os.cpu_count() or 1)
+    if num_workers == "auto":
+        return 0 if device == "cpu" else min(8, os.cpu_count() or 1)
+    if not isinstance(num_workers, int):
+        raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
+    return num_workers
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -74,3 +109,12 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"expected a mapping, got {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
+
+
+def _build(make: Callable[..., T], group: str, options: Mapping[str, Any]) -> T:
+    """`make(**options)`; an option it does not have is the user's mistake, not a `TypeError`."""
+    known = inspect.signature(make).parameters
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise ValueError(f"{group} has no setting {unknown[0]!r}; it has {', '.join(known)}")
+    return make(**options)

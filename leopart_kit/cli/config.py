@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -11,16 +12,26 @@ from pathlib import Path
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leopart_kit.backbones import list_encoders
 
 PACKAGE = Path(__file__).parents[1]
 
+USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
+_ADVICE = {
+    errno.ENOSPC: "free some space or choose another folder",
+    errno.EDQUOT: "free some space or choose another folder",
+    errno.EACCES: "choose a folder that you may write",
+    errno.EROFS: "choose a folder that you may write",
+    errno.ENOENT: "check the path, or choose another output_dir",
+    errno.ENOTDIR: "a part of the path is a file: choose another output_dir",
+}
 
-def _folder(name: str) -> Path:
+
+def config_folder(name: str) -> Path:
     """`configs` or `eval`: inside the installed package, or beside it in a clone."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parent / name
@@ -28,40 +39,67 @@ def _folder(name: str) -> Path:
 
 def register_configs() -> None:
     """Make every named encoder an option of the group `encoder`, and eval/ a search path."""
-    OmegaConf.register_new_resolver("leopart_eval_dir", lambda: str(_folder("eval")), replace=True)
+    OmegaConf.register_new_resolver(
+        "leopart_eval_dir", lambda: str(config_folder("eval")), replace=True
+    )
+    # Hydra's help does not look into further search paths for choices.
+    OmegaConf.register_new_resolver("leopart_choices", _choices, replace=True)
     store = ConfigStore.instance()
     for name in list_encoders():
-        node = {"name": name, "weights": "auto", "block": -1, "facet": "token"}
-        store.store(group="encoder", name=name, node=node)
+        if not (config_folder("configs") / "encoder" / f"{name}.yaml").exists():
+            node = {"name": name, "weights": "auto", "block": -1, "facet": "token"}
+            store.store(group="encoder", name=name, node=node)
 
 
 def run_command(config_name: str, task: Callable[[DictConfig, Path], None]) -> None:
     """Compose the configuration from the command line and call `task(config, output_dir)`.
 
     A user's mistake ends the program with one line on standard error and exit code 1; anything
-    else keeps its traceback, since it is a mistake of ours.
+    else keeps its traceback, since it is a mistake of ours. With `hydra.verbose=true` the log has
+    the traceback of the former too.
     """
     register_configs()
     # Hydra would shorten tracebacks and print errors in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
 
     def body(config: DictConfig) -> None:
-        task(config, Path(HydraConfig.get().runtime.output_dir))
+        # Caught here as well, since Hydra reports what leaves a task with lines of its own.
+        try:
+            task(config, Path(HydraConfig.get().runtime.output_dir))
+        except USER_ERRORS as error:
+            _fail(error)
 
     command = hydra.main(
-        version_base="1.3", config_path=str(_folder("configs")), config_name=config_name
+        version_base="1.3", config_path=str(config_folder("configs")), config_name=config_name
     )(body)
     try:
         command()
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        logging.getLogger(__name__).debug("failed", exc_info=error)
-        sys.exit(f"error: {_one_line(error)}")
+    except USER_ERRORS as error:
+        _fail(error)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to go on")
 
 
-def _one_line(error: BaseException) -> str:
+def _choices(group: str) -> str:
+    files = [*config_folder("configs").glob(f"{group}/*.yaml")]
+    files += config_folder("eval").glob(f"{group}/*.yaml")
+    names = {path.stem for path in files} | set(list_encoders() if group == "encoder" else ())
+    return ", ".join(sorted(names))
+
+
+def _fail(error: Exception) -> None:
+    logging.getLogger(__name__).debug("failed", exc_info=error)
+    sys.exit(f"error: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"unknown {group} {name!r}; choose one of {', '.join(error.options)}"
+    if isinstance(error, MissingMandatoryValue) and error.full_key:
+        return f"{error.full_key} is not set; add {error.full_key}=VALUE"
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}"
+        advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
+        return f"{error.strerror}{where}{advice}"
     return " ".join(str(error).split())

@@ -16,13 +16,12 @@ from leopart_kit.cli.build import (
     build_dataset,
     build_encoder,
     build_protocol,
-    choose_device,
-    choose_num_workers,
+    build_run_settings,
     plain,
 )
 from leopart_kit.cli.config import run_command
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation import Result, RunSettings, collect_samples, evaluate, iter_masks
+from leopart_kit.evaluation import Result, collect_samples, evaluate, iter_masks
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import print_result, writable_output_dir, write_page, write_results
@@ -33,19 +32,13 @@ logger = logging.getLogger(__name__)
 def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json, report.html and masks/ into `output_dir`."""
     writable_output_dir(output_dir)
-    device = choose_device(config.device)
+    check_outputs(config)
+    # What is quick to build comes first: a mistyped setting shows before the data are listed.
+    protocol = build_protocol(config.protocol)
+    benchmark = build_benchmark(config.get("benchmark"))
+    run = build_run_settings(config)
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision)
-    protocol = build_protocol(config.protocol)
-    run = RunSettings(
-        cache_dir=Path(config.cache_dir),
-        batch_size=config.batch_size,
-        num_workers=choose_num_workers(config.num_workers, device),
-        device=device,
-        strict=config.strict,
-        track=rich_progress,
-    )
-    benchmark = build_benchmark(config.get("benchmark"))
     result = evaluate(encoder, dataset, protocol, run, settings=plain(config), benchmark=benchmark)
     write_results(result, output_dir)
     if config.masks:
@@ -57,6 +50,14 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     write_page(result, samples, output_dir, palette=dataset.palette, command=command)
     print_result(result, Console())
     logger.info("page: %s", output_dir / "report.html")
+
+
+def check_outputs(config: DictConfig) -> None:
+    """Raise `ValueError` for values of `masks` and `page_images` that say nothing."""
+    if not isinstance(config.masks, bool):
+        raise ValueError(f"masks must be true or false, got {config.masks!r}")
+    if type(config.page_images) is not int or config.page_images < 0:
+        raise ValueError(f"page_images must be 0 or more images, got {config.page_images!r}")
 
 
 def mask_palette(result: Result, dataset: SegmentationDataset) -> np.ndarray:

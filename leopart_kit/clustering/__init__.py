@@ -4,7 +4,7 @@ from leopart_kit.clustering.foreground import attention_foreground
 from leopart_kit.clustering.kmeans import KMeans
 from leopart_kit.clustering.kmeans_faiss import FaissKMeans
 from leopart_kit.clustering.projection import PCA, Standardizer
-from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
+from leopart_kit.clustering.sinkhorn import sinkhorn_knopp, sinkhorn_potentials
 
 __all__ = [
     "PCA",
@@ -13,4 +13,5 @@ __all__ = [
     "Standardizer",
     "attention_foreground",
     "sinkhorn_knopp",
+    "sinkhorn_potentials",
 ]

@@ -39,6 +39,35 @@ def sinkhorn_knopp(
     Source: Cuturi, NeurIPS 2013; Caron et al. (SwAV), NeurIPS 2020, section 3.1; Ziegler and Asano
     (Leopart), CVPR 2022, section 3.1.
     """
+    log_plan, _ = _balance(scores, epsilon, num_iterations, process_group)
+    # The last row normalisation is a softmax, so that rows sum to 1 whatever was rounded before.
+    return torch.softmax(log_plan, dim=1)
+
+
+@torch.no_grad()
+def sinkhorn_potentials(
+    scores: Tensor,
+    epsilon: float = 0.05,
+    num_iterations: int = 3,
+    process_group: dist.ProcessGroup | None = None,
+) -> Tensor:
+    """What balancing adds to each prototype, so that further samples can be assigned alike.
+
+    `softmax(scores / epsilon + potentials)` equals `sinkhorn_knopp(scores)` on the same samples,
+    and assigns a new one as if it had been among them: the dual variables of the columns.
+
+    Arguments and errors are those of `sinkhorn_knopp`.
+
+    Returns:
+        `[K]`.
+    """
+    return _balance(scores, epsilon, num_iterations, process_group)[1]
+
+
+def _balance(
+    scores: Tensor, epsilon: float, num_iterations: int, process_group: dist.ProcessGroup | None
+) -> tuple[Tensor, Tensor]:
+    """Logarithm of the plan before its last row normalisation, and the columns' share in it."""
     if scores.ndim != 2:
         raise ValueError(f"scores must be [samples, prototypes], got shape {list(scores.shape)}")
     if epsilon <= 0 or num_iterations < 0:
@@ -48,13 +77,14 @@ def sinkhorn_knopp(
     dtype = torch.float64 if scores.dtype == torch.float64 else torch.float32
     log_plan = scores.to(dtype) / epsilon
     buffer = torch.empty_like(log_plan)
+    potentials = log_plan.new_zeros(scores.shape[1])
     for iteration in range(num_iterations):
         if iteration > 0:
             log_plan -= _logsumexp(log_plan, 1, buffer)
-        column_mass = _logsumexp(log_plan, 0, buffer)
-        log_plan -= _over_processes(column_mass, process_group)
-    # The last row normalisation is a softmax, so that rows sum to 1 whatever was rounded before.
-    return torch.softmax(log_plan, dim=1)
+        column_mass = _over_processes(_logsumexp(log_plan, 0, buffer), process_group)
+        log_plan -= column_mass
+        potentials -= column_mass[0]
+    return log_plan, potentials
 
 
 def _logsumexp(values: Tensor, dim: int, buffer: Tensor) -> Tensor:

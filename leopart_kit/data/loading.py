@@ -13,8 +13,10 @@ from leopart_kit.data.camvid import camvid
 from leopart_kit.data.cityscapes import cityscapes
 from leopart_kit.data.coco_stuff import coco_stuff
 from leopart_kit.data.image_folder import image_folder
+from leopart_kit.data.imagenet import imagenet, imagenet100
 from leopart_kit.data.scenes.dataset import procedural_scenes
 from leopart_kit.data.segmentation import SegmentationDataset
+from leopart_kit.data.unlabelled import coco_images, pass_images
 from leopart_kit.data.voc import voc
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,10 @@ DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "ade20k": ade20k,
     "camvid": camvid,
     "folder": image_folder,
+    "imagenet": imagenet,
+    "imagenet100": imagenet100,
+    "coco_images": coco_images,
+    "pass": pass_images,
     "scenes": procedural_scenes,
 }
 

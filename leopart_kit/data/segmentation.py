@@ -113,6 +113,21 @@ class SegmentationDataset(Dataset[Item]):
     def __len__(self) -> int:
         return len(self._samples)
 
+    def spread(self, num_images: int) -> SegmentationDataset:
+        """At most `num_images` samples at even distances, as a data set of its own."""
+        if num_images >= len(self):
+            return self
+        rows = np.linspace(0, len(self) - 1, num_images).round().astype(int)
+        return SegmentationDataset(
+            self.name,
+            self.split,
+            self.root,
+            self.label_set,
+            [self._samples[row] for row in rows],
+            self._read_mask,
+            (*self.notes, f"{num_images:,} of {len(self):,} images"),
+        )
+
     def image_path(self, index: int) -> Path:
         return Path(self._samples[index].image_file)
 
@@ -151,7 +166,8 @@ class SegmentationDataset(Dataset[Item]):
     def fingerprint(self) -> str:
         """sha256 over name, split and each image's name, size and time of change.
 
-        It speaks of the images alone: label sets of the same images share it. Reads no content. A missing file counts as such, so that its return is noticed.
+        It speaks of the images alone, so label sets of the same images share it. Reads no file
+        content. A missing file counts as such, so that its return is noticed.
         """
         digest = hashlib.sha256(repr((self.name, self.split)).encode())
         for sample in self._samples:

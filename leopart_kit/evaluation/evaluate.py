@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
 from leopart_kit.evaluation import provenance
-from leopart_kit.evaluation.features import extract_features
-from leopart_kit.evaluation.overclustering import Overclustering, match_clusters
+from leopart_kit.evaluation.features import FeatureStore, extract_features
+from leopart_kit.evaluation.overclustering import Overclustering, check_whole, match_clusters
 from leopart_kit.evaluation.result import (
     Benchmark,
     DatasetInfo,
@@ -21,6 +22,7 @@ from leopart_kit.evaluation.result import (
     LabelsUsed,
     Matching,
     Result,
+    ScoreTable,
 )
 from leopart_kit.evaluation.scoring import (
     confusion_of_classes,
@@ -28,7 +30,11 @@ from leopart_kit.evaluation.scoring import (
     resolution_name,
     score_table,
 )
-from leopart_kit.evaluation.token_clustering import ClusterMaps, cluster_tokens
+from leopart_kit.evaluation.token_clustering import (
+    ClusterMaps,
+    check_enough_patches,
+    cluster_tokens,
+)
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
@@ -49,6 +55,12 @@ class RunSettings:
     device: str = "cpu"
     strict: bool = False
     track: Track = quiet
+
+    def __post_init__(self) -> None:
+        check_whole("batch_size", self.batch_size, minimum=1)
+        check_whole("num_workers", self.num_workers, minimum=0)
+        if not isinstance(self.strict, bool):
+            raise ValueError(f"strict must be true or false, got {self.strict!r}")
 
 
 def evaluate(
@@ -78,7 +90,11 @@ def evaluate(
     timing: dict[str, float] = {}
     start = time.perf_counter()
     labels = class_histogram(dataset, strict=run.strict, track=run.track)
-    logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
+    if dataset.num_classes:
+        logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
+    # Before hours of extraction, though broken images may leave fewer.
+    rows, columns = grid_size(*protocol.resolution, encoder.patch_size)
+    check_enough_patches(num_clusters, len(labels.usable), rows * columns)
     timing["labels"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -99,12 +115,14 @@ def evaluate(
     timing |= clusters.timing_seconds
 
     start = time.perf_counter()
-    scored = _score(dataset, protocol, clusters, run.track) if dataset.num_classes else {}
+    scored: dict[str, Any] = {"scores": (), "matching": None}
+    if dataset.num_classes:
+        scored = _score(dataset, protocol, clusters, run.track)
     timing["scoring"] = time.perf_counter() - start
     timing["total"] = sum(timing.values())
     return Result(
         protocol=protocol.name,
-        dataset=_dataset_info(dataset, labels, store.broken, len(store)),
+        dataset=_dataset_info(dataset, labels, store, scored["scores"]),
         encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
         settings=settings if settings is not None else asdict(protocol),
         labels_used=LabelsUsed(fit=False, select=False, match=dataset.num_classes > 0),
@@ -158,23 +176,25 @@ def _score(
 def _dataset_info(
     dataset: SegmentationDataset,
     labels: ClassHistogram,
-    unreadable: Mapping[int, str],
-    num_images: int,
+    store: FeatureStore,
+    scores: tuple[ScoreTable, ...],
 ) -> DatasetInfo:
-    reasons = {**labels.broken, **unreadable}
+    reasons = {**labels.broken, **store.broken}
     broken = tuple(
         {"name": dataset.names[index], "reason": reasons[index]} for index in sorted(reasons)
     )
     if broken:
         logger.warning("%d of %d samples were left out", len(broken), len(dataset))
+    # Of the images that were scored, at full size, where no small object is lost.
+    present = [score.id for score in scores[-1].per_class if score.pixels] if scores else []
     return DatasetInfo(
         name=dataset.name,
         split=dataset.split,
         root=str(dataset.root),
         label_set=dataset.label_set.name,
-        num_images=num_images,
+        num_images=len(store),
         num_classes=dataset.num_classes,
-        classes_present=labels.classes_present,
+        classes_present=tuple(present),
         class_names=tuple(dataset.class_names),
         broken=broken,
         notes=tuple(dataset.notes),

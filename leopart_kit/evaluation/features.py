@@ -12,8 +12,11 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
 from leopart_kit.progress import Track, quiet
@@ -91,11 +95,12 @@ def extract_features(
         The store; images that cannot be read are in its `broken`.
 
     Raises:
-        ValueError: no image can be read, the tokens do not fit fp16, the disk cannot hold the
-            store, or another run is writing the same store.
+        ValueError: no image can be read, the tokens do not fit fp16, `cache_dir` cannot be written
+            or cannot hold the store, or another run is writing the same store.
+        BrokenSampleError: an image cannot be read, with `strict`.
     """
     indices = range(len(dataset)) if indices is None else indices
-    grid = tuple(-(-side // encoder.patch_size) for side in resolution)
+    grid = grid_size(*resolution, encoder.patch_size)
     description = {
         "encoder": encoder.name,
         "encoder_sha256": encoder.fingerprint(),
@@ -104,15 +109,15 @@ def extract_features(
         "resolution": list(resolution),
     }
     key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(cache_dir) / f"{dataset.name}-{dataset.split}-{encoder.name}-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
+    label = re.sub(r"[^\w.-]+", "_", f"{dataset.name}-{dataset.split}-{encoder.name}")
+    folder = Path(cache_dir) / f"{label}-{key}"
     with _only_writer(folder):
         if not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
-            _create(folder, shape)
-            (folder / "store.json").write_text(json.dumps(description, indent=2) + "\n")
-        _fill(folder, encoder, dataset, indices, resolution, batch_size, num_workers, device, track)
-    store = FeatureStore(folder, (grid[0], grid[1]))
+            _create(folder, shape, description)
+        loader = _pending_batches(folder, dataset, indices, resolution, batch_size, num_workers)
+        _fill(folder, encoder, loader, device, strict, track)
+    store = FeatureStore(folder, grid)
     store.restrict(indices)
     if strict and store.broken:
         raise BrokenSampleError(next(iter(store.broken.values())))
@@ -122,71 +127,96 @@ def extract_features(
     return store
 
 
-def _create(folder: Path, shape: tuple[int, int, int]) -> None:
-    tokens = np.lib.format.open_memmap(
-        folder / "tokens.npy", mode="w+", dtype=np.float16, shape=shape
-    )
-    size = (folder / "tokens.npy").stat().st_size
-    del tokens
-    # Reserved now, since a mapped file on a full disk kills the process without a word.
+def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str, object]) -> None:
+    """Make the store's files at their final size; `store.json` comes last and says it is whole."""
+    size = 2 * math.prod(shape)
+    tokens = folder / "tokens.npy"
     try:
-        with open(folder / "tokens.npy", "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+        np.lib.format.open_memmap(tokens, "w+", dtype=np.float16, shape=shape).flush()
+        # Reserved now, since a mapped file on a full disk kills the process without a word.
+        with open(tokens, "r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, tokens.stat().st_size)
+        np.save(folder / "status.npy", np.full(shape[0], PENDING, dtype=np.uint8))
+        _write_reasons(folder, {})
+        (folder / "store.json").write_text(json.dumps(description, indent=2) + "\n")
     except OSError as error:
-        (folder / "tokens.npy").unlink()
+        for file in (tokens, folder / "store.json"):
+            file.unlink(missing_ok=True)
         raise ValueError(
-            f"cannot reserve {size / 2**20:.0f} MiB for features in {folder}: {error.strerror}; "
+            f"cannot reserve {size / 2**20:.1f} MiB for features in {folder}: {error.strerror}; "
             "free some space or set cache_dir to another disk"
         ) from error
-    np.save(folder / "status.npy", np.full(shape[0], PENDING, dtype=np.uint8))
-    (folder / "broken.json").write_text("{}\n")
 
 
-def _fill(
+def _write_reasons(folder: Path, broken: Mapping[str, str]) -> None:
+    """Replace `broken.json` in one step, so that a killed run leaves no half of it."""
+    partial = folder / ".broken.json"
+    partial.write_text(json.dumps(broken, indent=2) + "\n")
+    os.replace(partial, folder / "broken.json")
+
+
+def _pending_batches(
     folder: Path,
-    encoder: Encoder,
     dataset: SegmentationDataset,
     indices: Sequence[int],
     resolution: tuple[int, int],
     batch_size: int,
     num_workers: int,
-    device: str | torch.device,
-    track: Track,
-) -> None:
-    tokens = np.load(folder / "tokens.npy", mmap_mode="r+")
-    status = np.load(folder / "status.npy", mmap_mode="r+")
-    broken = json.loads((folder / "broken.json").read_text())
-    # Blocks are fixed, and redone whole: a resumed run computes the very same batches.
-    blocks = [list(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
-    pending = [block for block in blocks if (status[block] == PENDING).any()]
+) -> DataLoader:
+    """Batches that are not whole in the store; they are redone whole, as the very same batches."""
+    status = np.load(folder / "status.npy")
+    batches = [list(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
+    pending = [batch for batch in batches if (status[batch] == PENDING).any()]
     if not pending:
         logger.info("features: reused %s", folder)
-        return
-    if len(pending) < len(blocks):
-        done = len(blocks) - len(pending)
-        logger.info("features: going on after %d of %d batches", done, len(blocks))
-    loader = DataLoader(
+    elif len(pending) < len(batches):
+        done = len(batches) - len(pending)
+        logger.info("features: going on after %d of %d batches", done, len(batches))
+    return DataLoader(
         _ResizedImages(dataset, resolution),
         batch_sampler=pending,
         num_workers=num_workers,
         collate_fn=list,
     )
+
+
+def _fill(
+    folder: Path,
+    encoder: Encoder,
+    loader: DataLoader,
+    device: str | torch.device,
+    strict: bool,
+    track: Track,
+) -> None:
+    """Write the tokens of every batch of the loader, and then that they are there."""
+    if not len(loader):
+        return
+    tokens = np.load(folder / "tokens.npy", mmap_mode="r+")
+    status = np.load(folder / "status.npy", mmap_mode="r+")
+    broken = json.loads((folder / "broken.json").read_text())
     encoder = encoder.to(device).eval()
-    for batch in track(loader, f"features of {dataset.name} {dataset.split}", len(pending)):
+    num_images, start = 0, time.perf_counter()
+    for batch in track(loader, "features", len(loader)):
+        num_images += len(batch)
         good = [(index, image) for index, image, _ in batch if image is not None]
         if good:
             rows = [index for index, _ in good]
             tokens[rows] = _encode(encoder, torch.stack([image for _, image in good]), device)
             status[rows] = DONE
         failed = {str(index): reason for index, image, reason in batch if image is None}
+        if failed and strict:
+            raise BrokenSampleError(next(iter(failed.values())))
         if failed:
             broken |= failed
-            (folder / "broken.json").write_text(json.dumps(broken, indent=2) + "\n")
+            _write_reasons(folder, broken)
             status[[int(index) for index in failed]] = BROKEN
             for reason in failed.values():
                 logger.warning("left out: %s", reason)
     tokens.flush()
     status.flush()
+    seconds = time.perf_counter() - start
+    rate = num_images / seconds
+    logger.info("features: %d images in %.1f s (%.1f/s), %s", num_images, seconds, rate, folder)
 
 
 @torch.inference_mode()
@@ -204,7 +234,15 @@ def _encode(encoder: Encoder, images: Tensor, device: str | torch.device) -> np.
 
 @contextmanager
 def _only_writer(folder: Path) -> Iterator[None]:
-    with open(folder / ".lock", "w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")  # noqa: SIM115
+    except OSError as error:
+        raise ValueError(
+            f"cannot write features in {folder}: {error.strerror}; set cache_dir to a folder that "
+            "can be written"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -42,6 +42,9 @@ class Overclustering:
             by seed; `None` trains on all. faiss and the papers use 256.
         matching: how clusters get classes; `None` takes `hungarian_iou` for K = number of
             classes and `many_to_one_precision` for more clusters.
+
+    Raises:
+        ValueError: a value of the wrong kind or out of range; names the setting.
     """
 
     num_clusters: int | None = None
@@ -61,18 +64,24 @@ class Overclustering:
     name: str = field(default="overclustering", init=False)
 
     def __post_init__(self) -> None:
-        if self.num_clusters is not None and self.num_clusters < 1:
-            raise ValueError(f"num_clusters must be at least 1, got {self.num_clusters}")
+        for name in ("num_clusters", "pca_dim", "max_points_per_cluster"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), minimum=1)
+        check_whole("num_iterations", self.num_iterations, minimum=1)
+        check_whole("num_restarts", self.num_restarts, minimum=1)
+        _check_list("seeds", self.seeds, minimum=0)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be distinct and at least one, got {list(self.seeds)}")
-        if min(*self.resolution, *self.score_resolution) < 1:
-            raise ValueError("resolution and score_resolution must be positive pixel counts")
-        if self.engine not in ("leopart_kit", "faiss"):
-            raise ValueError(f"engine must be leopart_kit or faiss, got {self.engine!r}")
-        if self.metric not in ("euclidean", "spherical"):
-            raise ValueError(f"metric must be euclidean or spherical, got {self.metric!r}")
-        if self.matching is not None and self.matching not in RULES:
-            raise ValueError(f"matching must be one of {', '.join(RULES)}, got {self.matching!r}")
+        for name in ("resolution", "score_resolution"):
+            _check_list(name, getattr(self, name), minimum=1)
+            if len(getattr(self, name)) != 2:
+                raise ValueError(f"{name} must be [H, W], got {list(getattr(self, name))}")
+        _check_choice("standardize", self.standardize, (True, False))
+        _check_choice("l2_normalize", self.l2_normalize, (True, False))
+        _check_choice("engine", self.engine, ("leopart_kit", "faiss"))
+        _check_choice("metric", self.metric, ("euclidean", "spherical"))
+        if self.matching is not None:
+            _check_choice("matching", self.matching, RULES)
 
     def resolve_num_clusters(self, num_classes: int) -> int:
         """K for a set of `num_classes` classes (0 where there are no masks)."""
@@ -92,7 +101,26 @@ class Overclustering:
 
 def match_clusters(counts: Tensor, rule: Rule, unmatched: int) -> Tensor:
     """Class of each cluster `[K]` from counts `[C, K]` by a named rule."""
-    method, criterion = rule.rsplit("_", 1)
-    if method == "hungarian":
-        return match_hungarian(counts, criterion=criterion, unmatched=unmatched)
-    return match_many_to_one(counts, criterion=criterion)
+    if rule.startswith("hungarian"):
+        return match_hungarian(counts, "iou" if rule == "hungarian_iou" else "count", unmatched)
+    return match_many_to_one(counts, "iou" if rule == "many_to_one_iou" else "precision")
+
+
+def check_whole(name: str, value: object, minimum: int) -> None:
+    """Raise `ValueError` unless a setting is a whole number of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
+
+
+def _check_list(name: str, values: object, minimum: int) -> None:
+    if not isinstance(values, tuple | list):
+        raise ValueError(f"{name} must be a list in square brackets, got {values!r}")
+    for value in values:
+        check_whole(name, value, minimum)
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    # By identity of type too: 1 == True.
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        listing = ", ".join(str(choice).lower() for choice in choices)
+        raise ValueError(f"{name} must be one of {listing}, got {value!r}")

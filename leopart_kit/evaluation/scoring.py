@@ -45,7 +45,7 @@ def count_cluster_maps(
     scores each mask at its own size.
     """
     names = [resolution_name(score_resolution), resolution_name(None)]
-    counts = {
+    counts: dict[str, Counts] = {
         name: {
             seed: PerImageCounts(dataset.num_classes, num_clusters, dataset.ignore_index)
             for seed in maps
@@ -58,8 +58,9 @@ def count_cluster_maps(
             raise ValueError(f"{dataset.name}: no mask for {dataset.names[int(index)]}")
         small = resize_labels(resize_labels(mask, resolution), score_resolution)
         for name, target in zip(names, (small, mask), strict=True):
+            size = (target.shape[0], target.shape[1])
             for seed, clusters in maps.items():
-                prediction = resize_labels(torch.from_numpy(clusters[row]), target.shape)
+                prediction = resize_labels(torch.from_numpy(clusters[row]), size)
                 counts[name][seed].update(target, prediction)
     return counts
 

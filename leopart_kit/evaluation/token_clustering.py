@@ -47,11 +47,7 @@ def cluster_tokens(
         ValueError: fewer patches than clusters.
     """
     num_points = len(store) * store.tokens.shape[1]
-    if num_clusters > num_points:
-        raise ValueError(
-            f"{num_clusters} clusters are more than the {num_points} patches of {len(store)} "
-            "images: lower num_clusters or use more images"
-        )
+    check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
     start = time.perf_counter()
     with tempfile.TemporaryFile(dir=store.folder) as scratch:
         points, details = project_tokens(store, protocol, scratch)
@@ -62,10 +58,25 @@ def cluster_tokens(
             labels, run = _cluster(points, protocol, num_clusters, seed, device, track)
             maps[seed] = labels.reshape(len(store), *store.grid)
             runs.append(run)
-            logger.info("k-means: %s", ", ".join(f"{key} {value}" for key, value in run.items()))
+            logger.info(
+                "seed %d: the largest of %d clusters holds %.1f %% of the patches, %d are empty",
+                seed,
+                num_clusters,
+                run["largest_cluster_percent"],
+                run["empty_clusters"],
+            )
     timing = {"projection": projected - start, "kmeans": time.perf_counter() - projected}
     details = {"num_clusters": num_clusters, "points": num_points, **details, "kmeans": runs}
     return ClusterMaps(maps, store.indices, num_clusters, details, timing)
+
+
+def check_enough_patches(num_clusters: int, num_images: int, patches_per_image: int) -> None:
+    """Raise `ValueError` for more clusters than patches."""
+    if num_clusters > num_images * patches_per_image:
+        raise ValueError(
+            f"{num_clusters} clusters are more than the {num_images * patches_per_image} patches "
+            f"of {num_images} images: lower num_clusters or use more images"
+        )
 
 
 def project_tokens(

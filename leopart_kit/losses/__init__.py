@@ -1,5 +1,6 @@
 """Losses: pure functions from scores to a scalar."""
 
+from leopart_kit.losses.anchored import anchored_cross_entropy
 from leopart_kit.losses.assignment_statistics import (
     AssignmentStatistics,
     assignment_statistics,
@@ -15,6 +16,7 @@ from leopart_kit.losses.region_alignment import align_regions, cells_inside
 __all__ = [
     "AssignmentStatistics",
     "align_regions",
+    "anchored_cross_entropy",
     "assignment_cross_entropy",
     "assignment_statistics",
     "cells_inside",

@@ -1,7 +1,32 @@
 """Training methods and the parts they share: heads, prototypes, queue, moving average."""
 
+from leopart_kit.methods.anchored_leopart import AnchoredLeopart, AnchoredSettings, student_of
 from leopart_kit.methods.ema import update_ema
 from leopart_kit.methods.feature_queue import FeatureQueue
+from leopart_kit.methods.leopart import Leopart, LeopartSettings
+from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.patch_clusterer import PatchClusterer
 from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
+from leopart_kit.methods.token_anchor import TokenAnchor
+from leopart_kit.methods.warm_start import TokenChunks, warm_start
 
-__all__ = ["FeatureQueue", "LinearProjection", "ProjectionHead", "Prototypes", "update_ema"]
+__all__ = [
+    "AnchoredLeopart",
+    "AnchoredSettings",
+    "FeatureQueue",
+    "Leopart",
+    "LeopartSettings",
+    "LinearProjection",
+    "Method",
+    "ParameterGroup",
+    "PatchClusterer",
+    "ProjectionHead",
+    "Prototypes",
+    "StepOutput",
+    "TokenAnchor",
+    "TokenChunks",
+    "split_by_decay",
+    "student_of",
+    "update_ema",
+    "warm_start",
+]

@@ -178,7 +178,8 @@ def _rates(counts: np.ndarray, weights: np.ndarray) -> _Rates:
         miou=iou.mean(axis=(1, 2)),
         miou_present=mean(truth > 0).mean(axis=1),
         miou_union=mean(union > 0).mean(axis=1),
-        pixel_accuracy=(100.0 * tp.sum(axis=2) / truth.sum(axis=2)).mean(axis=1),
+        # Divided first: 100 x / x may round to more than 100.
+        pixel_accuracy=100.0 * (tp.sum(axis=2) / truth.sum(axis=2)).mean(axis=1),
         iou=iou.mean(axis=1),
     )
 

@@ -74,7 +74,7 @@ def _view(
         legend=legend[:_MAX_LEGEND],
         num_more=max(0, len(legend) - _MAX_LEGEND),
         num_clusters=num_clusters,
-        accuracy=_accuracy(sample, len(class_names)),
+        accuracy=sample_accuracy(sample, len(class_names)),
     )
 
 
@@ -104,7 +104,8 @@ def _by_area(maps: Sequence[np.ndarray], num_classes: int) -> list[int]:
     return [int(c) for c in np.argsort(-areas, kind="stable") if areas[c]]
 
 
-def _accuracy(sample: Sample, num_classes: int) -> float | None:
+def sample_accuracy(sample: Sample, num_classes: int) -> float | None:
+    """Percent of the labelled pixels that are predicted rightly; None where nothing is labelled."""
     if sample.target is None or sample.prediction is None:
         return None
     labelled = _is_class(sample.target, num_classes)

@@ -1,20 +1,15 @@
 """The training loop of every method: schedules, checkpoints, resuming, and the data stream."""
 
-from leopart_kit.training.checkpoint import CheckpointWriteError
+from leopart_kit.training.checkpoint import CheckpointWriteError, list_checkpoints
 from leopart_kit.training.engine import build_fabric
 from leopart_kit.training.loader import TrainingLoader, default_num_workers
 from leopart_kit.training.loop import TrainingSummary, train
-from leopart_kit.training.method import (
-    Method,
-    ParameterGroup,
-    StepOutput,
-    adamw,
-    split_by_decay,
-)
 from leopart_kit.training.metrics_log import read_metrics
+from leopart_kit.training.parameter_groups import adamw
 from leopart_kit.training.progress_bar import quiet_progress, training_bar
+from leopart_kit.training.randomness import seed_everything
 from leopart_kit.training.sampler import steps_for_epochs
-from leopart_kit.training.samples import ImagesOf, SeededSamples
+from leopart_kit.training.samples import ImagesOf, ImagesWithTokens, SeededSamples
 from leopart_kit.training.schedules import cosine_schedule
 from leopart_kit.training.settings import TrainingSettings
 from leopart_kit.training.stopping import NonFiniteLoss, TrainingInterrupted
@@ -22,11 +17,9 @@ from leopart_kit.training.stopping import NonFiniteLoss, TrainingInterrupted
 __all__ = [
     "CheckpointWriteError",
     "ImagesOf",
-    "Method",
+    "ImagesWithTokens",
     "NonFiniteLoss",
-    "ParameterGroup",
     "SeededSamples",
-    "StepOutput",
     "TrainingInterrupted",
     "TrainingLoader",
     "TrainingSettings",
@@ -35,9 +28,10 @@ __all__ = [
     "build_fabric",
     "cosine_schedule",
     "default_num_workers",
+    "list_checkpoints",
     "quiet_progress",
     "read_metrics",
-    "split_by_decay",
+    "seed_everything",
     "steps_for_epochs",
     "train",
     "training_bar",

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT = 1
+FORMAT, VERSION = "leopart_kit", 1
 _NAME = re.compile(r"step_(\d{8,})\.pt")
 
 
@@ -47,7 +47,7 @@ def write_checkpoint(folder: Path, step: int, content: Mapping[str, Any], keep: 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, "step": step, **content}, file)
+            torch.save({"format": FORMAT, "version": VERSION, "step": step, **content}, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -74,8 +74,9 @@ def read_checkpoint_file(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is damaged or no checkpoint; delete it to continue from the one before"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a training checkpoint of this version (format {FORMAT})")
+    known = isinstance(content, dict) and content.get("format") == FORMAT
+    if not known or content.get("version") != VERSION:
+        raise ValueError(f"{path} is not a training checkpoint of this version ({VERSION})")
     return content
 
 

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
+from leopart_kit.methods.method import Method
 from leopart_kit.training.checkpoint import (
     CheckpointWriteError,
     checkpoint_path,
@@ -23,8 +24,8 @@ from leopart_kit.training.checkpoint import (
     write_checkpoint,
 )
 from leopart_kit.training.loader import TrainingLoader
-from leopart_kit.training.method import Method, adamw, check_parameter_groups
 from leopart_kit.training.metrics_log import MetricsLog
+from leopart_kit.training.parameter_groups import adamw, check_parameter_groups
 from leopart_kit.training.progress_bar import TrainingProgress, quiet_progress
 from leopart_kit.training.randomness import derive_seed, seed_everything, unchanged_random_state
 from leopart_kit.training.settings import TrainingSettings

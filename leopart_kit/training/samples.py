@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
@@ -72,6 +74,40 @@ class ImagesOf(Dataset[Tensor]):
     def image_path(self, index: int) -> Path:
         """File of one image."""
         return self.source.image_path(index)
+
+
+class ImagesWithTokens(Dataset[tuple[Tensor, Tensor]]):
+    """The images of a data set with stored patch tokens of each.
+
+    source: the images.
+    tokens: `[N, h·w, D]` of all images of the source, usually mapped from a file.
+    indices: the images to use, those whose tokens are there.
+    grid: `(h, w)`.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        tokens: np.ndarray,
+        indices: Sequence[int],
+        grid: tuple[int, int],
+    ) -> None:
+        self.source = source
+        self.tokens = tokens
+        self.indices = list(indices)
+        self.grid = grid
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        row = self.indices[index]
+        tokens = torch.from_numpy(np.array(self.tokens[row]))
+        return self.source.load_image(row), tokens.unflatten(0, self.grid)
+
+    def image_path(self, index: int) -> Path:
+        """File of one image."""
+        return self.source.image_path(self.indices[index])
 
 
 class SeededSamples(Dataset[SeededItem]):

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
-from leopart_kit.training.method import Method, StepOutput
+from leopart_kit.methods.method import Method, StepOutput
 from leopart_kit.training.samples import LoadedBatch
 from leopart_kit.training.schedules import Schedules
 

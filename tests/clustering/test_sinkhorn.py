@@ -6,9 +6,9 @@ import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from tests.two_processes import run_in_processes
 
 from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
+from tests.two_processes import run_in_processes
 
 
 @st.composite

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from two_processes import run_in_processes
 
 from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
 from leopart_kit.losses import assignment_cross_entropy, leopart_loss, teacher_assignments
+from tests.two_processes import run_in_processes
 
 NUM_GLOBAL, NUM_VIEWS, NUM_PROTOTYPES, PATCH_SIZE = 2, 3, 5, 16
 GRIDS = [(6, 6), (6, 6), (3, 3)]

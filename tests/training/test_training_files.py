@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from leopart_kit.methods.method import ParameterGroup, split_by_decay
 from leopart_kit.training.checkpoint import (
     CheckpointWriteError,
     check_state_matches,
@@ -18,8 +19,8 @@ from leopart_kit.training.checkpoint import (
     read_checkpoint_file,
     write_checkpoint,
 )
-from leopart_kit.training.method import ParameterGroup, check_parameter_groups, split_by_decay
 from leopart_kit.training.metrics_log import MetricsLog, read_metrics
+from leopart_kit.training.parameter_groups import check_parameter_groups
 
 
 def test_the_last_k_are_kept(tmp_path: Path):

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.training.checkpoint import CheckpointWriteError, list_checkpoints
 from leopart_kit.training.engine import build_fabric
 from leopart_kit.training.loader import TrainingLoader
 from leopart_kit.training.loop import train
-from leopart_kit.training.method import Method, ParameterGroup, StepOutput
 from leopart_kit.training.metrics_log import read_metrics
 from leopart_kit.training.progress_bar import training_bar
 from leopart_kit.training.samples import SeededSamples

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from leopart_kit.data.errors import BrokenSampleError
+from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.training.engine import build_fabric
 from leopart_kit.training.loader import TrainingLoader
 from leopart_kit.training.loop import TrainingSummary, train
-from leopart_kit.training.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.training.metrics_log import read_metrics
 from leopart_kit.training.samples import SeededSamples
 from leopart_kit.training.settings import TrainingSettings

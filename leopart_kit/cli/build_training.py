@@ -1,0 +1,163 @@
+"""From configuration nodes to the parts of a training run."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from lightning_fabric import Fabric
+from omegaconf import DictConfig
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.cli.build import plain
+from leopart_kit.data import MultiCropTransform, PhotometricAugmentation
+from leopart_kit.methods import (
+    AnchoredLeopart,
+    AnchoredSettings,
+    Leopart,
+    LeopartSettings,
+    LinearProjection,
+    PatchClusterer,
+    ProjectionHead,
+    Prototypes,
+    TokenAnchor,
+    TokenChunks,
+    student_of,
+    warm_start,
+)
+from leopart_kit.training import (
+    SeededSamples,
+    TrainingLoader,
+    TrainingSettings,
+    default_num_workers,
+    steps_for_epochs,
+)
+
+Head = tuple[ProjectionHead | LinearProjection, Prototypes]
+
+
+def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
+    """Views normalised as the encoder wants them.
+
+    Raises:
+        ValueError: a view that is no whole number of patches wide.
+    """
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in plain(config).items()}
+    for name in ("global_size", "local_size"):
+        _check_patches(name, options[name], encoder)
+    strength = options.pop("jitter")
+    return MultiCropTransform(
+        **options,
+        photometric=PhotometricAugmentation(strength=strength),
+        mean=encoder.mean,
+        std=encoder.std,
+    )
+
+
+def _check_patches(name: str, size: int, encoder: Encoder) -> None:
+    below = size // encoder.patch_size * encoder.patch_size
+    if below != size:
+        raise ValueError(
+            f"views.{name}={size} is no multiple of the patch size {encoder.patch_size} of "
+            f"{encoder.name}; use {below} or {below + encoder.patch_size}"
+        )
+
+
+def build_loader(config: DictConfig, samples: SeededSamples, fabric: Fabric) -> TrainingLoader:
+    """Batches for this process."""
+    device = fabric.device.type
+    if config.num_workers == "auto":
+        num_workers = default_num_workers(device, fabric.world_size)
+    else:
+        num_workers = int(config.num_workers)
+    return TrainingLoader(
+        samples,
+        config.batch_size,
+        num_workers=num_workers,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+        pin_memory=device == "cuda",
+    )
+
+
+def build_settings(config: DictConfig, num_images: int, world_size: int) -> TrainingSettings:
+    """The loop's numbers; `epochs` decides where `trainer.max_steps` is null."""
+    options = plain(config.trainer)
+    if options["max_steps"] is None:
+        images_per_step = config.batch_size * world_size * options["accumulate_steps"]
+        options["max_steps"] = steps_for_epochs(config.epochs, num_images, images_per_step)
+    if options["evaluate_every"] is None:
+        options["evaluate_every"] = options["max_steps"]
+    return TrainingSettings(seed=config.seed, **options)
+
+
+def build_leopart(
+    config: DictConfig, encoder: Encoder, num_global: int, tokens: TokenChunks | None, seed: int
+) -> Leopart:
+    """Student and teacher; with `tokens` their head starts from the data's own patch tokens.
+
+    Raises:
+        ValueError: an unknown projection, or a warm start of an MLP.
+    """
+    options = plain(config)
+    num_prototypes, projection, dim, separate_heads = (
+        options.pop(key)
+        for key in ("num_prototypes", "projection", "projection_dim", "separate_heads")
+    )
+    for key in ("name", "warm_start", "warm_start_images", "drop_path"):
+        options.pop(key)
+
+    def head(tokens: TokenChunks | None) -> Head:
+        return _build_head(projection, encoder.embed_dim, dim, num_prototypes, tokens, seed)
+
+    teacher = None
+    if separate_heads:
+        teacher = PatchClusterer(copy.deepcopy(encoder), *head(None))
+    student = PatchClusterer(encoder, *head(tokens))
+    settings = LeopartSettings(**options)
+    return Leopart(student, settings, num_global=num_global, teacher=teacher)
+
+
+def build_anchored(
+    config: DictConfig, encoder: Encoder, tokens: TokenChunks | None, seed: int
+) -> AnchoredLeopart:
+    """Anchor and student; without `tokens` the anchor is empty, to be filled from a checkpoint."""
+    options = plain(config)
+    num_prototypes, dim = options["num_prototypes"], options["projection_dim"]
+    epsilon = options["epsilon"]
+    if tokens is None:
+        anchor = TokenAnchor.empty(encoder.embed_dim, num_prototypes, dim, epsilon)
+    else:
+        anchor = TokenAnchor.fit(
+            tokens,
+            num_prototypes,
+            projection_dim=dim,
+            epsilon=epsilon,
+            num_iterations=options["sinkhorn_iterations"],
+            seed=seed,
+        )
+    settings = AnchoredSettings(
+        options["backbone_learning_rate"],
+        options["head_learning_rate"],
+        options["temperature"],
+        options["trained_blocks"],
+    )
+    return AnchoredLeopart(student_of(anchor, encoder), anchor, settings)
+
+
+def _build_head(
+    projection: str,
+    embed_dim: int,
+    dim: int,
+    num_prototypes: int,
+    tokens: TokenChunks | None,
+    seed: int,
+) -> Head:
+    kinds: dict[str, Any] = {"mlp": ProjectionHead, "linear": LinearProjection}
+    if projection not in kinds:
+        raise ValueError(f"method.projection must be mlp or linear, got {projection!r}")
+    if tokens is None:
+        return kinds[projection](embed_dim, out_dim=dim), Prototypes(dim, num_prototypes)
+    if projection != "linear":
+        raise ValueError("method.warm_start=true needs method.projection=linear (a PCA is linear)")
+    return warm_start(tokens, num_prototypes, projection_dim=dim, seed=seed)

@@ -1,0 +1,79 @@
+"""What a training run shows of itself: the encoder before and after, on one page."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.cli.build import build_dataset, build_protocol, plain
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation import Overclustering, Result, RunSettings, collect_samples, evaluate
+from leopart_kit.progress import rich_progress
+from leopart_kit.report import print_result, training_section, write_page, write_results
+from leopart_kit.training import read_metrics
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingReport:
+    """Evaluates an encoder while it is trained, and writes the page at the end.
+
+    The labelled set of `evaluation.dataset` is used, or else the training images themselves: then
+    the page shows clusters and no scores.
+    """
+
+    def __init__(self, config: DictConfig, training_set: SegmentationDataset, output_dir: Path):
+        self.output_dir = output_dir
+        self.config = config
+        labelled = config.evaluation.get("dataset")
+        if labelled is not None:
+            self.dataset = build_dataset(labelled)
+        else:
+            self.dataset = training_set.spread(config.evaluation.unlabelled_images)
+        protocol: Overclustering = build_protocol(config.evaluation.protocol)
+        if self.dataset.num_classes == 0 and protocol.num_clusters is None:
+            protocol = replace(protocol, num_clusters=config.method.num_prototypes)
+        self.protocol = protocol
+
+    def evaluate(self, encoder: Encoder, name: str) -> Result:
+        """Measure the encoder as it is; results go to `evaluation/<name>`."""
+        was_training = encoder.training
+        device = next(iter(encoder.parameters())).device
+        # The features of a passing state are of no use to anybody later.
+        with tempfile.TemporaryDirectory(dir=self.output_dir) as features:
+            run = RunSettings(cache_dir=Path(features), device=str(device), track=rich_progress)
+            settings = plain(self.config)
+            result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
+        encoder.train(was_training)  # evaluating has switched it to eval mode
+        write_results(result, self.output_dir / "evaluation" / name)
+        return result
+
+    def write(self, before: Result, after: Result, command: str) -> None:
+        """Print what the training changed and write `report.html`."""
+        number = self.config.evaluation.page_images
+        pictures = [collect_samples(result, self.dataset, number) for result in (before, after)]
+        section = training_section(
+            read_metrics(self.output_dir / "metrics.jsonl"),
+            before,
+            after,
+            *pictures,
+            self.dataset.palette,
+        )
+        write_page(
+            after,
+            pictures[1],
+            self.output_dir,
+            palette=self.dataset.palette,
+            command=command,
+            sections=[section],
+        )
+        print_result(after, Console())
+        for name, summary in after.metrics.items():
+            logger.info("%s: %.1f → %.1f", name, before.metrics[name].mean, summary.mean)
+        logger.info("page: %s", self.output_dir / "report.html")

@@ -1,0 +1,91 @@
+"""ImageNet (ILSVRC 2012) as images to train on: whole, or restricted to a list of classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from leopart_kit.data.imagenet100 import IMAGENET100
+from leopart_kit.data.label_sets import choose_label_set
+from leopart_kit.data.layout import choose_split, find_first
+from leopart_kit.data.segmentation import SegmentationDataset
+from leopart_kit.data.unlabelled import samples_below, without_masks
+
+SPLITS = ("train", "val")
+# As most people keep it, and as the archive of the Kaggle challenge unpacks.
+PLACES = ("{}", "ILSVRC/Data/CLS-LOC/{}", "Data/CLS-LOC/{}", "CLS-LOC/{}")
+_SHOWN = 5
+
+
+def imagenet(
+    root: str | os.PathLike[str],
+    split: str = "train",
+    label_set: str | None = None,
+    *,
+    classes_file: str | os.PathLike[str] | None = None,
+) -> SegmentationDataset:
+    """ImageNet images `root/<split>/<wnid>/*.JPEG`; they have no masks.
+
+    `classes_file` restricts the set to the classes it lists: one WordNet id a line, what follows
+    on the line is ignored. Names are `<wnid>/<file without suffix>`.
+
+    Raises:
+        FileNotFoundError: no folder of the split, no image, or a listed class is missing.
+        ValueError: unknown split or label set, or a list without a class or with one twice.
+    """
+    classes = None if classes_file is None else _read_classes(Path(classes_file))
+    return _imagenet("imagenet", root, split, label_set, classes, classes_file)
+
+
+def imagenet100(
+    root: str | os.PathLike[str],
+    split: str = "train",
+    label_set: str | None = None,
+    *,
+    classes_file: str | os.PathLike[str] | None = None,
+) -> SegmentationDataset:
+    """The 100 classes of Tian et al. (2020) out of ImageNet under `root`; 126,689 in train.
+
+    `classes_file` replaces their list by another. Further as `imagenet`.
+    """
+    classes = IMAGENET100 if classes_file is None else _read_classes(Path(classes_file))
+    listed_in = "ImageNet-100" if classes_file is None else classes_file
+    return _imagenet("imagenet100", root, split, label_set, classes, listed_in)
+
+
+def _imagenet(
+    name: str,
+    root: str | os.PathLike[str],
+    split: str,
+    label_set: str | None,
+    classes: Sequence[str] | None,
+    listed_in: object,
+) -> SegmentationDataset:
+    choose_label_set(label_set, ["none"], name, "none")
+    choose_split(split, SPLITS, name)
+    folder = find_first(Path(root), [place.format(split) for place in PLACES], f"{split} images")
+    if classes is None:
+        return without_masks(name, split, root, list(samples_below(folder, folder)))
+    missing = [wnid for wnid in classes if not (folder / wnid).is_dir()]
+    if missing:
+        rest = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise FileNotFoundError(
+            f"{folder} lacks {len(missing)} of the {len(classes)} classes of {listed_in}: "
+            f"{', '.join(missing[:_SHOWN])}{rest}; add their folders or list fewer in classes_file"
+        )
+    samples = [s for wnid in sorted(classes) for s in samples_below(folder / wnid, folder)]
+    return without_masks(name, split, root, samples, (f"{len(classes)} classes of {listed_in}",))
+
+
+def _read_classes(path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; set classes_file to a list of WordNet ids")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    classes = [line.split()[0] for line in lines if line.strip()]
+    if not classes:
+        raise ValueError(f"{path} lists no class; write one WordNet id a line")
+    twice = sorted({wnid for wnid in classes if classes.count(wnid) > 1})
+    if twice:
+        raise ValueError(f"{path} lists {twice[0]} twice; list it once")
+    return classes

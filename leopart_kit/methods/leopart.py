@@ -1,0 +1,208 @@
+"""Leopart: learn object parts by clustering patch tokens across views.
+
+Ziegler & Asano, "Self-Supervised Learning of Object Parts for Semantic Segmentation", CVPR 2022.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from leopart_kit.clustering import attention_foreground
+from leopart_kit.data import MultiCropViews
+from leopart_kit.losses import (
+    assignment_cross_entropy,
+    assignment_statistics,
+    collapse_warning,
+    teacher_assignments,
+)
+from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods.feature_queue import FeatureQueue
+from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
+from leopart_kit.methods.patch_clusterer import PatchClusterer
+
+logger = logging.getLogger(__name__)
+
+Foreground = Literal["fg", "bg", "all"]
+
+
+@dataclass(frozen=True)
+class LeopartSettings:
+    """The numbers of the method; the defaults are the paper's (sections 3 and 4).
+
+    Attributes:
+        backbone_learning_rate, head_learning_rate: peaks of the two groups' schedules.
+        epsilon, sinkhorn_iterations: of the teacher's assignments.
+        temperature: of the student's softmax over prototypes.
+        roi_size: cells a side onto which the overlap of two views is aligned.
+        foreground: patches that count: the teacher's attention foreground, the rest, or all.
+        foreground_mass: share of the attention that the foreground holds.
+        queue_length: embeddings kept per global view over all processes; 0 for no queue.
+        trained_blocks: how many of the last blocks are trained; `None` trains everything.
+        ema_before_update: the teacher follows the student as it was before the optimiser step,
+            as in the released code.
+        queue_scored_by: whose prototypes score the queue; the released code takes the student's.
+        warning_every: steps between two warnings of collapse.
+    """
+
+    backbone_learning_rate: float = 1e-5
+    head_learning_rate: float = 1e-4
+    epsilon: float = 0.05
+    sinkhorn_iterations: int = 3
+    temperature: float = 0.1
+    roi_size: int = 7
+    foreground: Foreground = "fg"
+    foreground_mass: float = 0.6
+    queue_length: int = 8192
+    trained_blocks: int | None = None
+    ema_before_update: bool = False
+    queue_scored_by: Literal["teacher", "student"] = "teacher"
+    warning_every: int = 50
+
+    def __post_init__(self) -> None:
+        if self.foreground not in ("fg", "bg", "all"):
+            raise ValueError(f"foreground must be fg, bg or all, got {self.foreground!r}")
+        if self.queue_scored_by not in ("teacher", "student"):
+            raise ValueError(
+                f"queue_scored_by must be teacher or student, got {self.queue_scored_by!r}"
+            )
+        if self.queue_length < 0:
+            raise ValueError(f"queue_length must be 0 or more, got {self.queue_length}")
+
+
+class Leopart(Method):
+    """Student and EMA teacher over one set of prototypes each.
+
+    Args:
+        student: trained in place; its backbone is what the training is for.
+        settings: the method's numbers.
+        num_global: global views of a batch, which the teacher sees.
+        teacher: starts as a copy of the student unless given (the released code starts its two
+            heads from different random weights).
+
+    Raises:
+        ValueError: more trained blocks than the backbone has.
+    """
+
+    def __init__(
+        self,
+        student: PatchClusterer,
+        settings: LeopartSettings,
+        *,
+        num_global: int = 2,
+        teacher: PatchClusterer | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.student = student
+        self.teacher = copy.deepcopy(student) if teacher is None else teacher
+        self.teacher.requires_grad_(False)
+        student.freeze_below(settings.trained_blocks)
+        self.queue = None
+        if settings.queue_length:
+            length = -(-settings.queue_length // _world_size())
+            self.queue = FeatureQueue(num_global, length, student.projection.out_dim)
+        self._before_update: list[Tensor] | None = None
+
+    def train(self, mode: bool = True) -> Leopart:
+        """The teacher stays in eval mode: no stochastic depth in the targets."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, batch: Any, step: int) -> StepOutput:
+        """See `Method.forward`; `batch` is a collated `MultiCropViews`."""
+        views = MultiCropViews(*batch)
+        patch_size = self.student.backbone.patch_size
+        num_global = views.overlap_in_global.shape[1]
+        embeddings, foreground = self._teach(torch.cat(views.views[:num_global]), num_global)
+        assignments = teacher_assignments(
+            self.teacher.scores(embeddings),
+            self.settings.epsilon,
+            self.settings.sinkhorn_iterations,
+            self._queue_scores(),
+            _process_group(),
+        )
+        loss = assignment_cross_entropy(
+            assignments,
+            self.student.scores_of_views(views.views),
+            views.overlap_in_global,
+            views.overlap_in_view,
+            patch_size,
+            self.settings.roi_size,
+            self.settings.temperature,
+            foreground,
+            _process_group(),
+        )
+        if self.queue is not None:
+            self.queue.store(embeddings, foreground)
+        return StepOutput(loss, self._logs(loss, assignments, foreground, step))
+
+    @torch.no_grad()
+    def _teach(self, images: Tensor, num_global: int) -> tuple[Tensor, Tensor | None]:
+        """Teacher embeddings `[G, B, h, w, E]` and which patches count `[G, B, h, w]`."""
+        if self.settings.foreground == "all":
+            return self.teacher(images).unflatten(0, (num_global, -1)), None
+        embeddings, attention = self.teacher.with_attention(images)
+        mask = attention_foreground(attention, self.settings.foreground_mass)
+        mask = mask if self.settings.foreground == "fg" else ~mask
+        return embeddings.unflatten(0, (num_global, -1)), mask.unflatten(0, (num_global, -1))
+
+    def _queue_scores(self) -> Tensor | None:
+        if self.queue is None or not self.queue.full:
+            return None
+        scorer = self.student if self.settings.queue_scored_by == "student" else self.teacher
+        with torch.no_grad():
+            return scorer.scores(self.queue.features)
+
+    def _logs(
+        self, loss: Tensor, assignments: Tensor, foreground: Tensor | None, step: int
+    ) -> dict[str, Tensor | float]:
+        statistics = assignment_statistics(assignments)
+        warning = collapse_warning(statistics)
+        if warning and step % self.settings.warning_every == 0:
+            logger.warning("step %d: %s", step, warning)
+        share = 1.0 if foreground is None else foreground.float().mean()
+        return {
+            "prototypes_used": statistics.prototypes_used,
+            "assignment_entropy": statistics.entropy,
+            "usage_entropy": statistics.usage_entropy,
+            "loss_over_log_prototypes": loss.detach() / statistics.log_num_prototypes,
+            "counting_patches": share,
+        }
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Backbone and head, each with and without weight decay."""
+        return self.student.parameter_groups(
+            self.settings.backbone_learning_rate, self.settings.head_learning_rate
+        )
+
+    def before_step(self, step: int) -> None:
+        """Prototypes are unit vectors before each step."""
+        self.student.prototypes.normalize_()
+        if self.settings.ema_before_update:
+            self._before_update = [p.detach().clone() for p in self.student.parameters()]
+
+    def after_step(self, step: int, momentum: float) -> None:
+        """The teacher follows the student."""
+        if self._before_update is None:
+            update_ema(self.teacher, self.student, momentum)
+            return
+        with torch.no_grad():
+            pairs = zip(self.teacher.parameters(), self._before_update, strict=True)
+            for follower, leader in pairs:
+                follower.lerp_(leader, 1 - momentum)
+
+
+def _process_group() -> dist.ProcessGroup | None:
+    return dist.group.WORLD if dist.is_available() and dist.is_initialized() else None
+
+
+def _world_size() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

@@ -1,0 +1,189 @@
+"""Every mistake a user can make ends in one line that says what to change."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from leopart_kit.data.scenes import SceneGenerator, write_voc
+from leopart_kit.report import read_results
+from tests.cli.command import error_of, leopart_eval
+from tests.evaluation.tiny_data import SIDE
+
+ON_VOC = "dataset=voc"
+
+
+@pytest.fixture(autouse=True)
+def in_a_fresh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a failing run writes lands in the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def voc_root(tmp_path: Path) -> Path:
+    """Two scenes as Pascal VOC."""
+    write_voc(tmp_path / "VOC2012", SceneGenerator((64, 64)), {"val": 2})
+    return tmp_path / "VOC2012"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["dataset=pascal"], "unknown dataset 'pascal'; choose one of ade20k, camvid,.* voc"),
+        (["encoder=dino"], "unknown encoder 'dino'; choose one of .*dino_vits16.*handcrafted"),
+        (["protocol=linear"], "unknown protocol 'linear'; choose one of .*overclustering"),
+        (["benchmark=voc"], "unknown benchmark 'voc'; choose one of .*voc_k500"),
+        ([ON_VOC], "dataset.root is not set; add dataset.root="),
+        (["encoder=timm", "+dataset.num_images=1"], "encoder.name is not set"),
+        (["encoder=custom", "+dataset.num_images=1"], "encoder.factory is not set"),
+        ([ON_VOC, "dataset.root=nowhere"], "nowhere is not a folder; set the root"),
+        (["dataset=folder", "dataset.root=."], r"\. holds no image"),
+        ([ON_VOC, "dataset.root=."], r"\. holds no Pascal VOC; point root at VOCdevkit"),
+        (["protocol.num_cluster=5"], "Could not override 'protocol.num_cluster'"),
+        (["+protocol.num_cluster=5"], "protocol has no setting 'num_cluster'; it has .*clusters"),
+        (
+            ["+encoder.blok=3", "+dataset.num_images=1"],
+            "encoder has no setting 'blok'; it has .*block",
+        ),
+        (["protocol.num_clusters=some"], "num_clusters must be a whole number .* got 'some'"),
+        (["protocol.seeds=3"], "seeds must be a list in square brackets"),
+        (["protocol.matching=best"], "matching must be one of hungarian_iou"),
+        (["device=gpu"], "device=gpu cannot be used here .*; set device=auto or device=cpu"),
+        (["batch_size=0"], "batch_size must be a whole number of at least 1"),
+        (["num_workers=all"], "num_workers must be auto or a whole number, got 'all'"),
+        (["strict=maybe"], "strict must be true or false, got 'maybe'"),
+        (["masks=some"], "masks must be true or false"),
+        (["page_images=-1"], "page_images must be 0 or more"),
+        (["num_clusters"], "missing EQUAL"),
+    ],
+)
+def test_mistyped_settings(overrides: list[str], message: str):
+    assert re.search(message, error_of(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["dataset.split=test"], "no split 'test'; choose one of all"),
+        (["dataset.label_set=27"], "has no label set '27'; choose one of folder"),
+        (["protocol.num_clusters=97"], "97 clusters are more than the 96 patches of 6 images"),
+        (["protocol.resolution=[4,4]", "protocol.num_clusters=4"], "smaller than one patch of 8"),
+        (["encoder.weights=best.pth"], "handcrafted has no option 'weights'"),
+        (["encoder=dino_vits16", "encoder.weights=none.pth"], "none.pth: no such weight file"),
+        (["encoder=timm", "encoder.name=resnet50"], "resnet50"),
+        (["encoder=custom", "encoder.factory=mine"], "package.module:function"),
+        (["encoder=custom", "encoder.factory=nowhere:f"], "cannot import nowhere"),
+        (["cache_dir=data/classes.txt/x"], "cannot write features in .*set cache_dir"),
+        (["output_dir=data/classes.txt/x"], "choose another output_dir"),
+        (["output_dir=/proc/leopart"], "choose another output_dir"),
+    ],
+)
+def test_settings_that_do_not_fit_the_data_or_the_machine(
+    on_folder: list[str], overrides: list[str], message: str
+):
+    assert re.search(message, error_of(*on_folder, *overrides))
+
+
+def test_missing_split_image_and_mask(voc_root: Path):
+    given = [ON_VOC, f"dataset.root={voc_root}"]
+    assert "no list of the split 'train'" in error_of(*given, "dataset.split=train")
+    assert "choose one of train, trainaug, val" in error_of(*given, "dataset.split=test")
+    mask = voc_root / "SegmentationClass" / "val_000001.png"
+    mask.rename(voc_root / "kept.png")
+    message = error_of(*given)
+    assert "val_000001.png does not exist (1 of 2 masks" in message
+    (voc_root / "kept.png").rename(mask)
+    (voc_root / "JPEGImages" / "val_000000.jpg").unlink()
+    assert "val_000000.jpg does not exist (1 of 2 images" in error_of(*given)
+
+
+def test_empty_split(voc_root: Path):
+    listing = voc_root / "ImageSets" / "Segmentation" / "val.txt"
+    listing.write_text("\n")
+    assert f"{listing} lists no image" in error_of(ON_VOC, f"dataset.root={voc_root}")
+
+
+def test_ids_outside_the_label_set(voc_root: Path):
+    mask = voc_root / "SegmentationClass" / "val_000001.png"
+    Image.fromarray(np.full((64, 64), 99, np.uint8)).save(mask)
+    message = error_of(ON_VOC, f"dataset.root={voc_root}")
+    assert "val_000001.png" in message
+    assert "99" in message
+
+
+def test_rgb_masks_are_read_by_their_colours_or_refused(voc_root: Path):
+    folder = voc_root / "SegmentationClass"
+    for path in folder.iterdir():  # palette masks saved as colours mean the same
+        Image.open(path).convert("RGB").save(path)
+    out = voc_root.parent / "out"
+    given = [ON_VOC, f"dataset.root={voc_root}", f"output_dir={out}", "protocol.num_clusters=30"]
+    leopart_eval(*given)
+    assert 0 in read_results(out)["dataset"]["classes_present"]
+    Image.new("RGB", (64, 64), (1, 2, 3)).save(folder / "val_000000.png")
+    message = error_of(*given)
+    assert "val_000000.png" in message
+    assert "1, 2, 3" in message
+
+
+def test_masks_of_another_size_stop_a_strict_run(on_folder: list[str], folder: Path):
+    Image.fromarray(np.zeros((SIDE, 2 * SIDE), np.uint8)).save(folder / "masks" / "im01.png")
+    message = error_of(*on_folder, "strict=true")
+    assert "im01.png is 32 x 32 pixels and its mask" in message
+    assert "64 x 32; they must be equal" in message
+
+
+def test_broken_images_stop_a_strict_run(on_folder: list[str], folder: Path):
+    image = folder / "images" / "im03.png"
+    image.write_bytes(image.read_bytes()[:70])
+    assert re.search(
+        r"im03\.png cannot be decoded .*copy it again", error_of(*on_folder, "strict=true")
+    )
+
+
+class Payload:
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+def test_checkpoints_that_cannot_be_used(on_folder: list[str], tmp_path: Path):
+    weights = tmp_path / "weights.pth"
+    overrides = [*on_folder, "encoder=dino_vits16", f"encoder.weights={weights}"]
+    torch.save(timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict(), weights)
+    message = error_of(*overrides)
+    assert re.search(r"weights\.pth holds .*, but dino_vits16 is ", message)
+    weights.write_bytes(weights.read_bytes()[:5000])
+    assert "weights.pth: truncated or not a PyTorch checkpoint" in error_of(*overrides)
+    weights.write_bytes(pickle.dumps(Payload(), protocol=2))
+    message = error_of(*overrides)
+    assert "weights.pth: refused, because unpickling it would run code" in message
+    weights.write_bytes(b"")
+    assert "weights.pth: the file is empty" in error_of(*overrides)
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk(on_folder: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        assert re.search("cannot reserve .*No space left on device; free", error_of(*on_folder))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)  # the check of the folder, before any work
+        assert re.search("out: no space left on device; free some", error_of(*on_folder))
+    leopart_eval(*on_folder)
+    before = (tmp_path / "out" / "results.json").read_bytes()
+    with monkeypatch.context() as patch:  # when all is measured and only the results are missing
+        patch.setattr(os, "replace", full)
+        message = error_of(*on_folder, "protocol.seeds=[7]")
+        assert re.search(r"out/.*: no space left on device; free some", message)
+    assert (tmp_path / "out" / "results.json").read_bytes() == before

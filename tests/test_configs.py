@@ -1,0 +1,126 @@
+"""Every YAML of `configs/` and `eval/` composes, and its values mean something to the code."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from leopart_kit.backbones import list_encoders
+from leopart_kit.backbones.zoo import ZOO
+from leopart_kit.cli.build import build_benchmark, build_dataset, build_protocol, plain
+from leopart_kit.cli.config import config_folder, register_configs
+from leopart_kit.data import DATASETS
+from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco_stuff, write_voc
+from leopart_kit.evaluation import Overclustering
+
+BENCHMARKS = sorted(path.stem for path in (config_folder("eval") / "benchmark").glob("*.yaml"))
+PROTOCOLS = sorted(path.stem for path in (config_folder("eval") / "protocol").glob("*.yaml"))
+ENCODERS = sorted({*list_encoders(), "timm"})
+
+# Data sets that the scenes can be written as; the others have one label set each.
+LAYOUTS: dict[str, Callable[..., None]] = {
+    "voc": write_voc,
+    "coco_stuff": write_coco_stuff,
+    "cityscapes": write_cityscapes,
+}
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The configuration of `leopart-eval` with these overrides."""
+    register_configs()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_folder("configs")), version_base="1.3"):
+        return compose("eval_segmentation", overrides=list(overrides))
+
+
+def write_data(name: str, root: Path) -> None:
+    """A data set of one image, unless it is drawn on first use."""
+    if name in LAYOUTS:
+        LAYOUTS[name](root, SceneGenerator((32, 32)), {"val": 1})
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks_fit_the_code(name: str, tmp_path: Path):
+    config = composed(f"benchmark={name}", f"dataset.root={tmp_path}")
+    if config.dataset.name == "scenes":
+        OmegaConf.update(config, "dataset.num_images", 1, force_add=True)
+    write_data(config.dataset.name, tmp_path)
+    dataset = build_dataset(config.dataset)
+    protocol = build_protocol(config.protocol)
+    benchmark = build_benchmark(config.benchmark)
+    assert benchmark is not None
+    assert benchmark.name == name
+    assert protocol.resolve_num_clusters(dataset.num_classes) == protocol.num_clusters
+    height, width = protocol.score_resolution
+    assert benchmark.scored_at in (f"{height}x{width}", "full")
+    for row in benchmark.published:
+        assert row.method and row.encoder and row.source  # noqa: PT018
+        figures = [value for value in (row.miou, row.pixel_accuracy) if value is not None]
+        assert figures
+        assert all(1 < value < 100 for value in figures), "percent, not a fraction"
+
+
+def test_one_to_one_benchmarks_have_as_many_clusters_as_classes(tmp_path: Path):
+    for name, classes in {"voc_k21": 21, "coco_stuff27": 27, "cityscapes27": 27}.items():
+        config = composed(f"benchmark={name}", f"dataset.root={tmp_path / name}")
+        write_data(config.dataset.name, tmp_path / name)
+        assert build_dataset(config.dataset).num_classes == classes
+        assert build_protocol(config.protocol).resolve_rule(classes).startswith("hungarian")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocols_build_and_state_every_setting(name: str):
+    config = composed(f"protocol={name}")
+    protocol = build_protocol(config.protocol)
+    stated = set(plain(config.protocol))
+    assert stated == set(dataclasses.asdict(protocol)), "the file must show all that can be changed"
+
+
+def test_the_protocol_file_agrees_with_the_defaults_of_the_code():
+    assert build_protocol(composed("protocol=overclustering").protocol) == Overclustering()
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_data_sets_compose(name: str, tmp_path: Path):
+    config = composed(f"dataset={name}")
+    assert config.dataset.name == name
+    own_root = not OmegaConf.is_missing(config.dataset, "root")
+    assert own_root == (name == "scenes"), "only what is drawn has a root of its own"
+    if name in LAYOUTS:
+        write_data(name, tmp_path)
+        config.dataset.root = str(tmp_path)
+        assert len(build_dataset(config.dataset)) == 1
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_compose(name: str):
+    config = composed(f"encoder={name}").encoder
+    missing = {key for key in config if OmegaConf.is_missing(config, key)}
+    assert missing == {"custom": {"factory"}, "timm": {"name"}}.get(name, set())
+    if name != "timm":
+        assert config.name == name
+    if name in ZOO:
+        assert plain(config) == {"name": name, "weights": "auto", "block": -1, "facet": "token"}
+
+
+def test_overrides_of_the_user_win_over_a_benchmark(tmp_path: Path):
+    config = composed(
+        "benchmark=voc_k500", "dataset=camvid", "protocol.num_clusters=30", "encoder=dino_vitb8"
+    )
+    assert config.dataset.name == "camvid"
+    assert config.protocol.num_clusters == 30
+    assert config.encoder.name == "dino_vitb8"
+
+
+def test_files_say_what_they_are():
+    for folder in (config_folder("configs"), config_folder("eval")):
+        for path in folder.rglob("*.yaml"):
+            assert path.read_text().startswith("#"), f"{path} has no comment on its first line"
+            assert isinstance(yaml.safe_load(path.read_text()), dict), path
