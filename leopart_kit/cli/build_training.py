@@ -43,8 +43,9 @@ def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
         ValueError: a view that is no whole number of patches wide.
     """
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in plain(config).items()}
-    for name in ("global_size", "local_size"):
-        _check_patches(name, options[name], encoder)
+    _check_patches("global_size", options["global_size"], encoder)
+    if options["num_local"]:
+        _check_patches("local_size", options["local_size"], encoder)
     strength = options.pop("jitter")
     return MultiCropTransform(
         **options,

@@ -24,7 +24,13 @@ from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import Result, collect_samples, evaluate, iter_masks
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.progress import rich_progress
-from leopart_kit.report import print_result, writable_output_dir, write_page, write_results
+from leopart_kit.report import (
+    print_result,
+    writable_output_dir,
+    write_overview,
+    write_page,
+    write_results,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +54,8 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     samples = collect_samples(result, dataset, config.page_images)
     command = shlex.join(["leopart-eval", *HydraConfig.get().overrides.task])
     write_page(result, samples, output_dir, palette=dataset.palette, command=command)
+    if samples:
+        write_overview(samples, output_dir / "overview.png", dataset.palette)
     print_result(result, Console())
     logger.info("page: %s", output_dir / "report.html")
 

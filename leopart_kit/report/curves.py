@@ -189,8 +189,8 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 
 def _summary(series: Series, named: bool) -> str:
-    (_, first), (_, last) = series.points[0], series.points[-1]
-    change = _text(first) if first == last else f"{_text(first)} → {_text(last)}"
+    first, last = (_text(value) for _, value in (series.points[0], series.points[-1]))
+    change = first if first == last else f"{first} → {last}"
     return f"{series.name} {change}" if named else change
 
 
@@ -200,5 +200,7 @@ def _text(value: float) -> str:
         return "0"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    exponent = math.floor(math.log10(abs(value)))
-    return f"{value:.3g}" if exponent >= -3 else f"{value / 10.0**exponent:.3g}e{exponent}"
+    if abs(value) >= 1e-3:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"

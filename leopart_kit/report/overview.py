@@ -1,0 +1,60 @@
+"""overview.png: a sheet of a few images with what was found in them, for papers and READMEs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from leopart_kit.evaluation.result import Sample
+from leopart_kit.masks.indexed_png import cluster_palette
+from leopart_kit.report.output import replacing
+from leopart_kit.report.pictures import colour_labels
+
+_CELL, _GAP, _MAX_COLUMNS = 176, 6, 6  # pixels, pixels, images
+_BACKGROUND = (255, 255, 255)
+
+
+def write_overview(samples: Sequence[Sample], path: Path, palette: np.ndarray) -> None:
+    """Write a PNG with one column an image, at most six: image, ground truth, prediction, clusters.
+
+    Rows that a sample lacks are left out. Every cell is the central square of its picture.
+
+    Args:
+        palette: uint8 `[n, 3]`, colours of the classes.
+
+    Raises:
+        ValueError: there is no sample, or the file cannot be written.
+    """
+    if not samples:
+        raise ValueError("an overview needs at least one sample")
+    columns = [_cells(sample, palette) for sample in samples[:_MAX_COLUMNS]]
+    step = _CELL + _GAP
+    size = (step * len(columns) - _GAP, step * len(columns[0]) - _GAP)
+    sheet = Image.new("RGB", size, _BACKGROUND)
+    for x, cells in enumerate(columns):
+        for y, cell in enumerate(cells):
+            sheet.paste(cell, (x * step, y * step))
+    with replacing(path) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
+
+
+def _cells(sample: Sample, palette: np.ndarray) -> list[Image.Image]:
+    clusters = colour_labels(sample.clusters, cluster_palette(int(sample.clusters.max()) + 1))
+    labels = [
+        colour_labels(m, palette) for m in (sample.target, sample.prediction) if m is not None
+    ]
+    return [
+        _square(sample.image, Image.Resampling.LANCZOS),
+        *(_square(picture, Image.Resampling.NEAREST) for picture in (*labels, clusters)),
+    ]
+
+
+def _square(picture: np.ndarray, resampling: Image.Resampling) -> Image.Image:
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    crop = Image.fromarray(picture[top : top + side, left : left + side])
+    return crop.resize((_CELL, _CELL), resampling)
