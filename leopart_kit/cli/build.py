@@ -32,7 +32,7 @@ def build_dataset(config: DictConfig) -> SegmentationDataset:
 def build_encoder(config: DictConfig, precision: str, drop_path_rate: float = 0.0) -> Encoder:
     """The encoder of the group `encoder`."""
     run = {"precision": precision, "drop_path_rate": drop_path_rate}
-    return _build(load_encoder, "encoder", {**plain(config), **run})
+    return build_part(load_encoder, "encoder", {**plain(config), **run})
 
 
 def build_protocol(config: DictConfig) -> Overclustering:
@@ -45,7 +45,7 @@ def build_protocol(config: DictConfig) -> Overclustering:
     name = options.pop("name")
     if name != "overclustering":
         raise ValueError(f"unknown protocol {name!r}; there is: overclustering")
-    return _build(
+    return build_part(
         Overclustering,
         "protocol",
         {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()},
@@ -58,9 +58,9 @@ def build_benchmark(config: DictConfig | None) -> Benchmark | None:
         return None
     options = plain(config)
     published = tuple(
-        _build(PublishedFigure, "benchmark.published", row) for row in options.pop("published")
+        build_part(PublishedFigure, "benchmark.published", row) for row in options.pop("published")
     )
-    return _build(Benchmark, "benchmark", {"published": published, **options})
+    return build_part(Benchmark, "benchmark", {"published": published, **options})
 
 
 def build_run_settings(config: DictConfig) -> RunSettings:
@@ -111,7 +111,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def _build(make: Callable[..., T], group: str, options: Mapping[str, Any]) -> T:
+def build_part(make: Callable[..., T], group: str, options: Mapping[str, Any]) -> T:
     """`make(**options)`; an option it does not have is the user's mistake, not a `TypeError`."""
     known = inspect.signature(make).parameters
     unknown = [key for key in options if key not in known]

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import plain
+from leopart_kit.cli.build import build_part, plain
 from leopart_kit.data import MultiCropTransform, PhotometricAugmentation
 from leopart_kit.methods import (
     AnchoredLeopart,
@@ -35,6 +35,8 @@ from leopart_kit.training import (
 
 Head = tuple[ProjectionHead | LinearProjection, Prototypes]
 
+_PROJECTIONS = {"mlp": ProjectionHead, "linear": LinearProjection}
+
 
 def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
     """Views normalised as the encoder wants them.
@@ -42,17 +44,20 @@ def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
     Raises:
         ValueError: a view that is no whole number of patches wide.
     """
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in plain(config).items()}
+    options: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in plain(config).items()
+    }
+    strength = options.pop("jitter")
     _check_patches("global_size", options["global_size"], encoder)
     if options["num_local"]:
         _check_patches("local_size", options["local_size"], encoder)
-    strength = options.pop("jitter")
-    return MultiCropTransform(
-        **options,
-        photometric=PhotometricAugmentation(strength=strength),
-        mean=encoder.mean,
-        std=encoder.std,
-    )
+    given = {
+        "photometric": PhotometricAugmentation(strength=strength),
+        "mean": encoder.mean,
+        "std": encoder.std,
+    }
+    return build_part(MultiCropTransform, "views", {**options, **given})
 
 
 def _check_patches(name: str, size: int, encoder: Encoder) -> None:
@@ -67,10 +72,11 @@ def _check_patches(name: str, size: int, encoder: Encoder) -> None:
 def build_loader(config: DictConfig, samples: SeededSamples, fabric: Fabric) -> TrainingLoader:
     """Batches for this process."""
     device = fabric.device.type
-    if config.num_workers == "auto":
+    num_workers = config.num_workers
+    if num_workers == "auto":
         num_workers = default_num_workers(device, fabric.world_size)
-    else:
-        num_workers = int(config.num_workers)
+    if not isinstance(num_workers, int):
+        raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
     return TrainingLoader(
         samples,
         config.batch_size,
@@ -89,7 +95,15 @@ def build_settings(config: DictConfig, num_images: int, world_size: int) -> Trai
         options["max_steps"] = steps_for_epochs(config.epochs, num_images, images_per_step)
     if options["evaluate_every"] is None:
         options["evaluate_every"] = options["max_steps"]
-    return TrainingSettings(seed=config.seed, **options)
+    return build_part(TrainingSettings, "trainer", {"seed": config.seed, **options})
+
+
+def check_head(config: DictConfig) -> None:
+    """Raise `ValueError` for an unknown projection, or for a warm start of an MLP."""
+    if config.projection not in _PROJECTIONS:
+        raise ValueError(f"method.projection must be mlp or linear, got {config.projection!r}")
+    if config.warm_start and config.projection != "linear":
+        raise ValueError("method.warm_start=true needs method.projection=linear (a PCA is linear)")
 
 
 def build_leopart(
@@ -98,8 +112,9 @@ def build_leopart(
     """Student and teacher; with `tokens` their head starts from the data's own patch tokens.
 
     Raises:
-        ValueError: an unknown projection, or a warm start of an MLP.
+        ValueError: see `check_head`, or a setting that does not exist or is out of range.
     """
+    check_head(config)
     options = plain(config)
     num_prototypes, projection, dim, separate_heads = (
         options.pop(key)
@@ -115,7 +130,7 @@ def build_leopart(
     if separate_heads:
         teacher = PatchClusterer(copy.deepcopy(encoder), *head(None))
     student = PatchClusterer(encoder, *head(tokens))
-    settings = LeopartSettings(**options)
+    settings = build_part(LeopartSettings, "method", options)
     return Leopart(student, settings, num_global=num_global, teacher=teacher)
 
 
@@ -124,8 +139,13 @@ def build_anchored(
 ) -> AnchoredLeopart:
     """Anchor and student; without `tokens` the anchor is empty, to be filled from a checkpoint."""
     options = plain(config)
-    num_prototypes, dim = options["num_prototypes"], options["projection_dim"]
-    epsilon = options["epsilon"]
+    for key in ("name", "drop_path", "anchor_resolution"):
+        options.pop(key)
+    num_prototypes, dim, epsilon, num_iterations = (
+        options.pop(key)
+        for key in ("num_prototypes", "projection_dim", "epsilon", "sinkhorn_iterations")
+    )
+    settings = build_part(AnchoredSettings, "method", options)
     if tokens is None:
         anchor = TokenAnchor.empty(encoder.embed_dim, num_prototypes, dim, epsilon)
     else:
@@ -134,15 +154,9 @@ def build_anchored(
             num_prototypes,
             projection_dim=dim,
             epsilon=epsilon,
-            num_iterations=options["sinkhorn_iterations"],
+            num_iterations=num_iterations,
             seed=seed,
         )
-    settings = AnchoredSettings(
-        options["backbone_learning_rate"],
-        options["head_learning_rate"],
-        options["temperature"],
-        options["trained_blocks"],
-    )
     return AnchoredLeopart(student_of(anchor, encoder), anchor, settings)
 
 
@@ -154,11 +168,6 @@ def _build_head(
     tokens: TokenChunks | None,
     seed: int,
 ) -> Head:
-    kinds: dict[str, Any] = {"mlp": ProjectionHead, "linear": LinearProjection}
-    if projection not in kinds:
-        raise ValueError(f"method.projection must be mlp or linear, got {projection!r}")
     if tokens is None:
-        return kinds[projection](embed_dim, out_dim=dim), Prototypes(dim, num_prototypes)
-    if projection != "linear":
-        raise ValueError("method.warm_start=true needs method.projection=linear (a PCA is linear)")
+        return _PROJECTIONS[projection](embed_dim, out_dim=dim), Prototypes(dim, num_prototypes)
     return warm_start(tokens, num_prototypes, projection_dim=dim, seed=seed)

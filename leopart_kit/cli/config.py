@@ -51,13 +51,18 @@ def register_configs() -> None:
             store.store(group="encoder", name=name, node=node)
 
 
-def run_command(config_name: str, task: Callable[[DictConfig, Path], None]) -> None:
+def run_command(
+    config_name: str,
+    task: Callable[[DictConfig, Path], None],
+    expected: tuple[type[Exception], ...] = (),
+) -> None:
     """Compose the configuration from the command line and call `task(config, output_dir)`.
 
-    A user's mistake ends the program with one line on standard error and exit code 1; anything
-    else keeps its traceback, since it is a mistake of ours. With `hydra.verbose=true` the log has
-    the traceback of the former too.
+    A user's mistake, and what else a task says it `expected`, ends the program with one line on
+    standard error and exit code 1; anything else keeps its traceback, since it is a mistake of
+    ours. With `hydra.verbose=true` the log has the traceback of the former too.
     """
+    told = (*USER_ERRORS, *expected)
     register_configs()
     # Hydra would shorten tracebacks and print errors in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -66,7 +71,7 @@ def run_command(config_name: str, task: Callable[[DictConfig, Path], None]) -> N
         # Caught here as well, since Hydra reports what leaves a task with lines of its own.
         try:
             task(config, Path(HydraConfig.get().runtime.output_dir))
-        except USER_ERRORS as error:
+        except told as error:
             _fail(error)
 
     command = hydra.main(
@@ -74,7 +79,7 @@ def run_command(config_name: str, task: Callable[[DictConfig, Path], None]) -> N
     )(body)
     try:
         command()
-    except USER_ERRORS as error:
+    except told as error:
         _fail(error)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to go on")

@@ -20,6 +20,7 @@ from leopart_kit.cli.build_training import (
     build_loader,
     build_settings,
     build_views,
+    check_head,
 )
 from leopart_kit.cli.config import run_command
 from leopart_kit.cli.training_report import TrainingReport
@@ -31,7 +32,9 @@ from leopart_kit.report import writable_output_dir
 from leopart_kit.training import (
     ImagesOf,
     ImagesWithTokens,
+    NonFiniteLoss,
     SeededSamples,
+    TrainingInterrupted,
     build_fabric,
     list_checkpoints,
     seed_everything,
@@ -45,6 +48,9 @@ logger = logging.getLogger(__name__)
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
     writable_output_dir(output_dir)
+    builders = {"leopart": _leopart, "anchored_leopart": _anchored_leopart}
+    if config.method.name not in builders:
+        raise ValueError(f"unknown method {config.method.name!r}; there is {', '.join(builders)}")
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
     fabric = build_fabric(config.accelerator, precision)
     seed_everything(config.seed)
@@ -53,11 +59,10 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
     views = build_views(config.views, encoder)
     settings = build_settings(config, len(dataset), fabric.world_size)
     report = TrainingReport(config, dataset, output_dir)
+    build = builders[config.method.name]
+    # Built first: a setting that does not fit shows before the time of an evaluation has passed.
+    method, samples = build(config, encoder, dataset, views, fabric, output_dir)
     before = report.evaluate(encoder, "before") if fabric.is_global_zero else None
-    build = {"leopart": _leopart, "anchored_leopart": _anchored_leopart}
-    if config.method.name not in build:
-        raise ValueError(f"unknown method {config.method.name!r}; there is {', '.join(build)}")
-    method, samples = build[config.method.name](config, encoder, dataset, views, fabric, output_dir)
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
         if step == settings.max_steps:  # measured below, with the final weights on disk
@@ -104,6 +109,7 @@ def _leopart(
     fabric: Fabric,
     output_dir: Path,
 ) -> tuple[Method, SeededSamples]:
+    check_head(config.method)
     tokens = None
     # One process fits the head, the others receive it; a resumed run's checkpoint has it.
     if config.method.warm_start and fabric.is_global_zero and not _resumes(config, output_dir):
@@ -134,7 +140,8 @@ def _anchored_leopart(
 
 
 def _resumes(config: DictConfig, output_dir: Path) -> bool:
-    return bool(list_checkpoints(output_dir / "checkpoints")) or config.trainer.resume != "auto"
+    named = config.trainer.resume not in ("auto", "never")
+    return named or bool(list_checkpoints(output_dir / "checkpoints"))
 
 
 def _features(
@@ -157,4 +164,4 @@ def _features(
 
 def main() -> None:
     """Entry point of `leopart-train`."""
-    run_command("train", train_command)
+    run_command("train", train_command, expected=(NonFiniteLoss, TrainingInterrupted))

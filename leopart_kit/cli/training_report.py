@@ -57,17 +57,20 @@ class TrainingReport:
     def write(self, before: Result, after: Result, command: str) -> None:
         """Print what the training changed and write `report.html`."""
         number = self.config.evaluation.page_images
-        pictures = [collect_samples(result, self.dataset, number) for result in (before, after)]
+        pictures_before, pictures = (
+            collect_samples(result, self.dataset, number) for result in (before, after)
+        )
         section = training_section(
             read_metrics(self.output_dir / "metrics.jsonl"),
             before,
             after,
-            *pictures,
+            pictures_before,
+            pictures,
             self.dataset.palette,
         )
         write_page(
             after,
-            pictures[1],
+            pictures,
             self.output_dir,
             palette=self.dataset.palette,
             command=command,

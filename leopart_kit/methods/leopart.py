@@ -87,7 +87,8 @@ class Leopart(Method):
             heads from different random weights).
 
     Raises:
-        ValueError: more trained blocks than the backbone has.
+        ValueError: more trained blocks than the backbone has, or a foreground without CLS
+            attention.
     """
 
     def __init__(
@@ -103,6 +104,8 @@ class Leopart(Method):
         self.student = student
         self.teacher = copy.deepcopy(student) if teacher is None else teacher
         self.teacher.requires_grad_(False)
+        if settings.foreground != "all":
+            _check_attention(self.teacher, settings.foreground)
         student.freeze_below(settings.trained_blocks)
         self.queue = None
         if settings.queue_length:
@@ -184,8 +187,9 @@ class Leopart(Method):
         )
 
     def before_step(self, step: int) -> None:
-        """Prototypes are unit vectors before each step."""
+        """Prototypes are unit vectors before each step; means of unit vectors are shorter."""
         self.student.prototypes.normalize_()
+        self.teacher.prototypes.normalize_()
         if self.settings.ema_before_update:
             self._before_update = [p.detach().clone() for p in self.student.parameters()]
 
@@ -198,6 +202,16 @@ class Leopart(Method):
             pairs = zip(self.teacher.parameters(), self._before_update, strict=True)
             for follower, leader in pairs:
                 follower.lerp_(leader, 1 - momentum)
+
+
+def _check_attention(teacher: PatchClusterer, foreground: Foreground) -> None:
+    """Find out with one patch what the first step would."""
+    side = teacher.backbone.patch_size
+    try:
+        with torch.no_grad():
+            teacher.backbone.attention(next(teacher.parameters()).new_zeros(1, 3, side, side))
+    except ValueError as error:
+        raise ValueError(f"foreground={foreground}: {error}; or set foreground=all") from error
 
 
 def _process_group() -> dist.ProcessGroup | None:

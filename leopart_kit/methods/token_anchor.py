@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from leopart_kit.clustering import sinkhorn_potentials
 from leopart_kit.methods.projection_head import LinearProjection, Prototypes
-from leopart_kit.methods.warm_start import TokenChunks, warm_start
+from leopart_kit.methods.warm_start import TokenChunks, sampled_rows, warm_start
 
 MAX_BALANCED_PATCHES = 400_000
 
@@ -56,7 +56,7 @@ class TokenAnchor(nn.Module):
 
         Args:
             tokens: gives the patch tokens anew at each call, float32 `[n, D]` a chunk. Of more
-                than 400,000 patches an even share is balanced.
+                than 400,000 patches a random share is balanced.
             num_iterations: of Sinkhorn-Knopp.
 
         Raises:
@@ -66,9 +66,9 @@ class TokenAnchor(nn.Module):
             tokens, num_prototypes, projection_dim=projection_dim, seed=seed
         )
         with torch.no_grad():
-            scores = torch.cat([prototypes(projection(chunk)) for chunk in tokens()])
-        stride = -(-len(scores) // MAX_BALANCED_PATCHES)
-        potentials = sinkhorn_potentials(scores[::stride], epsilon, num_iterations)
+            rows = sampled_rows(tokens, MAX_BALANCED_PATCHES, seed)
+            scores = torch.cat([prototypes(projection(chunk)) for chunk in rows])
+        potentials = sinkhorn_potentials(scores, epsilon, num_iterations)
         return cls(projection, prototypes, potentials, epsilon)
 
     @classmethod

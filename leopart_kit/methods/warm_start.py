@@ -16,6 +16,8 @@ from leopart_kit.methods.projection_head import LinearProjection, Prototypes
 
 TokenChunks = Callable[[], Iterator[Tensor]]
 
+MAX_EMBEDDED_PATCHES = 4_000_000
+
 
 def warm_start(
     tokens: TokenChunks,
@@ -44,7 +46,8 @@ def warm_start(
     mean = standardizer.mean + pca.mean * standardizer.std
     projection = LinearProjection.from_pca(mean, components)
     with torch.no_grad():
-        embeddings = torch.cat([projection(chunk) for chunk in tokens()])
+        rows = sampled_rows(tokens, MAX_EMBEDDED_PATCHES, seed)
+        embeddings = torch.cat([projection(chunk) for chunk in rows])
     kmeans = KMeans(
         num_prototypes,
         metric="spherical",
@@ -53,3 +56,14 @@ def warm_start(
         seed=seed,
     ).fit(embeddings)
     return projection, Prototypes.from_centroids(kmeans.centroids)
+
+
+def sampled_rows(tokens: TokenChunks, limit: int, seed: int) -> Iterator[Tensor]:
+    """Chunks of all patches, or of a random `limit` or so of them where there are more."""
+    total = sum(len(chunk) for chunk in tokens())
+    generator = torch.Generator().manual_seed(seed)
+    for chunk in tokens():
+        if total <= limit:
+            yield chunk
+        else:
+            yield chunk[torch.rand(len(chunk), generator=generator) < limit / total]

@@ -1,3 +1,7 @@
+# timm modules are untyped: tests reach into them by attribute.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportOptionalMemberAccess=false
+
 """Names, weights and options on their way to an encoder; and every way they can be wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,7 @@
+# timm modules are untyped: tests reach into them by attribute.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportIndexIssue=false, reportOptionalMemberAccess=false
+
 """Parity of positional embeddings with the released code (golden/position_embedding.npz)."""
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
+from leopart_kit.clustering.sinkhorn import sinkhorn_knopp, sinkhorn_potentials
 from tests.two_processes import run_in_processes
 
 
@@ -123,3 +123,41 @@ def test_two_processes_assign_like_one():
     results = run_in_processes(_assign_share, 2, scores, sizes)
     for shares in zip(*results, strict=True):
         torch.testing.assert_close(torch.cat(shares), sinkhorn_knopp(scores), rtol=1e-5, atol=1e-7)
+
+
+@given(
+    scores=score_matrices(),
+    epsilon=st.sampled_from([0.05, 0.3, 1.0]),
+    num_iterations=st.integers(0, 5),
+)
+def test_potentials_assign_the_same_samples_alike(scores, epsilon, num_iterations):
+    potentials = sinkhorn_potentials(scores, epsilon, num_iterations)
+    assert potentials.shape == scores.shape[1:]
+    assignments = torch.softmax(scores / epsilon + potentials, dim=1)
+    expected = sinkhorn_knopp(scores, epsilon, num_iterations)
+    torch.testing.assert_close(assignments, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_potentials_by_hand():
+    # e^s = [[3, 1], [1, 1]]: the columns hold 4 and 2, the rows then sum to 5/4 and 3/4, and the
+    # next columns to 3/5 + 1/3 and 2/5 + 2/3.
+    scores = torch.tensor([[3.0, 1.0], [1.0, 1.0]]).log()
+    assert sinkhorn_potentials(scores, 1.0, 0).tolist() == [0, 0]
+    once = sinkhorn_potentials(scores, 1.0, 1)
+    torch.testing.assert_close(once, -torch.tensor([4.0, 2.0]).log())
+    twice = sinkhorn_potentials(scores, 1.0, 2)
+    second = torch.tensor([3 / 5 + 1 / 3, 2 / 5 + 2 / 3])
+    torch.testing.assert_close(twice, once - second.log())
+
+
+def _potentials_of_share(rank: int, scores: Tensor, size: tuple[int, int]) -> Tensor:
+    return sinkhorn_potentials(scores.split(size)[rank], process_group=dist.group.WORLD)
+
+
+def test_two_processes_find_the_potentials_of_one():
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.rand(50, 7, generator=generator) * 2 - 1
+    results = run_in_processes(_potentials_of_share, 2, scores, (11, 39))
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+    assigned = torch.softmax(scores / 0.05 + results[0], dim=1)
+    torch.testing.assert_close(assigned, sinkhorn_knopp(scores), rtol=1e-4, atol=1e-5)

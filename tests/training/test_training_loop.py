@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
+from leopart_kit.training import progress_bar
 from leopart_kit.training.checkpoint import CheckpointWriteError, list_checkpoints
 from leopart_kit.training.engine import build_fabric
 from leopart_kit.training.loader import TrainingLoader
@@ -289,13 +291,35 @@ def test_progress_reports_every_step(tmp_path: Path):
     assert reports == [(0, 3), *expected]
 
 
-def test_the_bar_shows_steps_loss_and_rate(capsys: pytest.CaptureFixture[str]):
+def test_the_bar_shows_steps_loss_and_rate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes anything for a terminal
+    monkeypatch.setenv("COLUMNS", "120")
     with training_bar(2, 4) as report:
         report(3, 1.25, 8.0)
         report(4, 0.5, 16.0)
     shown = capsys.readouterr()
-    assert "4/4 loss 0.5000  16.0 images/s" in shown.err
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.err)
+    assert "4/4 loss 0.5000  16.0 images/s" in plain
+    assert shown.err.endswith("\x1b[2K"), "the bar is wiped at the end"
     assert shown.out == ""
+
+
+def test_without_a_terminal_the_log_tells_of_the_training_twice_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    seconds = iter(range(0, 1000, 20))  # the clock of a run that takes 20 s a step
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    caplog.set_level("INFO")
+    with training_bar(100, 105) as report:
+        for step in range(101, 106):
+            report(step, 1 / step, 0.2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "training: 102 of 105 steps, loss 0.0098, 0.2 images/s, 60 s left",
+        "training: 104 of 105 steps, loss 0.0096, 0.2 images/s, 20 s left",
+    ]
 
 
 def test_a_loader_for_other_processes_is_refused(tmp_path: Path):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from leopart_kit.backbones import Encoder, load_encoder
+from leopart_kit.backbones.vit import Precision
 from leopart_kit.cli.bench.machine import anonymous_memory, fastest, gemm_rate, vit_flops
 from leopart_kit.clustering import KMeans
 from leopart_kit.data import load_dataset
@@ -30,12 +31,8 @@ def bench_scoring(pixels: int = 14_490_000, classes: int = 21, clusters: int = 5
 
     def one_pair() -> int:
         is_class, is_cluster = target == 3, prediction == 17
-        hit = np.count_nonzero(is_class & is_cluster)
-        return (
-            hit
-            + np.count_nonzero(is_class & ~is_cluster)
-            + np.count_nonzero(~is_class & is_cluster)
-        )
+        pixels = (is_class & is_cluster, is_class & ~is_cluster, ~is_class & is_cluster)
+        return sum(int(np.count_nonzero(found)) for found in pixels)
 
     ours = fastest(lambda: ConfusionMatrix(classes, clusters).update(target_, prediction_), 3)
     loops = fastest(one_pair, 3) * classes * clusters
@@ -83,7 +80,11 @@ def bench_extraction(batch_size: int = 4, side: int = 448, repeats: int = 4) -> 
         f"image, {torch.get_num_threads()} threads"
     )
     seconds = {}
-    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+    kinds: tuple[tuple[Precision, torch.dtype], ...] = (
+        ("fp32", torch.float32),
+        ("bf16", torch.bfloat16),
+    )
+    for precision, dtype in kinds:
         encoder = load_encoder("dinov2_vits14", weights="random", precision=precision).eval()
         pixels = encoder.preprocess(images)
         with torch.inference_mode():
@@ -102,7 +103,7 @@ def bench_extraction(batch_size: int = 4, side: int = 448, repeats: int = 4) -> 
 def bench_memory(images: int = 1_449, clusters: int = 500) -> Lines:
     """Anonymous memory of a whole evaluation of Pascal VOC val's size, on generated scenes."""
     with tempfile.TemporaryDirectory() as folder:
-        dataset = load_dataset("scenes", Path(folder) / "scenes", f"val[{images}]")
+        dataset = load_dataset("scenes", Path(folder) / "scenes", "val", num_images=images)
         torch.manual_seed(0)
         project = torch.nn.Conv2d(3, 384, 14, stride=14)
         encoder = Encoder.from_module(
