@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
@@ -246,32 +245,39 @@ def test_every_trained_parameter_is_in_one_group_with_its_rate():
     assert any(p is method.student.prototypes.weight for p in head.parameters)
 
 
-def collapsed_head() -> PatchClusterer:
-    """One prototype points where all patches are, the others the opposite way."""
-    network = tiny_clusterer(num_prototypes=8)
-    with torch.no_grad():
-        embeddings = network(view_batch(patchy_images(3)).views[0])
-        centre = embeddings.flatten(0, 2).mean(dim=0)
-        spread = 0.3 * torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-        directions = torch.cat([centre[None], -centre.norm() * spread[1:] - centre])
-    network.prototypes = Prototypes.from_centroids(directions)
-    return network
+def short_training(sinkhorn_iterations: int) -> dict[str, float]:
+    """Logs of the last of 41 steps on four images at a high learning rate."""
+    images = patchy_images(4)
+    batches = [view_batch(images, seed, sizes=(32, 16)) for seed in range(8)]
+    settings = LeopartSettings(
+        sinkhorn_iterations=sinkhorn_iterations, foreground="all", warning_every=40, **NO_QUEUE
+    )
+    method = Leopart(tiny_clusterer(num_prototypes=8), settings).train()
+    optimizer = torch.optim.AdamW(method.student.parameters(), lr=3e-3)
+    logs = {}
+    for step in range(41):
+        method.before_step(step)
+        output = method(batches[step % 8], step)
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        method.after_step(step, 0.5)
+        logs = {name: float(value) for name, value in output.logs.items()}
+    return logs
 
 
-def test_without_equal_masses_a_collapse_is_told_and_with_them_there_is_none(batch, caplog):
-    caplog.set_level(logging.WARNING)
-    settings: dict[str, Any] = {**NO_QUEUE, "foreground": "all"}
-    off = Leopart(collapsed_head(), LeopartSettings(sinkhorn_iterations=0, **settings))
-    logs = off(batch, 50).logs
-    assert "step 50: few prototypes take all patches" in caplog.text
-    assert float(logs["prototypes_used"]) == 1
-    caplog.clear()
-    off(batch, 51)
-    assert caplog.text == "", "once every 50 steps is enough"
-    balanced = Leopart(collapsed_head(), LeopartSettings(sinkhorn_iterations=3, **settings))
-    logs = balanced(batch, 0).logs
-    assert float(logs["prototypes_used"]) == 8
-    assert float(logs["usage_entropy"]) == pytest.approx(math.log(8), rel=0.01)
+def test_training_without_equal_masses_collapses_and_says_so(caplog):
+    logs = short_training(sinkhorn_iterations=0)
+    assert logs["prototypes_used"] == 1
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("step 40: few prototypes take all patches: entropy of their use 0.0")
+    assert "of ln K = 2.079, 1 in use" in warning
+
+
+def test_training_with_equal_masses_uses_every_prototype(caplog):
+    logs = short_training(sinkhorn_iterations=3)
+    assert logs["prototypes_used"] == 8
+    assert logs["usage_entropy"] == pytest.approx(math.log(8), rel=0.01)
     assert caplog.text == ""
 
 

@@ -1,0 +1,62 @@
+"""Run `leopart-train` in this process on a few tiny images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from leopart_kit.cli.train import main
+from tests.cli.command import error_of_command, run_command_line
+from tests.methods.tiny_clusterer import patchy_images
+
+TINY = (
+    "encoder=timm",
+    "encoder.name=vit_tiny_patch16_224",
+    "encoder.weights=random",
+    "views.global_size=64",
+    "views.local_size=32",
+    "views.num_local=1",
+    "batch_size=2",
+    "trainer.max_steps=4",
+    "trainer.log_every=1",
+    "trainer.checkpoint_every=2",
+    "trainer.tensorboard=false",
+    "method.num_prototypes=6",
+    "method.projection_dim=8",
+    "evaluation.protocol.resolution=[32,32]",
+    "evaluation.protocol.score_resolution=[16,16]",
+    "evaluation.protocol.seeds=[0]",
+    "evaluation.protocol.pca_dim=4",
+    "evaluation.page_images=2",
+    "accelerator=cpu",
+)
+"""Settings of a run of seconds."""
+
+LEOPART = ("method.queue_length=12", "method.foreground=all")
+ANCHORED = ("method=anchored_leopart", "method.anchor_resolution=[64,64]")
+
+
+def arguments(images: Path, output_dir: Path, *overrides: str) -> list[str]:
+    """The command line of a run on a folder of images; later overrides win."""
+    own = ["dataset=folder", f"dataset.root={images}", f"output_dir={output_dir}"]
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
+    return [o for o in (*TINY, *own) if o.partition("=")[0] not in given] + list(overrides)
+
+
+def leopart_train(images: Path, output_dir: Path, *overrides: str) -> None:
+    """One whole run."""
+    run_command_line(main, "leopart-train", arguments(images, output_dir, *overrides))
+
+
+def error_of_training(images: Path, output_dir: Path, *overrides: str) -> str:
+    """The error line of a run that must fail as a user's mistake."""
+    return error_of_command(main, "leopart-train", arguments(images, output_dir, *overrides))
+
+
+def write_images(folder: Path, num: int = 6, size: int = 48) -> Path:
+    """PNGs of random patches, without masks."""
+    folder.mkdir(parents=True)
+    for index, image in enumerate(patchy_images(num, size=size)):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"im{index}.png")
+    return folder
