@@ -46,9 +46,8 @@ def test_recipes_say_how_to_run_them_what_they_cost_and_give(name: str):
     text = (CONFIGS / "recipe" / f"{name}.yaml").read_text()
     assert text.startswith("# @package _global_\n# ")
     assert f"recipe={name}" in text
-    if name != "leopart_cpu_minutes":  # has its cost in its first line and a table of figures
-        assert "# Cost: " in text
-        assert "# Expected: " in text or "# Then: " in text
+    assert "# Cost: " in text
+    assert "# Expected: " in text or "# Then: " in text
 
 
 @pytest.mark.parametrize("name", OF_THE_PAPER)

@@ -53,6 +53,8 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
         raise ValueError(f"unknown method {config.method.name!r}; there is {', '.join(builders)}")
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
     fabric = build_fabric(config.accelerator, precision)
+    # A folder named by the time may have another name in each process.
+    output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
     seed_everything(config.seed)
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision, config.method.drop_path)
@@ -62,6 +64,7 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
     build = builders[config.method.name]
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
     method, samples = build(config, encoder, dataset, views, fabric, output_dir)
+    loader = build_loader(config, samples, fabric)
     before = report.evaluate(encoder, "before") if fabric.is_global_zero else None
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
@@ -72,7 +75,7 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
 
     summary = train(
         method,
-        build_loader(config, samples, fabric),
+        loader,
         settings,
         output_dir,
         fabric=fabric,
@@ -80,6 +83,8 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
         progress=training_bar,
     )
     logger.info("%d steps, %.2f images/s", summary.steps, summary.images_per_second)
+    if summary.broken_samples:
+        logger.warning("%d broken images were skipped", len(summary.broken_samples))
     if before is not None:
         student = _student(method)
         student.weights = str(save_backbone(student, output_dir / "backbone.safetensors"))
@@ -135,6 +140,9 @@ def _anchored_leopart(
     resumes = _resumes(config, output_dir)
     tokens = None if resumes or not fabric.is_global_zero else store.chunks
     method = build_anchored(config.method, encoder, tokens, config.seed)
+    broken = len(dataset) - len(store.indices)
+    if broken:
+        logger.warning("%d of %d images are left out, their files are broken", broken, len(dataset))
     images = ImagesWithTokens(dataset, store.tokens, store.indices.tolist(), store.grid)
     return method, SeededSamples(images, AnchoredTransform(views), config.seed)
 

@@ -114,7 +114,13 @@ class SegmentationDataset(Dataset[Item]):
         return len(self._samples)
 
     def spread(self, num_images: int) -> SegmentationDataset:
-        """At most `num_images` samples at even distances, as a data set of its own."""
+        """At most `num_images` samples at even distances, as a data set of its own.
+
+        Raises:
+            ValueError: fewer than one image.
+        """
+        if num_images < 1:
+            raise ValueError(f"a part of a data set needs 1 image or more, got {num_images}")
         if num_images >= len(self):
             return self
         rows = np.linspace(0, len(self) - 1, num_images).round().astype(int)

@@ -221,7 +221,8 @@ class _Run:
                 figures = self.on_evaluate(cast(Method, method), self.state.step)
                 method.train()
             named = {f"evaluation/{name}": float(value) for name, value in figures.items()}
-            self.metrics.write(self.state.step, named)
+            if named:
+                self.metrics.write(self.state.step, named)
         self.fabric.barrier()
 
     def save_if_due_or_asked(self, stop: StopRequest) -> None:

@@ -10,9 +10,12 @@ from leopart_kit.cli.train import main
 from tests.cli.command import error_of_command, run_command_line
 from tests.methods.tiny_clusterer import patchy_images
 
+MODEL, SIDE = "test_vit", 160
+"""A vision transformer of timm for tests: 6 blocks of 64 channels, patches of 16 px."""
+
 TINY = (
     "encoder=timm",
-    "encoder.name=vit_tiny_patch16_224",
+    f"encoder.name={MODEL}",
     "encoder.weights=random",
     "views.global_size=64",
     "views.local_size=32",
@@ -33,8 +36,12 @@ TINY = (
 )
 """Settings of a run of seconds."""
 
-LEOPART = ("method.queue_length=12", "method.foreground=all")
-ANCHORED = ("method=anchored_leopart", "method.anchor_resolution=[64,64]")
+LEOPART = ("method.queue_length=12", "method.foreground=all", "method.projection=linear")
+ANCHORED = (
+    "method=anchored_leopart",
+    "method.anchor_resolution=[64,64]",
+    "method.trained_blocks=2",
+)
 
 
 def arguments(images: Path, output_dir: Path, *overrides: str) -> list[str]:
@@ -54,9 +61,9 @@ def error_of_training(images: Path, output_dir: Path, *overrides: str) -> str:
     return error_of_command(main, "leopart-train", arguments(images, output_dir, *overrides))
 
 
-def write_images(folder: Path, num: int = 6, size: int = 48) -> Path:
+def write_images(folder: Path, num: int = 6, size: int = 48, seed: int = 0) -> Path:
     """PNGs of random patches, without masks."""
     folder.mkdir(parents=True)
-    for index, image in enumerate(patchy_images(num, size=size)):
+    for index, image in enumerate(patchy_images(num, seed, size)):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"im{index}.png")
     return folder

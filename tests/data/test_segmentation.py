@@ -110,6 +110,22 @@ def test_label_sets_of_the_same_images_share_a_fingerprint(tmp_path: Path):
     assert parts[0].fingerprint() == parts[1].fingerprint()
 
 
+def test_a_spread_takes_images_at_even_distances(tmp_path: Path):
+    samples = [Sample(f"im{index}", f"im{index}.png") for index in range(10)]
+    labels = LabelSet("two", ("a", "b"))
+    dataset = SegmentationDataset("own", "all", tmp_path, labels, samples, refuse, ["a note"])
+    part = dataset.spread(4)
+    assert part.names == ("im0", "im3", "im6", "im9")
+    assert part.class_names == ("a", "b")
+    assert part.notes == ("a note", "4 of 10 images")
+    assert part.fingerprint() != dataset.fingerprint()
+    assert dataset.spread(1).names == ("im0",)
+    assert dataset.spread(10) is dataset
+    assert dataset.spread(11) is dataset
+    with pytest.raises(ValueError, match="needs 1 image or more, got 0"):
+        dataset.spread(0)
+
+
 def test_data_set_survives_pickling(tmp_path: Path):
     dataset = camvid(write_camvid(tmp_path), "val")
     copy = pickle.loads(pickle.dumps(dataset))

@@ -42,7 +42,7 @@ def leopart(**settings: Any) -> Leopart:
 def scores_by_hand(network: PatchClusterer, images: Tensor) -> Tensor:
     """`[B, h, w, K]`: cosine of projected tokens and prototypes."""
     tokens = network.backbone.patch_tokens(images).permute(0, 2, 3, 1)
-    linear = network.projection.linear
+    linear: Any = network.projection.linear
     embeddings = tokens @ linear.weight.T + linear.bias
     embeddings = embeddings / embeddings.norm(dim=-1, keepdim=True)
     return embeddings @ network.prototypes.weight.T
@@ -123,8 +123,8 @@ def test_the_released_teacher_follows_the_student_of_before_the_update():
 def test_prototypes_of_both_networks_have_length_one_before_each_step():
     method = leopart()
     with torch.no_grad():
-        method.student.prototypes.weight *= 3
-        method.teacher.prototypes.weight *= 0.5
+        method.student.prototypes.weight.mul_(3)
+        method.teacher.prototypes.weight.mul_(0.5)
     directions = method.teacher.prototypes.weight * 2
     method.before_step(0)
     for network in (method.student, method.teacher):

@@ -46,9 +46,9 @@ def test_it_agrees_with_the_steps_taken_one_by_one():
     reduced = PCA(3).fit(standard).transform(standard)
     unit = torch.nn.functional.normalize(reduced, dim=1)
     torch.testing.assert_close(projection(rows), unit, rtol=0, atol=1e-4)
-    kmeans = KMeans(
-        4, metric="spherical", num_restarts=3, max_points_per_cluster=400, seed=5
-    ).fit(projection(rows).detach())
+    kmeans = KMeans(4, metric="spherical", num_restarts=3, max_points_per_cluster=400, seed=5).fit(
+        projection(rows).detach()
+    )
     torch.testing.assert_close(prototypes.weight, kmeans.centroids, rtol=0, atol=1e-5)
     # Each prototype is the mean direction of the patches that like it most.
     nearest = (unit @ prototypes.weight.T).argmax(dim=1)

@@ -24,7 +24,7 @@ from leopart_kit.training.randomness import (
     seed_everything,
 )
 from leopart_kit.training.sampler import ResumableSampler, SampleKey, steps_for_epochs
-from leopart_kit.training.samples import ImagesOf, SeededSamples
+from leopart_kit.training.samples import ImagesOf, ImagesWithTokens, SeededSamples
 from tests.training.tiny_training import Vectors, add_noise
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 5), st.integers(1, 3), st.integers(0, 9))
@@ -193,6 +193,29 @@ def test_images_of_a_labelled_set_leave_the_masks_unread():
     images = ImagesOf(Labelled())
     assert len(images) == 2
     assert images[1].tolist() == [[[1]], [[1]], [[1]]]
+
+
+def test_images_come_with_the_tokens_of_the_same_image(tmp_path: Path):
+    """The second of three images has no tokens; those of the third lie at its own place."""
+    stored = np.lib.format.open_memmap(
+        tmp_path / "tokens.npy", mode="w+", dtype=np.float16, shape=(3, 6, 2)
+    )
+    stored[:] = np.arange(36).reshape(3, 6, 2)
+    stored.flush()
+    mapped = np.load(tmp_path / "tokens.npy", mmap_mode="r")
+    images = ImagesWithTokens(ImagesOfThree(), mapped, indices=[0, 2], grid=(2, 3))
+    assert len(images) == 2
+    image, tokens = images[1]
+    assert image.tolist() == [[[2]], [[2]], [[2]]]
+    assert tokens.shape == (2, 3, 2)
+    assert tokens[1, 0].tolist() == [24 + 6, 24 + 7]
+    assert images.image_path(1) == Path("photos/2.jpg")
+    tokens.zero_()  # a copy: the file is read only
+
+
+class ImagesOfThree(Labelled):
+    def __len__(self) -> int:
+        return 3
 
 
 @pytest.fixture

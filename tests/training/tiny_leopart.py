@@ -21,7 +21,13 @@ from leopart_kit.methods import (
     TokenAnchor,
     student_of,
 )
-from leopart_kit.training import SeededSamples, TrainingLoader, TrainingSettings, build_fabric, train
+from leopart_kit.training import (
+    SeededSamples,
+    TrainingLoader,
+    TrainingSettings,
+    build_fabric,
+    train,
+)
 from tests.methods.tiny_clusterer import DIM, patchy_images, tiny_clusterer, tiny_vit
 
 NUM_IMAGES = 10

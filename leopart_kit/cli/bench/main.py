@@ -1,4 +1,4 @@
-"""Entry point: `python tools/bench.py [scoring|kmeans|extraction|memory] …`."""
+"""Entry point: `python tools/bench.py [scoring|kmeans|extraction|memory|train] …`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from leopart_kit.cli.bench.evaluation import (
     bench_memory,
     bench_scoring,
 )
+from leopart_kit.cli.bench.training import bench_train
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "scoring": bench_scoring,
     "kmeans": bench_kmeans,
     "extraction": bench_extraction,
     "memory": bench_memory,
+    "train": bench_train,
 }
 
 
