@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,11 +44,10 @@ class TrainingReport:
         """Measure the encoder as it is; results go to `evaluation/<name>`."""
         was_training = encoder.training
         device = next(iter(encoder.parameters())).device
-        # The features of a passing state are of no use to anybody later.
-        with tempfile.TemporaryDirectory(dir=self.output_dir) as features:
-            run = RunSettings(cache_dir=Path(features), device=str(device), track=rich_progress)
-            settings = plain(self.config)
-            result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
+        # The features of a passing state are of no use to anybody later: no cache_dir.
+        run = RunSettings(device=str(device), track=rich_progress)
+        settings = plain(self.config)
+        result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
         encoder.train(was_training)  # evaluating has switched it to eval mode
         write_results(result, self.output_dir / "evaluation" / name)
         return result

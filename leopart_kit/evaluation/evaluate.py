@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -45,11 +46,12 @@ class RunSettings:
     """How to run, not what to measure: nothing here may change a figure by more than rounding.
 
     Attributes:
-        cache_dir: folder of the feature stores; runs that share it share features.
+        cache_dir: folder of the feature stores; runs that share it share features. `None` keeps
+            them in a temporary folder for the time of the run.
         strict: stop at the first broken image or mask, instead of leaving it out and naming it.
     """
 
-    cache_dir: Path
+    cache_dir: Path | None = None
     batch_size: int = 4
     num_workers: int = 0
     device: str = "cpu"
@@ -67,7 +69,7 @@ def evaluate(
     encoder: Encoder,
     dataset: SegmentationDataset,
     protocol: Overclustering,
-    run: RunSettings,
+    run: RunSettings | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
     benchmark: Benchmark | None = None,
@@ -75,6 +77,7 @@ def evaluate(
     """Measure an encoder on a data set by a protocol.
 
     Args:
+        run: how to run it; the defaults of `RunSettings` if left out.
         settings: what to record as the run's settings; the protocol's own numbers by default.
         benchmark: published figures to show beside the result.
 
@@ -86,6 +89,23 @@ def evaluate(
         FileNotFoundError: a file of the data set is missing.
         UnknownClassError: a mask holds an id outside the label set.
     """
+    run = run or RunSettings()
+    settings = asdict(protocol) if settings is None else settings
+    if run.cache_dir is not None:
+        return _measure(encoder, dataset, protocol, run, run.cache_dir, settings, benchmark)
+    with tempfile.TemporaryDirectory(prefix="leopart_kit_") as folder:
+        return _measure(encoder, dataset, protocol, run, Path(folder), settings, benchmark)
+
+
+def _measure(
+    encoder: Encoder,
+    dataset: SegmentationDataset,
+    protocol: Overclustering,
+    run: RunSettings,
+    cache_dir: Path,
+    settings: Mapping[str, Any],
+    benchmark: Benchmark | None,
+) -> Result:
     num_clusters = protocol.resolve_num_clusters(dataset.num_classes)
     timing: dict[str, float] = {}
     start = time.perf_counter()
@@ -101,7 +121,7 @@ def evaluate(
     store = extract_features(
         encoder,
         dataset,
-        cache_dir=run.cache_dir,
+        cache_dir=cache_dir,
         resolution=protocol.resolution,
         indices=labels.usable,
         batch_size=run.batch_size,
@@ -124,7 +144,7 @@ def evaluate(
         protocol=protocol.name,
         dataset=_dataset_info(dataset, labels, store, scored["scores"]),
         encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
-        settings=settings if settings is not None else asdict(protocol),
+        settings=settings,
         labels_used=LabelsUsed(fit=False, select=False, match=dataset.num_classes > 0),
         timing_seconds=timing,
         peak_memory_mb=provenance.peak_memory_mb(),

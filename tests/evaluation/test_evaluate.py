@@ -50,6 +50,17 @@ def test_tokens_that_tell_the_class_score_100(tmp_path: Path, engine):
     assert result.confusion[:, 4].tolist() == [0] * 4
 
 
+def test_without_run_settings_features_are_kept_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    dataset = write_folder(tmp_path / "data", 6)
+    result = evaluate(encoder_of(MeanColour()), dataset, PROTOCOL)
+    assert result.metrics == run(dataset, tmp_path / "kept").metrics
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_class_ids_do_not_matter(tmp_path: Path):
     dataset = write_folder(tmp_path / "data", 6)
     for path in (tmp_path / "data" / "masks").iterdir():
