@@ -10,22 +10,9 @@ import numpy as np
 
 from leopart_kit.data.errors import UnknownClassError
 from leopart_kit.data.image_files import Color
+from leopart_kit.data.palettes import cluster_palette, voc_colormap
 
 IGNORE_INDEX = 255
-
-
-def voc_colormap() -> np.ndarray:
-    """The colours of Pascal VOC for ids 0 to 255, uint8 [256, 3].
-
-    The bits of an id are dealt to red, green and blue in turn, each from its highest bit down
-    (VOC development kit, `VOClabelcolormap`).
-    """
-    ids = np.arange(256)
-    colors = np.zeros((256, 3), dtype=np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            colors[:, channel] |= ((ids >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
-    return colors
 
 
 def color_ids(palette: np.ndarray) -> dict[Color, int]:
@@ -40,8 +27,9 @@ def color_ids(palette: np.ndarray) -> dict[Color, int]:
 class LabelSet:
     """The classes that a data set is scored on.
 
-    `colors` holds one colour a class; without it, the VOC colours are used, leaving out their
-    black where class 0 is no background. Pixels with `IGNORE_INDEX` belong to no class.
+    `colors` holds one colour a class; without it, the VOC colours are used, or, where class 0 is
+    no background, colours as far apart as they can be. Pixels with `IGNORE_INDEX` belong to no
+    class.
     """
 
     name: str
@@ -54,7 +42,7 @@ class LabelSet:
         """Colours of indexed masks, uint8 [256, 3]; the ignored index is black or VOC's cream."""
         palette = voc_colormap()
         if not self.has_background:
-            palette = np.roll(palette, -1, axis=0)
+            palette = cluster_palette(IGNORE_INDEX + 1).copy()
             palette[IGNORE_INDEX] = 0
         if self.colors is not None:
             palette[: len(self.colors)] = self.colors

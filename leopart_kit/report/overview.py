@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Sample
-from leopart_kit.masks.indexed_png import cluster_palette
 from leopart_kit.report.output import replacing
 from leopart_kit.report.pictures import colour_labels
 

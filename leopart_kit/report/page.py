@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Matching, Result, Sample
-from leopart_kit.masks.indexed_png import cluster_palette
 from leopart_kit.report import wording
 from leopart_kit.report.confusion_view import confusion_view
 from leopart_kit.report.output import replacing, writable_output_dir

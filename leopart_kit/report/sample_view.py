@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Sample
-from leopart_kit.masks.indexed_png import cluster_palette
 from leopart_kit.report.pictures import css_colour, label_uri, photo_uri, shrunk_size
 
 _MAX_LEGEND = 8

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Result, Sample, ScoreTable
-from leopart_kit.masks.indexed_png import cluster_palette
 from leopart_kit.metrics import PairedComparison, paired_bootstrap
 from leopart_kit.report import wording
 from leopart_kit.report.cluster_colours import agreeing_ids

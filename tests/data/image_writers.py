@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from leopart_kit.data.label_sets import voc_colormap
+from leopart_kit.data.palettes import voc_colormap
 
 SIZE = (6, 8)
 

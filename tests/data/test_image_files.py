@@ -18,7 +18,8 @@ from leopart_kit.data.image_files import (
     read_label_map,
     read_panoptic_ids,
 )
-from leopart_kit.data.label_sets import color_ids, voc_colormap
+from leopart_kit.data.label_sets import color_ids
+from leopart_kit.data.palettes import voc_colormap
 from tests.data.image_writers import truncate, write_image, write_mask
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from leopart_kit.data.class_histogram import class_histogram
 from leopart_kit.data.errors import UnknownClassError
 from leopart_kit.data.image_folder import image_folder
-from leopart_kit.data.label_sets import voc_colormap
+from leopart_kit.data.palettes import voc_colormap
 from tests.data.image_writers import flat, write_image, write_mask
 
 

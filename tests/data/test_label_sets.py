@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from leopart_kit.data.errors import UnknownClassError
-from leopart_kit.data.label_sets import LabelSet, LabelTable, choose_label_set, voc_colormap
+from leopart_kit.data.label_sets import LabelSet, LabelTable, choose_label_set
+from leopart_kit.data.palettes import voc_colormap
 
 
 def test_voc_colormap_has_the_published_colours():
@@ -25,9 +26,13 @@ def test_voc_colormap_has_the_published_colours():
     ]
 
 
-def test_palette_without_background_has_no_black_class():
+def test_palette_without_background_has_no_black_class_and_tells_classes_apart():
     palette = LabelSet("x", ("a", "b")).palette
-    assert palette[[0, 1, 255]].tolist() == [[128, 0, 0], [0, 128, 0], [0, 0, 0]]
+    assert palette[255].tolist() == [0, 0, 0]
+    first = palette[:27].astype(int)
+    apart = np.abs(first[:, None] - first[None]).sum(-1) + 999 * np.eye(27, dtype=int)
+    assert apart.min() > 40
+    assert first.sum(axis=1).min() > 100
     own = LabelSet("x", ("a", "b"), colors=((1, 2, 3), (4, 5, 6))).palette
     assert own[:2].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert own.shape == (256, 3)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from leopart_kit.data.cityscapes import cityscapes
 from leopart_kit.data.errors import UnknownClassError
-from leopart_kit.data.label_sets import voc_colormap
+from leopart_kit.data.palettes import voc_colormap
 from leopart_kit.data.scenes import files as scene_files
 from leopart_kit.data.scenes.dataset import procedural_scenes
 from leopart_kit.data.scenes.files import FIRST_SCENE

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from leopart_kit.masks.indexed_png import cluster_palette, write_id_png, write_indexed_png
+from leopart_kit.data.palettes import cluster_palette
+from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 
 PALETTE = np.random.default_rng(0).integers(0, 256, (256, 3), dtype=np.uint8)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from leopart_kit.data.cityscapes import FIRST_ID, LABELS
-from leopart_kit.data.label_sets import IGNORE_INDEX, voc_colormap
+from leopart_kit.data.label_sets import IGNORE_INDEX
+from leopart_kit.data.palettes import voc_colormap
 from leopart_kit.data.scenes.files import (
     FIRST_SCENE,
     claim,
