@@ -60,7 +60,7 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
     encoder = build_encoder(config.encoder, config.precision, config.method.drop_path)
     views = build_views(config.views, encoder)
     settings = build_settings(config, len(dataset), fabric.world_size)
-    report = TrainingReport(config, dataset, output_dir)
+    report = TrainingReport(config, dataset, output_dir, fabric.device)
     build = builders[config.method.name]
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
     method, samples = build(config, encoder, dataset, views, fabric, output_dir)

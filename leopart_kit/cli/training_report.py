@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -27,8 +28,15 @@ class TrainingReport:
     the page shows clusters and no scores.
     """
 
-    def __init__(self, config: DictConfig, training_set: SegmentationDataset, output_dir: Path):
+    def __init__(
+        self,
+        config: DictConfig,
+        training_set: SegmentationDataset,
+        output_dir: Path,
+        device: torch.device,
+    ) -> None:
         self.output_dir = output_dir
+        self.device = device
         self.config = config
         labelled = config.evaluation.get("dataset")
         if labelled is not None:
@@ -43,9 +51,8 @@ class TrainingReport:
     def evaluate(self, encoder: Encoder, name: str) -> Result:
         """Measure the encoder as it is; results go to `evaluation/<name>`."""
         was_training = encoder.training
-        device = next(iter(encoder.parameters())).device
         # The features of a passing state are of no use to anybody later: no cache_dir.
-        run = RunSettings(device=str(device), track=rich_progress)
+        run = RunSettings(device=str(self.device), track=rich_progress)
         settings = plain(self.config)
         result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
         encoder.train(was_training)  # evaluating has switched it to eval mode
