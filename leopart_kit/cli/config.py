@@ -94,10 +94,11 @@ def _choices(group: str) -> str:
 
 def _fail(error: Exception) -> None:
     logging.getLogger(__name__).debug("failed", exc_info=error)
-    sys.exit(f"error: {_one_line(error)}")
+    sys.exit(f"error: {describe_error(error)}")
 
 
-def _one_line(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
+    """A user's mistake in one line: what is wrong and what to change."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return f"unknown {group} {name!r}; choose one of {', '.join(error.options)}"

@@ -8,35 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from lightning_fabric import Fabric
 from omegaconf import DictConfig
 from safetensors.torch import save_file
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.cli.benchmarks import choose_benchmarks
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_training import (
-    build_anchored,
-    build_leopart,
-    build_loader,
-    build_settings,
-    build_views,
-    check_head,
-)
+from leopart_kit.cli.build_method import RunParts, build_method
+from leopart_kit.cli.build_training import build_loader, build_settings, build_views
 from leopart_kit.cli.config import run_command
 from leopart_kit.cli.training_report import TrainingReport
-from leopart_kit.data import AnchoredTransform, MultiCropTransform, SegmentationDataset
-from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import AnchoredLeopart, Leopart, Method
-from leopart_kit.progress import rich_progress
 from leopart_kit.report import writable_output_dir
 from leopart_kit.training import (
-    ImagesOf,
-    ImagesWithTokens,
     NonFiniteLoss,
-    SeededSamples,
     TrainingInterrupted,
     build_fabric,
-    list_checkpoints,
     seed_everything,
     train,
     training_bar,
@@ -48,9 +35,7 @@ logger = logging.getLogger(__name__)
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
     writable_output_dir(output_dir)
-    builders = {"leopart": _leopart, "anchored_leopart": _anchored_leopart}
-    if config.method.name not in builders:
-        raise ValueError(f"unknown method {config.method.name!r}; there is {', '.join(builders)}")
+    benchmarks = choose_benchmarks(config.reproduce.benchmarks)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
     fabric = build_fabric(config.accelerator, precision)
     # A folder named by the time may have another name in each process.
@@ -61,9 +46,8 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
     views = build_views(config.views, encoder)
     settings = build_settings(config, len(dataset), fabric.world_size)
     report = TrainingReport(config, dataset, output_dir, fabric.device)
-    build = builders[config.method.name]
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
-    method, samples = build(config, encoder, dataset, views, fabric, output_dir)
+    method, samples = build_method(RunParts(config, encoder, dataset, views, fabric, output_dir))
     loader = build_loader(config, samples, fabric)
     before = report.evaluate(encoder, "before") if fabric.is_global_zero else None
 
@@ -90,6 +74,8 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
         student.weights = str(save_backbone(student, output_dir / "backbone.safetensors"))
         command = shlex.join(["leopart-train", *HydraConfig.get().overrides.task])
         report.write(before, report.evaluate(student, "after"), command)
+        if benchmarks:
+            report.benchmarks(student, benchmarks)
 
 
 def save_backbone(encoder: Encoder, path: Path) -> Path:
@@ -104,70 +90,6 @@ def _student(method: Method) -> Encoder:
     if not isinstance(method, Leopart | AnchoredLeopart):
         raise ValueError(f"{type(method).__name__} has no student backbone to evaluate")
     return method.student.backbone
-
-
-def _leopart(
-    config: DictConfig,
-    encoder: Encoder,
-    dataset: SegmentationDataset,
-    views: MultiCropTransform,
-    fabric: Fabric,
-    output_dir: Path,
-) -> tuple[Method, SeededSamples]:
-    check_head(config.method)
-    tokens = None
-    # One process fits the head, the others receive it; a resumed run's checkpoint has it.
-    if config.method.warm_start and fabric.is_global_zero and not _resumes(config, output_dir):
-        sample = dataset.spread(config.method.warm_start_images)
-        tokens = _features(config, encoder, sample, (448, 448), fabric).chunks
-    method = build_leopart(config.method, encoder, views.num_global, tokens, config.seed)
-    return method, SeededSamples(ImagesOf(dataset), views, config.seed)
-
-
-def _anchored_leopart(
-    config: DictConfig,
-    encoder: Encoder,
-    dataset: SegmentationDataset,
-    views: MultiCropTransform,
-    fabric: Fabric,
-    output_dir: Path,
-) -> tuple[Method, SeededSamples]:
-    resolution = tuple(config.method.anchor_resolution)
-    if fabric.is_global_zero:
-        _features(config, encoder, dataset, resolution, fabric)
-    fabric.barrier()  # the others read what the first process has written
-    store = _features(config, encoder, dataset, resolution, fabric)
-    resumes = _resumes(config, output_dir)
-    tokens = None if resumes or not fabric.is_global_zero else store.chunks
-    method = build_anchored(config.method, encoder, tokens, config.seed)
-    broken = len(dataset) - len(store.indices)
-    if broken:
-        logger.warning("%d of %d images are left out, their files are broken", broken, len(dataset))
-    images = ImagesWithTokens(dataset, store.tokens, store.indices.tolist(), store.grid)
-    return method, SeededSamples(images, AnchoredTransform(views), config.seed)
-
-
-def _resumes(config: DictConfig, output_dir: Path) -> bool:
-    named = config.trainer.resume not in ("auto", "never")
-    return named or bool(list_checkpoints(output_dir / "checkpoints"))
-
-
-def _features(
-    config: DictConfig,
-    encoder: Encoder,
-    dataset: SegmentationDataset,
-    resolution: tuple[int, int],
-    fabric: Fabric,
-) -> FeatureStore:
-    """Patch tokens of the encoder as it was before training."""
-    return extract_features(
-        encoder,
-        dataset,
-        cache_dir=Path(config.cache_dir),
-        resolution=resolution,
-        device=fabric.device,
-        track=rich_progress,
-    )
 
 
 def main() -> None:

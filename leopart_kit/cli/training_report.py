@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.cli.benchmarks import benchmark_table, run_benchmarks
 from leopart_kit.cli.build import build_dataset, build_protocol, plain
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import Overclustering, Result, RunSettings, collect_samples, evaluate
@@ -58,6 +60,19 @@ class TrainingReport:
         encoder.train(was_training)  # evaluating has switched it to eval mode
         write_results(result, self.output_dir / "evaluation" / name)
         return result
+
+    def benchmarks(self, encoder: Encoder, names: Sequence[str]) -> None:
+        """Run evaluations of eval/benchmark and print each beside its expected figure."""
+        reproduce = self.config.reproduce
+        # They share an encoder and so its features, benchmark after benchmark.
+        run = RunSettings(
+            cache_dir=Path(self.config.cache_dir), device=str(self.device), track=rich_progress
+        )
+        folder = self.output_dir / "evaluation"
+        rows = run_benchmarks(
+            encoder, names, plain(reproduce.roots), plain(reproduce.expected), folder, run
+        )
+        Console().print(benchmark_table(rows))
 
     def write(self, before: Result, after: Result, command: str) -> None:
         """Print what the training changed and write `report.html`."""

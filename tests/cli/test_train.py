@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from leopart_kit.backbones import load_encoder, read_checkpoint
+from leopart_kit.data.scenes import SceneGenerator, write_voc
 from leopart_kit.methods import Leopart
 from leopart_kit.report import read_results
 from leopart_kit.training import list_checkpoints, read_metrics
@@ -337,3 +338,30 @@ def test_a_full_disk_ends_in_one_line_and_the_previous_checkpoint_survives(
     good = tmp_path / "out" / "checkpoints" / "step_00000002.pt"
     assert "step_00000004.pt: No space left on device; the last good checkpoint is" in line
     assert read_checkpoint_file(good)["step"] == 2
+
+
+def test_the_papers_evaluations_follow_with_the_expected_figure_beside_each(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_voc(tmp_path / "VOC2012", SceneGenerator((64, 64)), {"val": 2})
+    leopart_train(
+        images,
+        tmp_path / "out",
+        *ANCHORED,
+        "reproduce.benchmarks=[cityscapes27,voc_k21]",
+        f"reproduce.roots.voc={tmp_path / 'VOC2012'}",
+        "+reproduce.expected.voc_k21=12.5",
+    )
+    miou = read_results(tmp_path / "out" / "evaluation" / "voc_k21")["metrics"]["miou"]["mean"]
+    printed = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in printed.splitlines() if line.split()}
+    assert "12.5" in lines["voc_k21"]
+    assert f"{miou - 12.5:+.1f}" in lines["voc_k21"]
+    assert "no data: set" in lines["cityscapes27"]
+    assert "reproduce.roots.cityscapes=DIR" in printed
+
+
+def test_an_unknown_benchmark_shows_before_training(images: Path, tmp_path: Path):
+    line = error_of_training(images, tmp_path / "out", *ANCHORED, "reproduce.benchmarks=[voc_k2]")
+    assert "unknown benchmark 'voc_k2'; there is all, cityscapes27, " in line
+    assert not (tmp_path / "out" / "metrics.jsonl").exists()
