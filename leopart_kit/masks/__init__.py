@@ -1,7 +1,29 @@
-"""Segmentation masks on disk."""
+"""Segmentation masks on disk, and the model of parts that they are made with."""
 
 from leopart_kit.data.palettes import cluster_palette
+from leopart_kit.masks.export import ExportSettings, ExportSummary, export_masks
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
+from leopart_kit.masks.label_maps import label_map
 from leopart_kit.masks.mask_folder import write_masks
+from leopart_kit.masks.part_classes import ClassTable, MaskClass, part_classes
+from leopart_kit.masks.part_model import PartModel
+from leopart_kit.masks.part_names import PartNames, read_names
+from leopart_kit.masks.regions import LabelledImage
 
-__all__ = ["cluster_palette", "write_id_png", "write_indexed_png", "write_masks"]
+__all__ = [
+    "ClassTable",
+    "ExportSettings",
+    "ExportSummary",
+    "LabelledImage",
+    "MaskClass",
+    "PartModel",
+    "PartNames",
+    "cluster_palette",
+    "export_masks",
+    "label_map",
+    "part_classes",
+    "read_names",
+    "write_id_png",
+    "write_indexed_png",
+    "write_masks",
+]

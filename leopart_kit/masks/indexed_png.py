@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from leopart_kit.masks.whole_file import whole_file
+
 # Level 1 writes several times faster than the default and label maps stay small all the same.
 _COMPRESS_LEVEL = 1
 
@@ -36,7 +38,7 @@ def write_indexed_png(path: str | Path, labels: np.ndarray, palette: np.ndarray)
     image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint8), mode="L")
     # Padded: Pillow packs a shorter palette into fewer bits a pixel and cuts off higher ids.
     image.putpalette(colours.tobytes().ljust(768, b"\0"))
-    _save(path, image)
+    save_png(path, image)
 
 
 def write_id_png(path: str | Path, labels: np.ndarray) -> None:
@@ -51,7 +53,7 @@ def write_id_png(path: str | Path, labels: np.ndarray) -> None:
         OSError: the file cannot be written; carries its name.
     """
     _check_ids(path, labels, highest=65535)
-    _save(path, Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint16)))
+    save_png(path, Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint16)))
 
 
 def _check_ids(path: str | Path, labels: np.ndarray, highest: int) -> None:
@@ -68,11 +70,9 @@ def _check_ids(path: str | Path, labels: np.ndarray, highest: int) -> None:
         )
 
 
-def _save(path: str | Path, image: Image.Image) -> None:
+def save_png(path: str | Path, image: Image.Image) -> None:
+    """Write an image of ids as PNG, whole or not at all; raises `OSError` with the file's name."""
     buffer = BytesIO()
     image.save(buffer, format="PNG", compress_level=_COMPRESS_LEVEL)
-    try:
-        Path(path).write_bytes(buffer.getvalue())
-    except OSError as error:
-        # A full disk is reported without a file name: add it.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with whole_file(Path(path)) as temporary:
+        temporary.write_bytes(buffer.getvalue())

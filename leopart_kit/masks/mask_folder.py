@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
+from leopart_kit.masks.regions import LabelledImage, Region, draw
 from leopart_kit.progress import Track, quiet
 
 
@@ -29,9 +30,28 @@ def write_masks(
         OSError: the folder cannot be written; carries the file's name.
     """
     for name, labels in track(masks, "writing masks", total):
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if len(palette) <= 256:
-            write_indexed_png(path, labels, palette)
-        else:
-            write_id_png(path, labels)
+        write_mask(folder / f"{name}.png", labels, palette)
+
+
+def write_mask(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
+    """Write one mask as `write_masks` does; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if len(palette) <= 256:
+        write_indexed_png(path, labels, palette)
+    else:
+        write_id_png(path, labels)
+
+
+class MaskFolder:
+    """Writes `folder/<name>.png` for every image, as `write_masks` does; 0 is no class."""
+
+    def __init__(self, folder: Path, palette: np.ndarray) -> None:
+        self._folder = folder
+        self._palette = palette
+
+    def add(self, image: LabelledImage, regions: list[Region]) -> None:
+        """Write the mask of an image; raises `OSError`."""
+        write_mask(self._folder / f"{image.name}.png", draw(regions, image.size), self._palette)
+
+    def finish(self) -> None:
+        """Nothing is left to do: every image has a file of its own."""
