@@ -1,6 +1,6 @@
 """Protocols: from an encoder and a data set to a `Result`."""
 
-from leopart_kit.evaluation.evaluate import RunSettings, evaluate
+from leopart_kit.evaluation.evaluate import evaluate
 from leopart_kit.evaluation.features import FeatureStore, extract_features
 from leopart_kit.evaluation.overclustering import Overclustering
 from leopart_kit.evaluation.predictions import collect_samples, iter_clusters, iter_masks
@@ -12,10 +12,13 @@ from leopart_kit.evaluation.result import (
     ScoreTable,
     Summary,
 )
+from leopart_kit.evaluation.task import EvaluationProtocol, Measurement, RunSettings, Task
 
 __all__ = [
     "Benchmark",
+    "EvaluationProtocol",
     "FeatureStore",
+    "Measurement",
     "Overclustering",
     "PublishedFigure",
     "Result",
@@ -23,6 +26,7 @@ __all__ = [
     "Sample",
     "ScoreTable",
     "Summary",
+    "Task",
     "collect_samples",
     "evaluate",
     "extract_features",

@@ -7,39 +7,24 @@ until clusters are named. K = number of classes is matched one to one, a larger 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import Literal
 
-from torch import Tensor
-
-from leopart_kit.metrics import match_hungarian, match_many_to_one
-
-Rule = Literal["hungarian_iou", "hungarian_count", "many_to_one_precision", "many_to_one_iou"]
-RULES: tuple[Rule, ...] = (
-    "hungarian_iou",
-    "hungarian_count",
-    "many_to_one_precision",
-    "many_to_one_iou",
-)
+from leopart_kit.backbones.encoder import grid_size
+from leopart_kit.evaluation.cluster_matching import RULES, Rule
+from leopart_kit.evaluation.result import LabelsUsed
+from leopart_kit.evaluation.scoring import Scored, score_clusters
+from leopart_kit.evaluation.settings import TokenClustering, check_choice, check_whole
+from leopart_kit.evaluation.task import Measurement, Task
+from leopart_kit.evaluation.token_clustering import check_enough_patches, cluster_tokens
 
 
 @dataclass(frozen=True)
-class Overclustering:
+class Overclustering(TokenClustering):
     """The protocol's numbers; the defaults are the paper's.
 
-    Attributes:
+    Attributes, beside those of `TokenClustering`:
         num_clusters: K; `None` takes the number of classes.
-        seeds: one k-means each; figures are mean and standard deviation over them.
-        resolution: `(H, W)` to which images are resized, in pixels.
-        score_resolution: `(H, W)` at which the headline is scored; masks are also scored at full
-            size, and both are reported.
-        standardize: zero mean, unit variance of each dimension over the set.
-        pca_dim: dimensions kept; `None` keeps all.
-        l2_normalize: scale every token to length 1 before anything else.
-        engine: `leopart_kit` or `faiss`.
-        metric: `euclidean` or `spherical` k-means.
-        max_points_per_cluster: k-means is trained on at most this many points a cluster, drawn
-            by seed; `None` trains on all. faiss and the papers use 256.
         matching: how clusters get classes; `None` takes `hungarian_iou` for K = number of
             classes and `many_to_one_precision` for more clusters.
 
@@ -48,40 +33,16 @@ class Overclustering:
     """
 
     num_clusters: int | None = None
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    resolution: tuple[int, int] = (448, 448)
-    score_resolution: tuple[int, int] = (100, 100)
-    standardize: bool = True
-    pca_dim: int | None = 50
-    l2_normalize: bool = False
-    engine: Literal["leopart_kit", "faiss"] = "leopart_kit"
-    metric: Literal["euclidean", "spherical"] = "euclidean"
-    num_iterations: int = 100
-    num_restarts: int = 5
-    max_points_per_cluster: int | None = None
     matching: Rule | None = None
 
     name: str = field(default="overclustering", init=False)
 
     def __post_init__(self) -> None:
-        for name in ("num_clusters", "pca_dim", "max_points_per_cluster"):
-            if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name), minimum=1)
-        check_whole("num_iterations", self.num_iterations, minimum=1)
-        check_whole("num_restarts", self.num_restarts, minimum=1)
-        _check_list("seeds", self.seeds, minimum=0)
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must be distinct and at least one, got {list(self.seeds)}")
-        for name in ("resolution", "score_resolution"):
-            _check_list(name, getattr(self, name), minimum=1)
-            if len(getattr(self, name)) != 2:
-                raise ValueError(f"{name} must be [H, W], got {list(getattr(self, name))}")
-        _check_choice("standardize", self.standardize, (True, False))
-        _check_choice("l2_normalize", self.l2_normalize, (True, False))
-        _check_choice("engine", self.engine, ("leopart_kit", "faiss"))
-        _check_choice("metric", self.metric, ("euclidean", "spherical"))
+        super().__post_init__()
+        if self.num_clusters is not None:
+            check_whole("num_clusters", self.num_clusters, minimum=1)
         if self.matching is not None:
-            _check_choice("matching", self.matching, RULES)
+            check_choice("matching", self.matching, RULES)
 
     def resolve_num_clusters(self, num_classes: int) -> int:
         """K for a set of `num_classes` classes (0 where there are no masks)."""
@@ -98,29 +59,38 @@ class Overclustering:
         overclustered = self.resolve_num_clusters(num_classes) > num_classes
         return "many_to_one_precision" if overclustered else "hungarian_iou"
 
-
-def match_clusters(counts: Tensor, rule: Rule, unmatched: int) -> Tensor:
-    """Class of each cluster `[K]` from counts `[C, K]` by a named rule."""
-    if rule.startswith("hungarian"):
-        return match_hungarian(counts, "iou" if rule == "hungarian_iou" else "count", unmatched)
-    return match_many_to_one(counts, "iou" if rule == "many_to_one_iou" else "precision")
-
-
-def check_whole(name: str, value: object, minimum: int) -> None:
-    """Raise `ValueError` unless a setting is a whole number of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-
-
-def _check_list(name: str, values: object, minimum: int) -> None:
-    if not isinstance(values, tuple | list):
-        raise ValueError(f"{name} must be a list in square brackets, got {values!r}")
-    for value in values:
-        check_whole(name, value, minimum)
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    # By identity of type too: 1 == True.
-    if not any(type(value) is type(choice) and value == choice for choice in choices):
-        listing = ", ".join(str(choice).lower() for choice in choices)
-        raise ValueError(f"{name} must be one of {listing}, got {value!r}")
+    def measure(self, task: Task) -> Measurement:
+        """Cluster the tokens of all images and score the clusters where there are masks."""
+        dataset, run = task.dataset, task.run
+        num_clusters = self.resolve_num_clusters(dataset.num_classes)
+        # Before hours of extraction, though broken images may leave fewer.
+        rows, columns = grid_size(*self.resolution, task.encoder.patch_size)
+        check_enough_patches(num_clusters, len(task.usable), rows * columns)
+        start = time.perf_counter()
+        store = task.features(self.resolution)
+        timing = {"features": time.perf_counter() - start}
+        clusters = cluster_tokens(store, self, num_clusters, device=run.device, track=run.track)
+        timing |= clusters.timing_seconds
+        start = time.perf_counter()
+        scored = Scored()
+        if dataset.num_classes:
+            scored = score_clusters(
+                dataset,
+                clusters.indices,
+                clusters.maps,
+                num_clusters,
+                rule=self.resolve_rule(dataset.num_classes),
+                resolution=self.resolution,
+                score_resolution=self.score_resolution,
+                track=run.track,
+            )
+        timing["scoring"] = time.perf_counter() - start
+        return Measurement(
+            indices=store.indices,
+            labels_used=LabelsUsed(fit=False, select=False, match=dataset.num_classes > 0),
+            timing_seconds=timing,
+            details=clusters.details,
+            broken=store.broken,
+            cluster_maps=clusters.maps[self.seeds[0]],
+            scored=scored,
+        )

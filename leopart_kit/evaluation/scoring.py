@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.cluster_matching import Rule, match_clusters
 from leopart_kit.evaluation.resizing import resize_labels
-from leopart_kit.evaluation.result import ClassScore, ScoreTable, Summary
+from leopart_kit.evaluation.result import ClassScore, Matching, ScoreTable, Summary
 from leopart_kit.metrics import (
     PerImageCounts,
     SegmentationScores,
@@ -23,9 +25,63 @@ from leopart_kit.progress import Track, quiet
 Counts = Mapping[int, PerImageCounts]  # by clustering seed
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The fields of a `Result` that come from ground truth; see there."""
+
+    scores: tuple[ScoreTable, ...] = ()
+    matching: Matching | None = None
+    confusion: np.ndarray | None = None
+    per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
 def resolution_name(size: tuple[int, int] | None) -> str:
     """`"100x100"`, or `"full"` for each mask's own size."""
     return "full" if size is None else f"{size[0]}x{size[1]}"
+
+
+def score_clusters(
+    dataset: SegmentationDataset,
+    indices: Sequence[int] | np.ndarray,
+    maps: Mapping[int, np.ndarray],
+    num_clusters: int,
+    *,
+    rule: Rule,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+    track: Track = quiet,
+) -> Scored:
+    """Count, match at the headline's resolution and score cluster maps, see `count_cluster_maps`.
+
+    A cluster without a class is background where the classes have one, else wrong everywhere.
+    """
+    counts = count_cluster_maps(
+        dataset,
+        indices,
+        maps,
+        num_clusters,
+        resolution=resolution,
+        score_resolution=score_resolution,
+        track=track,
+    )
+    headline = counts[resolution_name(score_resolution)]
+    unmatched = 0 if dataset.has_background else -1
+    classes = {
+        seed: match_clusters(per_image.total(), rule, unmatched)
+        for seed, per_image in headline.items()
+    }
+    tables, per_image_outcomes = [], {}
+    for name, by_seed in counts.items():
+        table, outcomes = score_table(by_seed, classes, dataset.class_names, resolution=name)
+        tables.append(table)
+        per_image_outcomes[name] = outcomes
+    first = next(iter(maps))
+    return Scored(
+        scores=tuple(tables),
+        matching=Matching(rule, {seed: tuple(c.tolist()) for seed, c in classes.items()}),
+        confusion=confusion_of_classes(headline[first].total(), classes[first]),
+        per_image=per_image_outcomes,
+    )
 
 
 def count_cluster_maps(

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from leopart_kit.clustering import PCA, FaissKMeans, KMeans, Standardizer
 from leopart_kit.evaluation.features import FeatureStore
-from leopart_kit.evaluation.overclustering import Overclustering
+from leopart_kit.evaluation.settings import TokenClustering
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class ClusterMaps:
 
 def cluster_tokens(
     store: FeatureStore,
-    protocol: Overclustering,
+    protocol: TokenClustering,
     num_clusters: int,
     *,
     device: str | torch.device = "cpu",
@@ -80,7 +80,7 @@ def check_enough_patches(num_clusters: int, num_images: int, patches_per_image: 
 
 
 def project_tokens(
-    store: FeatureStore, protocol: Overclustering, scratch: BinaryIO
+    store: FeatureStore, protocol: TokenClustering, scratch: BinaryIO
 ) -> tuple[Tensor, dict[str, Any]]:
     """All tokens after normalisation, standardising and PCA, float32 `[N·h·w, d]`.
 
@@ -113,7 +113,7 @@ def project_tokens(
 
 def _cluster(
     points: Tensor,
-    protocol: Overclustering,
+    protocol: TokenClustering,
     num_clusters: int,
     seed: int,
     device: str | torch.device,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from leopart_kit.evaluation import Overclustering
-from leopart_kit.evaluation.overclustering import match_clusters
+from leopart_kit.evaluation.cluster_matching import match_clusters
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from leopart_kit.data import Sample, SegmentationDataset
 from leopart_kit.data.label_sets import LabelSet
-from leopart_kit.evaluation.overclustering import Rule, match_clusters
+from leopart_kit.evaluation.cluster_matching import Rule, match_clusters
 from leopart_kit.evaluation.scoring import (
     confusion_of_classes,
     count_cluster_maps,

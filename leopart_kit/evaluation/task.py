@@ -1,0 +1,114 @@
+"""What a protocol is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.features import FeatureStore, extract_features
+from leopart_kit.evaluation.result import LabelsUsed
+from leopart_kit.evaluation.scoring import Scored
+from leopart_kit.evaluation.settings import check_whole
+from leopart_kit.progress import Track, quiet
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How to run, not what to measure: nothing here may change a figure by more than rounding.
+
+    Attributes:
+        cache_dir: folder of the feature stores; runs that share it share features. `None` keeps
+            them in a temporary folder for the time of the run.
+        strict: stop at the first broken image or mask, instead of leaving it out and naming it.
+    """
+
+    cache_dir: Path | None = None
+    batch_size: int = 4
+    num_workers: int = 0
+    device: str = "cpu"
+    strict: bool = False
+    track: Track = quiet
+
+    def __post_init__(self) -> None:
+        check_whole("batch_size", self.batch_size, minimum=1)
+        check_whole("num_workers", self.num_workers, minimum=0)
+        if not isinstance(self.strict, bool):
+            raise ValueError(f"strict must be true or false, got {self.strict!r}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One encoder on one data set.
+
+    `usable` are the indices of the images of `dataset` that can be measured; `train` is the
+    split that a protocol may fit on, where it asks for one.
+    """
+
+    encoder: Encoder
+    dataset: SegmentationDataset
+    usable: Sequence[int]
+    run: RunSettings
+    cache_dir: Path
+    train: SegmentationDataset | None = None
+
+    def features(self, resolution: tuple[int, int]) -> FeatureStore:
+        """Patch tokens of the usable images, see `extract_features`."""
+        return self.features_of(self.dataset, self.usable, resolution)
+
+    def features_of(
+        self,
+        dataset: SegmentationDataset,
+        indices: Sequence[int] | None,
+        resolution: tuple[int, int],
+    ) -> FeatureStore:
+        """Patch tokens of the given images of any data set; all images by default."""
+        return extract_features(
+            self.encoder,
+            dataset,
+            cache_dir=self.cache_dir,
+            resolution=resolution,
+            indices=indices,
+            batch_size=self.run.batch_size,
+            num_workers=self.run.num_workers,
+            device=self.run.device,
+            strict=self.run.strict,
+            track=self.run.track,
+        )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The parts of a `Result` that depend on the protocol; see there.
+
+    `indices` are the images of the data set that were measured, `broken` those that could not be
+    read, with the reason.
+    """
+
+    indices: np.ndarray
+    labels_used: LabelsUsed
+    timing_seconds: Mapping[str, float]
+    scored: Scored = field(default_factory=Scored)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    broken: Mapping[int, str] = field(default_factory=dict)
+    cluster_maps: np.ndarray | None = None
+
+
+class EvaluationProtocol(Protocol):
+    """A dataclass of a paper's numbers that knows how to measure by them."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """As on the command line and in results.json."""
+        ...
+
+    def measure(self, task: Task) -> Measurement:
+        """Measure; raises `ValueError` for settings that the data cannot satisfy."""
+        ...
