@@ -52,6 +52,37 @@ def attention_foreground(attention: Tensor, mass: float = 0.6, blur_sigma: float
         return _drop_small_components(_keep_mass(saliency, mass))
 
 
+def foreground_confidence(attention: Tensor, mask: Tensor) -> Tensor:
+    """How clearly the attention separates a foreground from the rest of the image.
+
+    The contrast of the mean attention (over the heads) inside the mask and outside of it,
+    (inside - outside) / (inside + outside) (Michelson 1927): 0 for even attention, 1 if there is
+    none outside. A foreground is found in nearly every image; this says which ones to doubt.
+
+    Args:
+        attention: `[B, heads, h, w]`, non-negative.
+        mask: bool `[B, h, w]`, as `attention_foreground` gives it.
+
+    Returns:
+        float32 `[B]` in 0 … 1; 0 for an empty mask and for one that covers the whole image.
+
+    Raises:
+        ValueError: attention that is not `[B, heads, h, w]`, or a mask of another shape.
+    """
+    if attention.ndim != 4 or mask.shape != attention[:, 0].shape:
+        raise ValueError(
+            "attention must be [images, heads, h, w] and the mask [images, h, w], got shapes "
+            f"{list(attention.shape)} and {list(mask.shape)}"
+        )
+    saliency = attention.detach().float().mean(dim=1).flatten(1)
+    inside = mask.flatten(1).to(saliency.dtype)
+    outside = 1 - inside
+    mean_inside = (saliency * inside).sum(dim=1) / inside.sum(dim=1)
+    mean_outside = (saliency * outside).sum(dim=1) / outside.sum(dim=1)
+    contrast = (mean_inside - mean_outside) / (mean_inside + mean_outside)
+    return contrast.nan_to_num(nan=0).clamp(0, 1)
+
+
 def _keep_mass(saliency: Tensor, mass: float) -> Tensor:
     """The strongest patches of `[B, h, w]` holding `mass` of each map's sum."""
     values, order = saliency.flatten(1).sort(dim=1)

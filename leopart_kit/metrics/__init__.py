@@ -1,4 +1,4 @@
-"""Confusion counts, matching rules, scores and confidence intervals."""
+"""Confusion counts, matching rules, scores, outlines, foreground and confidence intervals."""
 
 from leopart_kit.metrics.bootstrap import (
     Intervals,
@@ -7,13 +7,16 @@ from leopart_kit.metrics.bootstrap import (
     bootstrap_intervals,
     paired_bootstrap,
 )
+from leopart_kit.metrics.boundaries import BoundaryCounts, boundary_counts
 from leopart_kit.metrics.confusion import ConfusionMatrix
+from leopart_kit.metrics.foreground_overlap import foreground_jaccard
 from leopart_kit.metrics.matching import match_hungarian, match_many_to_one
 from leopart_kit.metrics.per_image import PerImageCounts
 from leopart_kit.metrics.scores import SegmentationScores, segmentation_scores
 from leopart_kit.metrics.summary import summarize
 
 __all__ = [
+    "BoundaryCounts",
     "ConfusionMatrix",
     "Intervals",
     "PairedComparison",
@@ -21,6 +24,8 @@ __all__ = [
     "PerImageCounts",
     "SegmentationScores",
     "bootstrap_intervals",
+    "boundary_counts",
+    "foreground_jaccard",
     "match_hungarian",
     "match_many_to_one",
     "paired_bootstrap",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from leopart_kit.clustering.foreground import attention_foreground
+from leopart_kit.clustering.foreground import attention_foreground, foreground_confidence
 
 
 def mask_to_attention(mask: torch.Tensor) -> torch.Tensor:
@@ -73,3 +73,46 @@ def test_no_attention_gives_an_empty_mask():
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):
         attention_foreground(**arguments)
+
+
+def test_confidence_by_hand():
+    attention = torch.tensor([[[[0.4, 0.4], [0.1, 0.1]], [[0.2, 0.2], [0.1, 0.1]]]])
+    mask = torch.tensor([[[True, True], [False, False]]])
+    # Mean over heads: 0.3 inside, 0.1 outside.
+    assert foreground_confidence(attention, mask).tolist() == pytest.approx([0.5])
+
+
+def test_confidence_of_clear_and_of_missing_foregrounds():
+    mask = torch.tensor([[[True, False]]])
+    clear = torch.tensor([[[[0.7, 0.0]]]])
+    even = torch.tensor([[[[0.5, 0.5]]]])
+    assert foreground_confidence(clear, mask).tolist() == [1]
+    assert foreground_confidence(even, mask).tolist() == [0]
+    assert foreground_confidence(even, ~mask & mask).tolist() == [0]
+    assert foreground_confidence(even, mask | ~mask).tolist() == [0]
+    assert foreground_confidence(0 * even, mask).tolist() == [0]
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 100))
+def test_confidence_is_a_share_and_ignores_the_scale(seed, scale):
+    generator = torch.Generator().manual_seed(seed)
+    attention = torch.rand(3, 2, 6, 6, generator=generator) ** 3
+    mask = torch.rand(3, 6, 6, generator=generator) < 0.3
+    confidence = foreground_confidence(attention, mask)
+    assert ((confidence >= 0) & (confidence <= 1)).all()
+    torch.testing.assert_close(foreground_confidence(scale * attention, mask), confidence)
+
+
+def test_a_clear_object_is_more_certain_than_noise():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 6, 14, 14, generator=generator)
+    thing = noise.clone()
+    thing[..., 4:9, 5:10] += 5
+    attention = torch.cat([noise, thing])
+    confidence = foreground_confidence(attention, attention_foreground(attention))
+    assert confidence[0] < 0.3 < 0.7 < confidence[1]
+
+
+def test_bad_confidence_input():
+    with pytest.raises(ValueError, match=r"got shapes \[1, 2, 4, 4\] and \[1, 4, 5\]"):
+        foreground_confidence(torch.rand(1, 2, 4, 4), torch.zeros(1, 4, 5).bool())

@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place when the block succeeds.
+
+    A reader never meets half a file, and a run that breaks off leaves the previous file as it was.
+
+    Raises:
+        OSError: the file cannot be written; carries the name of `path`.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        # A full disk is reported without a file name, other errors with the temporary one.
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
