@@ -1,6 +1,7 @@
 """Segmentation masks on disk, and the model of parts that they are made with."""
 
 from leopart_kit.data.palettes import cluster_palette
+from leopart_kit.masks.dense_crf import check_dense_crf
 from leopart_kit.masks.export import ExportSettings, ExportSummary, export_masks
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.label_maps import label_map
@@ -8,9 +9,12 @@ from leopart_kit.masks.mask_folder import write_masks
 from leopart_kit.masks.part_classes import ClassTable, MaskClass, part_classes
 from leopart_kit.masks.part_model import PartModel
 from leopart_kit.masks.part_names import PartNames, read_names
+from leopart_kit.masks.refine import REFINEMENTS, Refinement, refine, refine_probabilities
+from leopart_kit.masks.refine_many import refine_many
 from leopart_kit.masks.regions import LabelledImage
 
 __all__ = [
+    "REFINEMENTS",
     "ClassTable",
     "ExportSettings",
     "ExportSummary",
@@ -18,11 +22,16 @@ __all__ = [
     "MaskClass",
     "PartModel",
     "PartNames",
+    "Refinement",
+    "check_dense_crf",
     "cluster_palette",
     "export_masks",
     "label_map",
     "part_classes",
     "read_names",
+    "refine",
+    "refine_many",
+    "refine_probabilities",
     "write_id_png",
     "write_indexed_png",
     "write_masks",

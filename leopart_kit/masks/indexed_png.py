@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from leopart_kit.masks.whole_file import whole_file
+from leopart_kit.whole_file import whole_file
 
 # Level 1 writes several times faster than the default and label maps stay small all the same.
 _COMPRESS_LEVEL = 1

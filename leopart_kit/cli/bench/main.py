@@ -13,6 +13,8 @@ from leopart_kit.cli.bench.evaluation import (
     bench_memory,
     bench_scoring,
 )
+from leopart_kit.cli.bench.export import bench_export
+from leopart_kit.cli.bench.refine import bench_refine
 from leopart_kit.cli.bench.training import bench_train
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
@@ -21,6 +23,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "extraction": bench_extraction,
     "memory": bench_memory,
     "train": bench_train,
+    "refine": bench_refine,
+    "export": bench_export,
 }
 
 

@@ -1,0 +1,187 @@
+"""`leopart-export`: find parts in a folder of images, and write their masks for other tools."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from leopart_kit.cli.build import build_encoder, build_part, build_run_settings, plain
+from leopart_kit.cli.config import run_command
+from leopart_kit.cli.export_parts import (
+    build_communities,
+    build_foreground,
+    find_foreground,
+    find_objects,
+    fit_parts,
+    iter_tokens,
+)
+from leopart_kit.data import SegmentationDataset, load_dataset
+from leopart_kit.evaluation import FeatureStore, Overclustering, extract_features
+from leopart_kit.masks import (
+    ClassTable,
+    ExportSettings,
+    ExportSummary,
+    LabelledImage,
+    PartModel,
+    PartNames,
+    export_masks,
+    label_map,
+    part_classes,
+    read_names,
+)
+from leopart_kit.masks.label_maps import Upsampling
+from leopart_kit.masks.part_classes import Level
+from leopart_kit.report import part_views, writable_output_dir, write_naming_page
+from leopart_kit.report.naming import PAGE_NAME
+
+logger = logging.getLogger(__name__)
+
+
+def export_command(config: DictConfig, output_dir: Path) -> None:
+    """Find parts or load them, then write model.npz, classes.json and the masks."""
+    writable_output_dir(output_dir)
+    # What is quick to read comes first: a mistake shows before the images are listed.
+    folder = Path(config.images).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"images={folder} is no folder; set images to a folder of images")
+    level, upsampling, settings = build_export(config.export)
+    run = build_run_settings(config)
+    foreground = build_foreground(config.foreground)
+    communities = build_communities(config.communities)
+    names = None if config.names is None else read_names(Path(config.names).expanduser())
+    parts = load_model(config, names) if config.model else build_parts(config.protocol, names)
+    dataset = load_dataset("folder", folder, "all")
+    check_apart(output_dir, dataset)
+    encoder = build_encoder(config.encoder, config.precision)
+    if isinstance(parts, PartModel):
+        parts.check_encoder(encoder)
+    store = extract_features(
+        encoder,
+        dataset,
+        cache_dir=run.cache_dir or output_dir,
+        resolution=parts.resolution,
+        batch_size=run.batch_size,
+        num_workers=run.num_workers,
+        device=run.device,
+        strict=run.strict,
+        track=run.track,
+    )
+    if isinstance(parts, PartModel):
+        model = parts
+    else:
+        model = fit_parts(encoder, store, parts, run)
+        if foreground["method"] == "attention":
+            model = find_foreground(model, encoder, dataset, store, foreground, run)
+        if level == "objects":
+            model = find_objects(model, store, communities)
+        model = model if names is None else model.with_names(names)
+    table = part_classes(model, level)
+    model.save(output_dir / "model.npz")
+    images = labelled_images(dataset, store, model, table, encoder.patch_size, upsampling)
+    summary = export_masks(images, len(store), table, output_dir, settings, track=run.track)
+    report(summary, table, store, output_dir)
+    page = write_naming_page(
+        part_views(model, dataset, store, level, track=run.track),
+        output_dir / PAGE_NAME,
+        model_id=model.fingerprint(),
+        title=folder.name,
+        names=model.names,
+    )
+    logger.info("name the %s on %s", level, page)
+
+
+def build_export(config: DictConfig) -> tuple[Level, Upsampling, ExportSettings]:
+    """The node `export`: what a class is, how borders are drawn, what is written."""
+    options = plain(config)
+    level, upsampling = options.pop("level"), options.pop("upsampling")
+    for name, value, choices in (
+        ("level", level, get_args(Level)),
+        ("upsampling", upsampling, get_args(Upsampling)),
+    ):
+        if value not in choices:
+            raise ValueError(f"export.{name} must be {' or '.join(choices)}, got {value!r}")
+    return level, upsampling, build_part(ExportSettings, "export", options)
+
+
+def load_model(config: DictConfig, names: PartNames | None) -> PartModel:
+    """The model of an earlier export, with the names given now if there are any."""
+    given = [text for text in HydraConfig.get().overrides.task if "protocol." in text]
+    if given:
+        raise ValueError(f"the parts of model={config.model} are fixed; leave out {given[0]}")
+    model = PartModel.load(Path(config.model).expanduser())
+    return model if names is None else model.with_names(names)
+
+
+def build_parts(config: DictConfig, names: PartNames | None) -> Overclustering:
+    """The node `protocol`, checked; of the protocol only what finds clusters is used.
+
+    Raises:
+        ValueError: a value out of range, or a name for a cluster that there will not be.
+    """
+    options = plain(config)
+    seed = options.pop("seed")
+    resolution = options.pop("resolution")
+    options["resolution"] = tuple(resolution) if isinstance(resolution, list) else resolution
+    protocol = build_part(Overclustering, "protocol", {**options, "seeds": (seed,)})
+    if names is not None:
+        PartNames(names.parts).check(protocol.resolve_num_clusters(0), 0)
+    return protocol
+
+
+def check_apart(output_dir: Path, dataset: SegmentationDataset) -> None:
+    """Raise `ValueError` if the masks would lie among the images."""
+    images = image_root(dataset).resolve()
+    if output_dir.resolve().is_relative_to(images):
+        raise ValueError(
+            f"output_dir {output_dir} lies inside the folder of images: the next run would take "
+            f"masks for images; choose a folder outside {images}"
+        )
+
+
+def image_root(dataset: SegmentationDataset) -> Path:
+    """The folder that the names of the images start from."""
+    return dataset.image_path(0).parents[dataset.names[0].count("/")]
+
+
+def labelled_images(
+    dataset: SegmentationDataset,
+    store: FeatureStore,
+    model: PartModel,
+    table: ClassTable,
+    patch_size: int,
+    upsampling: Upsampling,
+) -> Iterator[LabelledImage]:
+    """Every image of a store with its classes, at its own size."""
+    root = image_root(dataset)
+    for index, tokens in iter_tokens(store):
+        file, size = dataset.image_path(index), dataset.image_size(index)
+        labels = label_map(model, table, tokens, size, patch_size, upsampling)
+        name = dataset.names[index]
+        yield LabelledImage(name, file, file.relative_to(root).as_posix(), labels)
+
+
+def report(
+    summary: ExportSummary, table: ClassTable, store: FeatureStore, output_dir: Path
+) -> None:
+    """Say what was written, and what is missing."""
+    logger.info(
+        "%d images, %d regions of %d classes: %s",
+        summary.num_images,
+        summary.num_regions,
+        len(table.classes),
+        output_dir,
+    )
+    if summary.num_empty:
+        logger.info("%d images show no class; their masks are empty", summary.num_empty)
+    if store.broken:
+        logger.warning("%d images could not be read and have no masks", len(store.broken))
+
+
+def main() -> None:
+    """Entry point of `leopart-export`."""
+    run_command("export_masks", export_command)

@@ -1,0 +1,193 @@
+"""Masks of a folder of images, in the formats that annotation tools and trainers read."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+from leopart_kit.masks.coco_instances import CocoInstances, edge_polygons, run_lengths
+from leopart_kit.masks.coco_panoptic import CocoPanoptic
+from leopart_kit.masks.labelme import LabelmeFolder
+from leopart_kit.masks.mask_folder import MaskFolder
+from leopart_kit.masks.part_classes import ClassTable, MaskClass
+from leopart_kit.masks.regions import Instances, LabelledImage, Region, find_regions
+from leopart_kit.masks.yolo import YoloFolder
+from leopart_kit.progress import Track, quiet
+
+Format = Literal["png", "coco_rle", "coco_polygons", "panoptic", "labelme", "yolo"]
+GroupBy = Literal["image", "cluster"]
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What is written.
+
+    Attributes:
+        formats: at least one of `png`, `coco_rle`, `coco_polygons`, `panoptic`, `labelme`, `yolo`.
+        instances: `components` (8-connected), or `whole`: one region for each class of an image.
+        min_area: regions of fewer pixels become background in every format.
+        group_by: `image` writes every class of an image together; `cluster` writes a folder for
+            each class, with the images it occurs in and nothing but this class.
+
+    Raises:
+        ValueError: a value that is not among these; names the setting.
+    """
+
+    formats: tuple[Format, ...]
+    instances: Instances = "components"
+    min_area: int = 0
+    group_by: GroupBy = "image"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.formats, tuple | list) or not self.formats:
+            raise ValueError(f"formats must be a list in square brackets, got {self.formats!r}")
+        for name in self.formats:
+            _check("formats", name, get_args(Format))
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError(f"formats must be listed once each, got {list(self.formats)}")
+        _check("instances", self.instances, get_args(Instances))
+        _check("group_by", self.group_by, get_args(GroupBy))
+        if type(self.min_area) is not int or self.min_area < 0:
+            raise ValueError(f"min_area must be 0 or more pixels, got {self.min_area!r}")
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """How many images were exported, how many of them show no class, and regions of all."""
+
+    num_images: int
+    num_empty: int
+    num_regions: int
+
+
+class MaskWriter(Protocol):
+    """One format in one folder."""
+
+    def add(self, image: LabelledImage, regions: list[Region]) -> None:
+        """Write an image; `regions` by rising class."""
+        ...
+
+    def finish(self) -> None:
+        """Write what speaks of all images."""
+        ...
+
+
+def export_masks(
+    images: Iterable[LabelledImage],
+    total: int,
+    table: ClassTable,
+    folder: Path,
+    settings: ExportSettings,
+    *,
+    track: Track = quiet,
+) -> ExportSummary:
+    """Write the masks of `total` images below an existing folder, and `classes.json` beside them.
+
+    By image: `masks/`, `coco/instances.json`, `coco/instances_polygons.json`, `coco/panoptic/`
+    with `coco/panoptic.json`, `labelme/`, `yolo/`; by cluster the same in `clusters/<class>/`.
+    Files appear whole or not at all; those of an earlier export are replaced.
+
+    Raises:
+        ValueError: two classes whose folders would have one name.
+        OSError: a file cannot be written; carries its name.
+    """
+    table.write(folder / "classes.json")
+    num_images = num_empty = num_regions = 0
+    with tempfile.TemporaryDirectory(prefix=".export_", dir=folder) as scratch:
+        writers = _Writers(table, folder, settings, Path(scratch))
+        for image in track(images, "masks", total):
+            regions = find_regions(image.labels, settings.instances, settings.min_area)
+            writers.add(image, regions)
+            num_images += 1
+            num_empty += not regions
+            num_regions += len(regions)
+        writers.finish()
+    return ExportSummary(num_images, num_empty, num_regions)
+
+
+class _Writers:
+    """All formats, in one folder or in one for each class that occurs."""
+
+    def __init__(
+        self, table: ClassTable, folder: Path, settings: ExportSettings, scratch: Path
+    ) -> None:
+        self._table = table
+        self._folder = folder
+        self._settings = settings
+        self._scratch = scratch
+        self._of_class: dict[int, list[MaskWriter]] = {}
+        if settings.group_by == "cluster":
+            self._folders = class_folders(table)
+            self._together = []
+        else:
+            self._together = self._open(table.classes, folder, scratch)
+
+    def add(self, image: LabelledImage, regions: list[Region]) -> None:
+        for writer in self._together:
+            writer.add(image, regions)
+        if self._settings.group_by == "cluster":
+            for class_id, members in groupby(regions, key=lambda region: region.class_id):
+                self._add_to_class(image, class_id, list(members))
+
+    def finish(self) -> None:
+        for writer in chain(self._together, *self._of_class.values()):
+            writer.finish()
+
+    def _add_to_class(self, image: LabelledImage, class_id: int, regions: list[Region]) -> None:
+        if class_id not in self._of_class:
+            name = self._folders[class_id]
+            scratch = self._scratch / name
+            scratch.mkdir()
+            own = tuple(item for item in self._table.classes if item.id == class_id)
+            place = self._folder / "clusters" / name
+            self._of_class[class_id] = self._open(own, place, scratch)
+        for writer in self._of_class[class_id]:
+            writer.add(image, regions)
+
+    def _open(
+        self, classes: tuple[MaskClass, ...], folder: Path, scratch: Path
+    ) -> list[MaskWriter]:
+        """The writers of the formats asked for, in one folder."""
+        coco, things = folder / "coco", self._settings.instances == "components"
+        makers: dict[Format, Callable[[], MaskWriter]] = {
+            "png": lambda: MaskFolder(folder / "masks", self._table.palette),
+            "coco_rle": lambda: CocoInstances(
+                coco / "instances.json", classes, scratch, run_lengths
+            ),
+            "coco_polygons": lambda: CocoInstances(
+                coco / "instances_polygons.json", classes, scratch, edge_polygons
+            ),
+            "panoptic": lambda: CocoPanoptic(coco / "panoptic", classes, scratch, things),
+            "labelme": lambda: LabelmeFolder(folder / "labelme", classes),
+            "yolo": lambda: YoloFolder(folder / "yolo", classes),
+        }
+        return [makers[name]() for name in self._settings.formats]
+
+
+def class_folders(table: ClassTable) -> dict[int, str]:
+    """The name of each class, by id, as a folder can have it: other signs become `_`.
+
+    Raises:
+        ValueError: two classes would have one folder.
+    """
+    folders: dict[int, str] = {}
+    for item in table.classes:
+        name = re.sub(r"[^\w-]+", "_", item.name)
+        # Upper and lower case are one on many disks.
+        if name.lower() in (other.lower() for other in folders.values()):
+            raise ValueError(
+                f"two classes would share the folder {name!r}; rename {item.name!r}, or set "
+                "export.group_by=image"
+            )
+        folders[item.id] = name
+    return folders
+
+
+def _check(setting: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{setting} must be of {', '.join(choices)}; got {value!r}")

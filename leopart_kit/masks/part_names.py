@@ -1,0 +1,92 @@
+"""The names that users give to parts and objects: `names.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_KEY = re.compile(r"(?:part_)?(?P<part>\d+)|object_(?P<object>\d+)")
+
+
+@dataclass(frozen=True)
+class PartNames:
+    """Names of clusters (parts) and of communities of clusters (objects), by id."""
+
+    parts: Mapping[int, str] = field(default_factory=dict)
+    objects: Mapping[int, str] = field(default_factory=dict)
+
+    def check(self, num_parts: int, num_objects: int) -> None:
+        """Raise `ValueError` that lists the ids with a name which do not exist."""
+        wrong = [f"{i}" for i in sorted(self.parts) if i >= num_parts]
+        wrong += [f"object_{i:03d}" for i in sorted(self.objects) if i >= num_objects]
+        if wrong:
+            there = f"0 to {num_parts - 1}"
+            if num_objects:
+                there += f" and object_000 to object_{num_objects - 1:03d}"
+            raise ValueError(
+                f"names are given to clusters that do not exist: {', '.join(wrong)} (the model has "
+                f"{there}); use the names.json that belongs to the model"
+            )
+
+    def to_json(self) -> str:
+        """The text of a `names.json`."""
+        entries = {str(index): name for index, name in self.parts.items()}
+        entries |= {f"object_{index:03d}": name for index, name in self.objects.items()}
+        return json.dumps(entries, ensure_ascii=False)
+
+
+def read_names(path: Path) -> PartNames:
+    """Read `{"0": "wheel", "5": "wheel", "object_002": "car"}`.
+
+    A key is the number of a cluster (`7` or `part_007`), or of a community (`object_002`).
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: not such a JSON file (names the file and what is wrong).
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; set names to a names.json") from None
+    try:
+        return parse_names(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse_names(text: str) -> PartNames:
+    """`read_names` of a text.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    expected = 'expected {"0": "wheel", …}, the number of a cluster and its name'
+    try:
+        entries = json.loads(text, object_pairs_hook=_Entries)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error}); {expected}") from error
+    if not isinstance(entries, _Entries):
+        raise ValueError(f"{expected}, got {type(entries).__name__}")
+    parts: dict[int, str] = {}
+    objects: dict[int, str] = {}
+    for key, name in entries:
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise ValueError(f"{expected}, got the key {key!r}")
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"the name of {key!r} must be text, got {name!r}; or leave it out")
+        group, names = ("part", parts) if match["part"] else ("object", objects)
+        index = int(match[group])
+        if names.setdefault(index, name.strip()) != name.strip():
+            raise ValueError(f"{group} {index} has two names, {names[index]!r} and {name!r}")
+    return PartNames(parts, objects)
+
+
+class _Entries(list[tuple[str, object]]):
+    """The entries of a JSON object in order, repeated keys and all."""
+
+    def __init__(self, pairs: Iterable[tuple[str, object]]) -> None:
+        super().__init__(pairs)

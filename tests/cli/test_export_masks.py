@@ -1,0 +1,284 @@
+"""`leopart-export` on tiny folders: what it leaves, what stays the same in the next folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from leopart_kit.cli.export_masks import main
+from leopart_kit.masks import PartModel
+from tests.cli.command import error_of_command, run_command_line
+from tests.evaluation.tiny_data import COLOURS, SIDE
+
+TINY = ("protocol.resolution=[32,32]", "export.upsampling=nearest")
+COLOURS_OF_PATCHES = ("encoder=custom", "encoder.factory=tests.cli.mean_colours:mean_colours")
+ALL = "export.formats=[png,coco_rle,coco_polygons,panoptic,labelme,yolo]"
+FOUR = "protocol.num_clusters=4"
+
+
+def arguments(*overrides: str) -> list[str]:
+    """The overrides after those of a run that takes a fraction of a second on colours."""
+    fixed = any(text.startswith("model=") for text in overrides)
+    encoder = () if any(text.startswith("encoder=") for text in overrides) else COLOURS_OF_PATCHES
+    tiny = [text for text in TINY if not (fixed and text.startswith("protocol."))]
+    return [*tiny, *encoder, *overrides]
+
+
+def export(*overrides: str) -> None:
+    run_command_line(main, "leopart-export", arguments(*overrides))
+
+
+def error_of(*overrides: str) -> str:
+    return error_of_command(main, "leopart-export", arguments(*overrides))
+
+
+def two_colours(top: int, bottom: int, size: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
+    """An image of one colour of `COLOURS` above another."""
+    ids = np.full(size, bottom)
+    ids[: size[0] // 2] = top
+    return Image.fromarray(COLOURS[ids])
+
+
+@pytest.fixture(autouse=True)
+def in_a_fresh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Four images of four colours, two of them with one stem in two folders."""
+    folder = tmp_path / "images"
+    for index, name in enumerate(["a.png", "b.png", "x/a.png", "y/z/a.png"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        two_colours(index, (index + 1) % 4).save(folder / name)
+    return folder
+
+
+def labels_of(out: Path, name: str) -> np.ndarray:
+    with Image.open(out / "masks" / f"{name}.png") as mask:
+        return np.array(mask)
+
+
+def class_of_colour(out: Path) -> list[int]:
+    """The class of each colour, from the masks of `images`."""
+    masks = [labels_of(out, name) for name in ("a", "b", "x/a", "y/z/a")]
+    return [int(mask[2, 2]) for mask in masks]
+
+
+def test_a_run_leaves_the_model_the_classes_and_every_format(images: Path, tmp_path: Path):
+    export(f"images={images}", FOUR, ALL, f"output_dir={tmp_path / 'out'}")
+    out = tmp_path / "out"
+    assert sorted(class_of_colour(out)) == [1, 2, 3, 4], "every colour is a part"
+    top, bottom = labels_of(out, "x/a")[: SIDE // 2], labels_of(out, "x/a")[SIDE // 2 :]
+    assert len(np.unique(top)) == len(np.unique(bottom)) == 1
+    classes = json.loads((out / "classes.json").read_text())
+    assert [item["name"] for item in classes] == ["part_000", "part_001", "part_002", "part_003"]
+    coco = COCO(str(out / "coco/instances.json"))
+    assert sorted(image["file_name"] for image in coco.loadImgs(coco.getImgIds())) == [
+        "a.png",
+        "b.png",
+        "x/a.png",
+        "y/z/a.png",
+    ]
+    assert sum(annotation["area"] for annotation in coco.loadAnns(coco.getAnnIds())) == 4 * SIDE**2
+    for name in ("a", "b", "x/a", "y/z/a"):
+        assert (out / "labelme" / f"{name}.json").is_file()
+        assert (out / "yolo/labels" / f"{name}.txt").is_file()
+        assert (out / "coco/panoptic" / f"{name}.png").is_file()
+    assert (out / "yolo/images/x/a.png").is_file()
+    assert PartModel.load(out / "model.npz").num_clusters == 4
+    assert "4 images, 8 regions of 4 classes" in (out / "export_masks.log").read_text()
+
+
+def test_parts_and_names_keep_their_identity_in_a_second_folder(images: Path, tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    export(f"images={images}", FOUR, f"output_dir={first}")
+    red, green, blue, yellow = class_of_colour(first)
+    names = {str(red - 1): "warm", str(yellow - 1): "warm", str(blue - 1): "background"}
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    named = tmp_path / "named"
+    model = f"model={first / 'model.npz'}"
+    export(f"images={images}", model, "names=names.json", f"output_dir={named}")
+    warm = min(red, yellow)
+    assert class_of_colour(named) == [warm, green, 0, warm]
+
+    other = tmp_path / "other"
+    other.mkdir()
+    two_colours(3, 2, (40, 64)).save(other / "new.png")
+    two_colours(1, 1).save(other / "flat.png")
+    export(f"images={other}", f"model={named / 'model.npz'}", f"output_dir={second}")
+    mask = labels_of(second, "new")
+    assert mask.shape == (40, 64)
+    assert (mask[2, 2], mask[-2, 2]) == (warm, 0)
+    assert np.unique(labels_of(second, "flat")).tolist() == [green]
+    assert (second / "classes.json").read_text() == (named / "classes.json").read_text()
+
+
+def test_objects_are_parts_that_meet(tmp_path: Path):
+    """Colours 0 and 1 meet, and 2 and 3, but never one of these with one of those."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(6):
+        two_colours(*((0, 1) if index % 2 else (3, 2))).save(folder / f"{index}.png")
+    out = tmp_path / "out"
+    export(f"images={folder}", FOUR, "export.level=objects", f"output_dir={out}")
+    found = [np.unique(labels_of(out, str(index))).tolist() for index in range(6)]
+    assert sorted(found[:2]) == [[1], [2]]
+    assert found[2:] == found[:2] * 2
+    classes = json.loads((out / "classes.json").read_text())
+    assert [(item["name"], len(item["clusters"])) for item in classes] == [
+        ("object_000", 2),
+        ("object_001", 2),
+    ]
+    again = tmp_path / "again"
+    (tmp_path / "names.json").write_text('{"object_001": "ship"}')
+    export(
+        f"images={folder}",
+        f"model={out / 'model.npz'}",
+        "export.level=objects",
+        "names=names.json",
+        f"output_dir={again}",
+    )
+    renamed = json.loads((again / "classes.json").read_text())
+    assert [item["name"] for item in renamed] == ["object_000", "ship"]
+    assert [item["clusters"] for item in renamed] == [item["clusters"] for item in classes]
+
+    message = error_of(
+        f"images={folder}",
+        FOUR,
+        "export.level=objects",
+        "communities.edge_threshold=2",
+        f"output_dir={tmp_path / 'none'}",
+    )
+    assert "no two parts reach communities.edge_threshold=2: lower it" in message
+
+
+def save_rotated(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    two_colours(0, 1, (48, 32)).save(path, exif=exif)
+
+
+def test_odd_images_are_exported_upright_at_their_size(tmp_path: Path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    save_rotated(folder / "turned.png")
+    two_colours(0, 1).convert("CMYK").save(folder / "cmyk.tif")
+    grey = np.repeat([[0], [65535]], 16, axis=0).repeat(32, axis=1).astype(np.uint16)
+    Image.fromarray(grey).save(folder / "grey16.png")
+    Image.fromarray((grey // 257).astype(np.uint8)).save(folder / "grey.png")
+    alpha = two_colours(0, 1).convert("RGBA")
+    alpha.putalpha(128)
+    alpha.save(folder / "alpha.png")
+    Image.new("RGB", (1, 1), (250, 10, 10)).save(folder / "dot.png")
+    Image.new("RGB", (200, 20_000), (250, 10, 10)).save(folder / "long.png")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    out = tmp_path / "out"
+    export(f"images={folder}", "protocol.num_clusters=3", ALL, f"output_dir={out}")
+    sizes = {path.stem: labels_of(out, path.stem).shape for path in (out / "masks").glob("*.png")}
+    assert sizes == {
+        "turned": (32, 48),
+        "cmyk": (32, 32),
+        "grey16": (32, 32),
+        "grey": (32, 32),
+        "alpha": (32, 32),
+        "dot": (1, 1),
+        "long": (20_000, 200),
+    }
+    # Shown turned, the upper colour is on the right.
+    turned = labels_of(out, "turned")
+    assert len(np.unique(turned[:, :24])) == len(np.unique(turned[:, 24:])) == 1
+    assert turned[0, 0] != turned[0, -1]
+    assert len(np.unique(labels_of(out, "long"))) == 1
+    np.testing.assert_array_equal(labels_of(out, "grey16"), labels_of(out, "grey"))
+    log = (out / "export_masks.log").read_text()
+    assert "broken.jpg is not an image" in log
+    assert "1 images could not be read and have no masks" in log
+
+
+def test_a_second_run_goes_on_with_the_features_and_repeats_the_masks(images: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    run = [f"images={images}", FOUR, ALL, f"output_dir={out}"]
+    export(*run)
+    written = {path: path.read_bytes() for path in out.rglob("*") if path.suffix == ".json"}
+    (tokens,) = out.rglob("tokens.npy")
+    before = tokens.stat().st_mtime_ns
+    (out / "masks/a.png").unlink()
+    export(*run)
+    assert tokens.stat().st_mtime_ns == before
+    assert (out / "masks/a.png").is_file()
+    for path, content in written.items():
+        assert path.read_bytes() == content, path
+
+
+BAD = [
+    ([], "images is not set; add images="),
+    (["images=nowhere", FOUR], "images=nowhere is no folder; set images to a folder of images"),
+    (["images=IMAGES"], r"protocol\.num_clusters is not set; add protocol\.num_clusters="),
+    (["images=IMAGES", "protocol.num_clusters=some"], "num_clusters must be a whole number"),
+    (["images=IMAGES", "protocol.num_clusters=65"], "65 clusters are more than the 64 patches"),
+    (["images=IMAGES", FOUR, "protocol.seed=first"], "seeds must be a whole number"),
+    (["images=IMAGES", FOUR, "export.formats=png"], "formats must be a list in square brackets"),
+    (["images=IMAGES", FOUR, "export.formats=[pdf]"], "formats must be of png.* got 'pdf'"),
+    (["images=IMAGES", FOUR, "export.level=things"], "export.level must be parts or objects"),
+    (["images=IMAGES", FOUR, "export.upsampling=no"], "export.upsampling must be linear or"),
+    (["images=IMAGES", FOUR, "names=gone.json"], r"gone\.json does not exist; set names to"),
+    (["images=IMAGES", FOUR, "names=NAMES"], "clusters that do not exist: 9, 12 .* 0 to 3"),
+    (["images=IMAGES", "model=gone.npz"], r"gone\.npz does not exist; set model to"),
+    (["images=IMAGES", "model=NAMES"], r"names\.json is not a part model"),
+    (["images=IMAGES", "model=x.npz", FOUR], r"parts of model=x\.npz are fixed; leave out"),
+    (["images=IMAGES", FOUR, "communities.markov_time=long"], "markov_time must be a number"),
+    (["images=IMAGES", FOUR, "+protocol.k=3"], "protocol has no setting 'k'"),
+    (["images=IMAGES", FOUR, "output_dir=IMAGES/out"], "lies inside the folder of images"),
+    (["images=IMAGES", FOUR, "output_dir=NAMES"], r"error: .*names\.json"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), BAD)
+def test_mistakes_end_in_one_line(overrides: list[str], message: str, images: Path, tmp_path: Path):
+    names = tmp_path / "names.json"
+    names.write_text('{"9": "wheel", "12": "door", "0": "roof"}')
+    output = [] if "output_dir" in "".join(overrides) else [f"output_dir={tmp_path / 'out'}"]
+    filled = [
+        text.replace("IMAGES", str(images)).replace("NAMES", str(names)) for text in overrides
+    ]
+    line = error_of(*filled, *output)
+    assert re.search(message, line), line
+    assert not list(tmp_path.rglob("masks/*"))
+
+
+def test_the_classical_encoder_with_smooth_borders(tmp_path: Path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(2):
+        two_colours(0, 1, (96, 64)).save(folder / f"{index}.png")
+    export(
+        f"images={folder}",
+        "encoder=handcrafted",
+        "protocol.num_clusters=2",
+        "protocol.resolution=[96,64]",
+        "protocol.standardize=false",
+        "export.upsampling=linear",
+        f"output_dir={tmp_path / 'out'}",
+    )
+    mask = labels_of(tmp_path / "out", "0")
+    assert len(np.unique(mask[:40])) == len(np.unique(mask[56:])) == 1
+    assert mask[0, 0] != mask[-1, 0]
+
+
+def test_another_encoder_than_the_models_is_refused(images: Path, tmp_path: Path):
+    first = tmp_path / "first"
+    export(f"images={images}", FOUR, f"output_dir={first}")
+    message = error_of(
+        f"images={images}",
+        f"model={first / 'model.npz'}",
+        "encoder=handcrafted",
+        f"output_dir={tmp_path / 'second'}",
+    )
+    assert "the model's parts were found with the encoder custom:" in message

@@ -1,0 +1,127 @@
+"""Polygons draw the mask they were made of, in each reader's own way of drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco_mask
+
+from leopart_kit.masks.polygons import trace_edges, trace_polygons
+
+MASKS = hnp.arrays(
+    np.uint8,
+    hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14),
+    elements=st.sampled_from([0, 1, 1]),
+)
+SIZE = (60, 80)
+
+
+def with_opencv(mask: np.ndarray) -> np.ndarray:
+    canvas = np.zeros(mask.shape, np.uint8)
+    for ring in trace_polygons(mask):
+        cv2.fillPoly(canvas, [ring.astype(np.int32)], 1)
+    return canvas
+
+
+def with_pillow(mask: np.ndarray) -> np.ndarray:
+    """As labelme makes masks of its polygons."""
+    canvas = np.zeros(mask.shape, np.uint8)
+    for ring in trace_polygons(mask):
+        image = Image.new("L", (mask.shape[1], mask.shape[0]))
+        points = [tuple(point) for point in (ring + 0.25).tolist()]
+        ImageDraw.Draw(image).polygon(points, outline=1, fill=1)
+        canvas |= np.asarray(image)
+    return canvas
+
+
+def with_pycocotools(mask: np.ndarray) -> np.ndarray:
+    rings = [ring.ravel().tolist() for ring in trace_edges(mask)]
+    if not rings:
+        return np.zeros(mask.shape, np.uint8)
+    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(rings, *mask.shape)))
+
+
+DRAW = [with_opencv, with_pillow, with_pycocotools]
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 1.0
+
+
+def ring_with_holes() -> np.ndarray:
+    mask = np.zeros(SIZE, np.uint8)
+    cv2.circle(mask, (40, 30), 28, 1, -1)
+    for x, y, radius in [(40, 30, 9), (25, 30, 3), (55, 20, 1), (50, 45, 4), (30, 14, 0)]:
+        cv2.circle(mask, (x, y), radius, 0, -1)
+    cv2.circle(mask, (40, 30), 4, 1, -1)  # an island in a hole
+    return mask
+
+
+def thin_lines() -> np.ndarray:
+    mask = np.zeros(SIZE, np.uint8)
+    cv2.line(mask, (3, 3), (70, 3), 1)
+    cv2.line(mask, (5, 8), (5, 55), 1)
+    cv2.line(mask, (10, 10), (50, 50), 1)
+    cv2.rectangle(mask, (60, 10), (75, 30), 1)  # a frame of one pixel
+    mask[40, 60] = mask[40, 62:64] = 1
+    return mask
+
+
+@pytest.mark.parametrize("draw", DRAW)
+@pytest.mark.parametrize("make", [ring_with_holes, thin_lines])
+def test_holes_and_thin_parts_are_kept(
+    draw: Callable[[np.ndarray], np.ndarray], make: Callable[[], np.ndarray]
+):
+    assert overlap(make(), draw(make())) == 1.0
+
+
+@given(mask=MASKS)
+def test_any_mask_is_drawn_again(mask: np.ndarray):
+    np.testing.assert_array_equal(with_opencv(mask), mask)
+    np.testing.assert_array_equal(with_pycocotools(mask), mask)
+    assert overlap(with_pillow(mask), mask) >= 0.97
+
+
+@given(mask=MASKS)
+def test_a_ring_for_each_component(mask: np.ndarray):
+    rings = trace_polygons(mask)
+    assert len(rings) == cv2.connectedComponents(mask, connectivity=8)[0] - 1
+    assert all(len(ring) >= 3 for ring in rings)
+
+
+def test_rectangle_by_hand():
+    mask = np.zeros((5, 6), np.uint8)
+    mask[1:4, 2:5] = 1
+    (ring,) = trace_polygons(mask)
+    assert sorted(map(tuple, ring.tolist())) == [(2, 1), (2, 3), (4, 1), (4, 3)]
+    (edge,) = trace_edges(mask)
+    assert sorted(map(tuple, edge.tolist())) == [
+        (2.25, 1.25),
+        (2.25, 3.75),
+        (4.75, 1.25),
+        (4.75, 3.75),
+    ]
+
+
+def test_one_pixel():
+    (ring,) = trace_polygons(np.ones((1, 1), np.uint8))
+    assert ring.tolist() == [[0, 0]] * 3
+    (edge,) = trace_edges(np.ones((1, 1), np.uint8))
+    assert sorted(map(tuple, edge.tolist())) == [
+        (0.25, 0.25),
+        (0.25, 0.75),
+        (0.75, 0.25),
+        (0.75, 0.75),
+    ]
+
+
+def test_no_mask_has_no_polygon():
+    assert trace_polygons(np.zeros((3, 3), np.uint8)) == []
