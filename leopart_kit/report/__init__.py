@@ -1,19 +1,29 @@
 """What a run leaves for people and programs: results.json, the console table, the page."""
 
 from leopart_kit.report.console import print_result
+from leopart_kit.report.naming import PartView, part_crop, write_naming_page
+from leopart_kit.report.objects_section import objects_section
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.overview import write_overview
 from leopart_kit.report.page import Section, write_page
+from leopart_kit.report.part_views import part_views
+from leopart_kit.report.representative_patches import representative_patches
 from leopart_kit.report.results_json import read_per_image, read_results, write_results
 from leopart_kit.report.training_section import training_section
 
 __all__ = [
+    "PartView",
     "Section",
+    "objects_section",
+    "part_crop",
+    "part_views",
     "print_result",
     "read_per_image",
     "read_results",
+    "representative_patches",
     "training_section",
     "writable_output_dir",
+    "write_naming_page",
     "write_overview",
     "write_page",
     "write_results",

@@ -1,11 +1,9 @@
-"""Where a run writes: the output folder is checked early, and files appear whole or not at all."""
+"""Where a run writes: the output folder is checked before the work starts."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 _MIB = 1 << 20
@@ -30,7 +28,10 @@ def writable_output_dir(path: str | os.PathLike[str], needed_bytes: int = _MIB) 
         probe.write_bytes(b"\0" * 4096)
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise ValueError(_unwritable(folder, error)) from error
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(
+            f"cannot write to {folder}: {reason}; free some space or choose another output_dir"
+        ) from error
     finally:
         # On a full disk the probe may exist half-written; where the folder is none, nothing does.
         if folder.is_dir():
@@ -41,28 +42,3 @@ def writable_output_dir(path: str | os.PathLike[str], needed_bytes: int = _MIB) 
             "MiB needed; free some space or choose another output_dir"
         )
     return folder
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block succeeds.
-
-    A reader never meets half a file, and a run that breaks off leaves the previous file as it was.
-
-    Raises:
-        ValueError: writing failed (disk full, no permission); names the file.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ValueError(_unwritable(path, error)) from error
-    finally:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
-    return f"cannot write to {path}: {reason}; free some space or choose another output_dir"

@@ -10,8 +10,8 @@ from PIL import Image
 
 from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Sample
-from leopart_kit.report.output import replacing
 from leopart_kit.report.pictures import colour_labels
+from leopart_kit.whole_file import whole_file
 
 _CELL, _GAP, _MAX_COLUMNS = 176, 6, 6  # pixels, pixels, images
 _BACKGROUND = (255, 255, 255)
@@ -26,7 +26,8 @@ def write_overview(samples: Sequence[Sample], path: Path, palette: np.ndarray) -
         palette: uint8 `[n, 3]`, colours of the classes.
 
     Raises:
-        ValueError: there is no sample, or the file cannot be written.
+        ValueError: there is no sample.
+        OSError: the file cannot be written; carries its name.
     """
     if not samples:
         raise ValueError("an overview needs at least one sample")
@@ -37,7 +38,7 @@ def write_overview(samples: Sequence[Sample], path: Path, palette: np.ndarray) -
     for x, cells in enumerate(columns):
         for y, cell in enumerate(cells):
             sheet.paste(cell, (x * step, y * step))
-    with replacing(path) as temporary:
+    with whole_file(path) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)
 
 

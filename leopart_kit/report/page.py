@@ -18,11 +18,23 @@ from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Matching, Result, Sample
 from leopart_kit.report import wording
 from leopart_kit.report.confusion_view import confusion_view
-from leopart_kit.report.output import replacing, writable_output_dir
+from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.pictures import css_colour
 from leopart_kit.report.sample_view import sample_views
+from leopart_kit.whole_file import whole_file
 
 PAGE_NAME = "report.html"
+
+# Details that the section on objects shows.
+_OF_OBJECTS = {
+    "comparison",
+    "chosen",
+    "tried",
+    "tried_foreground_iou",
+    "communities",
+    "foreground",
+    "boundary",
+}
 
 
 @dataclass(frozen=True)
@@ -56,10 +68,11 @@ def write_page(
 
     Raises:
         ValueError: the folder cannot be written, or the palette has too few colours.
+        OSError: the page cannot be written; carries its name.
     """
     path = writable_output_dir(output_dir) / PAGE_NAME
     html = render_page(result, samples, palette=palette, command=command, sections=sections)
-    with replacing(path) as temporary:
+    with whole_file(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return path
 
@@ -86,7 +99,7 @@ def render_page(
         Section("meaning", "What these figures mean", "meaning.html", {}),
         Section("run", "The run", "run.html", _run_data(result, command)),
     ]
-    return _environment().get_template("page.html").render(result=result, sections=parts)
+    return page_environment().get_template("page.html").render(result=result, sections=parts)
 
 
 def _published_section(result: Result) -> list[Section]:
@@ -144,15 +157,17 @@ def _matching_data(
 
 
 def _run_data(result: Result, command: str | None) -> dict[str, Any]:
+    shown = _OF_OBJECTS if result.objects is not None else set()
     return {
         "command": command,
         "settings": wording.flatten(result.settings),
-        "details": wording.flatten(result.details),
+        "details": wording.flatten({k: v for k, v in result.details.items() if k not in shown}),
         "timing": [(name, wording.duration(s)) for name, s in result.timing_seconds.items()],
     }
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """The templates, with the functions of `wording` in them; a variable not given is an error."""
     environment = Environment(
         loader=PackageLoader("leopart_kit.report", "templates"),
         autoescape=True,

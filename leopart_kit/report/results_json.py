@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.evaluation.result import SCHEMA_VERSION, Result, ScoreTable
-from leopart_kit.report.output import replacing, writable_output_dir
+from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.schema import validate
+from leopart_kit.whole_file import whole_file
 
 RESULTS_NAME = "results.json"
 PER_IMAGE_NAME = "per_image.npz"
@@ -60,18 +61,19 @@ def write_results(result: Result, output_dir: str | Path) -> Path:
 
     Raises:
         ValueError: the folder cannot be written, or the result breaks the schema.
+        OSError: a file cannot be written; carries its name.
     """
     folder = writable_output_dir(output_dir)
     document = to_json(result)
     validate(document)
     if result.per_image:
-        with replacing(folder / PER_IMAGE_NAME) as temporary, temporary.open("wb") as file:
+        with whole_file(folder / PER_IMAGE_NAME) as temporary, temporary.open("wb") as file:
             arrays = {"names": np.asarray(result.image_names, dtype=str), **result.per_image}
             np.savez_compressed(file, allow_pickle=False, **arrays)
     else:
         (folder / PER_IMAGE_NAME).unlink(missing_ok=True)  # of an earlier run
     path = folder / RESULTS_NAME
-    with replacing(path) as temporary:
+    with whole_file(path) as temporary:
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     return path

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from leopart_kit.report.output import replacing, writable_output_dir
+from leopart_kit.report.output import writable_output_dir
 
 
 def test_folder_is_created_and_left_empty(tmp_path: Path):
@@ -40,17 +40,3 @@ def test_full_disk_says_how_much_is_missing(tmp_path: Path, monkeypatch: pytest.
     assert writable_output_dir(tmp_path, needed_bytes=3 << 20) == tmp_path
     with pytest.raises(ValueError, match=r"3 MiB free, about 5 MiB needed"):
         writable_output_dir(tmp_path, needed_bytes=5 << 20)
-
-
-def test_interrupted_write_keeps_the_old_file(tmp_path: Path):
-    path = tmp_path / "page.html"
-    path.write_text("old")
-
-    def break_off(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
-        break_off(temporary)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -127,7 +127,7 @@ def test_full_disk_keeps_the_previous_results(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ValueError, match=r"cannot write to .*no space left on device"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*per_image\.npz'"):
         write_results(replace(result, protocol="other"), tmp_path)
     assert path.read_bytes() == before
     assert {file.name for file in tmp_path.iterdir()} == {"results.json", "per_image.npz"}

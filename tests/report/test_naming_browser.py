@@ -1,0 +1,220 @@
+"""The naming page in headless Chromium, opened from the file system."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leopart_kit.masks.part_names import PartNames, read_names
+from leopart_kit.report.naming import write_naming_page
+from tests.report.naming_parts import some_parts
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright, of the extra dev, is not installed"
+)
+# None stands for the one that `playwright install chromium` brings.
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        try:
+            browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        except playwright.Error as error:
+            pytest.skip(f"Chromium cannot be started (apt-get install chromium): {error}")
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page in a browser profile of its own; it fails on errors and on any request."""
+
+    def __init__(self, browser: Any, path: Path, before: str = "", **options: Any):
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        if before:
+            self.page.add_init_script(before)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self.errors.append(message.text))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def name_of(self, part: int) -> Any:
+        return self.page.get_by_label(f"Name of Part {part}", exact=True)
+
+    def names(self, parts: int = 6) -> list[str]:
+        return [self.name_of(part).input_value() for part in range(parts)]
+
+    @property
+    def count(self) -> str:
+        return self.page.get_by_role("status").inner_text()
+
+    def download(self, path: Path) -> Path:
+        with self.page.expect_download() as waiting:
+            self.page.get_by_role("button", name="Download names.json").click()
+        assert waiting.value.suggested_filename == "names.json"
+        waiting.value.save_as(path)
+        return path
+
+    def load(self, path: Path) -> None:
+        with self.page.expect_file_chooser() as waiting:
+            self.page.get_by_role("button", name="Load names.json", exact=True).click()
+        waiting.value.set_files(path)
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.errors == []
+        assert {url.split(":")[0] for url in self.requests} <= {"file", "data", "blob"}
+
+
+@pytest.fixture
+def page_path(tmp_path: Path) -> Path:
+    return write_naming_page(some_parts(), tmp_path / "parts.html", model_id="ab12", title="Zoo")
+
+
+def test_two_parts_named_alike_survive_a_reload_and_reach_the_export(
+    browser: Any, page_path: Path, tmp_path: Path
+):
+    opened = Opened(browser, page_path)
+    assert opened.count == "0 of 6 named"
+    opened.name_of(1).fill("wheel")
+    opened.name_of(4).fill(" wheel ")
+    opened.page.get_by_role("button", name="Name Part 2 background").click()
+    assert opened.count == "3 of 6 named"
+    options = opened.page.locator("#known-names option")
+    assert options.evaluate_all("all => all.map(one => one.value)") == ["background", "wheel"]
+    expected = {1: "wheel", 2: "background", 4: "wheel"}
+    assert read_names(opened.download(tmp_path / "a.json")) == PartNames(expected)
+    opened.page.reload()
+    assert opened.names() == ["", "wheel", "background", "", "wheel", ""]
+    opened.name_of(2).fill("")
+    opened.page.reload()
+    saved = opened.download(tmp_path / "b.json")
+    assert json.loads(saved.read_text()) == {"1": "wheel", "4": "wheel"}
+    opened.close()
+
+
+def test_pages_of_different_models_do_not_share_names(browser: Any, page_path: Path):
+    opened = Opened(browser, page_path)
+    opened.name_of(0).fill("sky")
+    other = write_naming_page(
+        some_parts(), page_path.with_name("b.html"), model_id="cd34", title="Zoo"
+    )
+    opened.page.goto(other.as_uri())
+    assert opened.names() == [""] * 6
+    again = write_naming_page(
+        some_parts(), page_path.with_name("c.html"), model_id="ab12", title="Zoo"
+    )
+    opened.page.goto(again.as_uri())
+    assert opened.names()[0] == "sky"
+    opened.close()
+
+
+def test_without_storage_the_address_keeps_the_names(browser: Any, page_path: Path):
+    denied = "Object.defineProperty(window, 'localStorage', {get() {throw new Error('denied')}})"
+    opened = Opened(browser, page_path, before=denied)
+    opened.name_of(3).fill("größer & “more”")
+    opened.page.reload()
+    assert opened.names()[3] == "größer & “more”"
+    opened.close()
+
+
+def test_enter_goes_to_the_next_part_that_is_shown(browser: Any, page_path: Path):
+    opened = Opened(browser, page_path)
+    opened.name_of(0).focus()
+    for text in ("ear", "eye"):
+        opened.page.keyboard.type(text)
+        opened.page.keyboard.press("Enter")
+    opened.page.keyboard.press("Shift+Enter")
+    opened.page.keyboard.type("nose")
+    assert opened.names()[:3] == ["ear", "nose", ""]
+    opened.page.get_by_label("without a name").check()
+    assert [opened.name_of(part).is_visible() for part in range(3)] == [False, False, True]
+    opened.name_of(2).fill("paw")
+    opened.name_of(2).press("Enter")
+    opened.page.keyboard.type("tail")
+    assert opened.names()[:4] == ["ear", "nose", "paw", "tail"]
+    opened.close()
+
+
+def test_parts_are_found_by_number_and_name(browser: Any, tmp_path: Path):
+    path = write_naming_page(some_parts(13), tmp_path / "parts.html", model_id="x", title="Zoo")
+    opened = Opened(browser, path)
+    opened.name_of(7).fill("Left wheel")
+    search = opened.page.get_by_label("Find a part by number or name")
+
+    def shown() -> list[int]:
+        return [part for part in range(13) if opened.name_of(part).is_visible()]
+
+    for wanted, found in (
+        ("1", [1]),
+        ("12", [12]),
+        ("WHEEL", [7]),
+        ("zebra", []),
+        ("", [*range(13)]),
+    ):
+        search.fill(wanted)
+        assert shown() == found
+        assert opened.page.get_by_text("No part fits").is_visible() == (not found)
+    opened.close()
+
+
+def test_loaded_names_take_the_place_of_the_others(browser: Any, page_path: Path, tmp_path: Path):
+    opened = Opened(browser, page_path)
+    opened.name_of(0).fill("gone")
+    names = tmp_path / "names.json"
+    names.write_text('{"part_005": "tail", "2": "ear", "99": "far", "object_001": "dog"}')
+    opened.load(names)
+    opened.page.get_by_text("Kept, though not on this page: 99, object_001.").wait_for()
+    assert opened.names() == ["", "", "ear", "", "", "tail"]
+    saved = read_names(opened.download(tmp_path / "out.json"))
+    assert saved == PartNames({2: "ear", 5: "tail", 99: "far"}, {1: "dog"})
+    for wrong, reason in (
+        ("[", "was not loaded"),
+        ('{"x": "y"}', "“x” is not the number of a part"),
+        ('{"1": 2}', "the name of “1” is not text"),
+    ):
+        names.write_text(wrong)
+        opened.load(names)
+        opened.page.get_by_text(reason).wait_for()
+        assert opened.names()[5] == "tail"
+    opened.close()
+
+
+def test_names_that_were_given_are_shown_and_typed_ones_go_before_them(
+    browser: Any, tmp_path: Path
+):
+    names = PartNames({0: "</script><b>", 1: 'a "b"', 50: "elsewhere"})
+    path = write_naming_page(
+        some_parts(), tmp_path / "parts.html", model_id="x", title="Zoo", names=names
+    )
+    opened = Opened(browser, path)
+    assert opened.names()[:2] == ["</script><b>", 'a "b"']
+    opened.name_of(1).fill("c")
+    opened.page.reload()
+    saved = read_names(opened.download(tmp_path / "names.json"))
+    assert saved.parts == {0: "</script><b>", 1: "c", 50: "elsewhere"}
+    opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone_and_text_stands_out(browser: Any, page_path: Path, scheme: str):
+    viewport = {"width": 375, "height": 700}
+    opened = Opened(browser, page_path, viewport=viewport, color_scheme=scheme)
+    wide = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert wide == 375
+    colours = opened.page.evaluate(
+        """() => ['color', 'backgroundColor'].map(
+            name => getComputedStyle(document.body)[name].match(/\\d+/g).map(Number))"""
+    )
+    assert (sum(colours[0]) > sum(colours[1])) == (scheme == "dark")
+    opened.close()
