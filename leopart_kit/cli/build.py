@@ -13,7 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.backbones import Encoder, load_encoder
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import Benchmark, Overclustering, PublishedFigure, RunSettings
+from leopart_kit.evaluation import (
+    Benchmark,
+    EvaluationProtocol,
+    Overclustering,
+    PublishedFigure,
+    RunSettings,
+    SearchSpace,
+    Unsupervised,
+)
 from leopart_kit.progress import rich_progress
 
 T = TypeVar("T")
@@ -35,21 +43,53 @@ def build_encoder(config: DictConfig, precision: str, drop_path_rate: float = 0.
     return build_part(load_encoder, "encoder", {**plain(config), **run})
 
 
-def build_protocol(config: DictConfig) -> Overclustering:
-    """The protocol of the group `protocol`.
+def build_protocol(config: DictConfig) -> EvaluationProtocol:
+    """The protocol of the group `protocol`; `train_split` and `prior` are built elsewhere.
 
     Raises:
         ValueError: an unknown protocol name, an unknown setting, or a value out of range.
     """
-    options = plain(config)
+    options = {key: _tuples(value) for key, value in plain(config).items()}
     name = options.pop("name")
-    if name != "overclustering":
-        raise ValueError(f"unknown protocol {name!r}; there is: overclustering")
-    return build_part(
-        Overclustering,
-        "protocol",
-        {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()},
-    )
+    if name == "overclustering":
+        return build_part(Overclustering, "protocol", options)
+    if name == "unsupervised":
+        for key in ("train_split", "prior"):
+            options.pop(key, None)
+        search = build_part(SearchSpace, "protocol.search", options.pop("search"))
+        return build_part(Unsupervised, "protocol", {**options, "search": search})
+    raise ValueError(f"unknown protocol {name!r}; there is: overclustering, unsupervised")
+
+
+def build_train_split(config: DictConfig) -> SegmentationDataset | None:
+    """The split of the data set that the protocol may fit on, where it asks for one.
+
+    Raises:
+        ValueError: the data set has no such split.
+    """
+    split = config.protocol.get("train_split")
+    if split is None:
+        return None
+    try:
+        return build_dataset(OmegaConf.merge(config.dataset, {"split": split}))  # type: ignore[arg-type]
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"no training images: {error}; set protocol.train_split to another split, or to null "
+            "to use the images that are measured alone"
+        ) from error
+
+
+def build_prior(config: DictConfig) -> Encoder | None:
+    """The encoder whose attention marks the foreground, where the protocol names another one."""
+    prior = config.protocol.get("prior")
+    return None if prior is None else build_encoder(prior, config.precision)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def build_benchmark(config: DictConfig | None) -> Benchmark | None:

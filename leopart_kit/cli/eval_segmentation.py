@@ -15,8 +15,10 @@ from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
     build_encoder,
+    build_prior,
     build_protocol,
     build_run_settings,
+    build_train_split,
     plain,
 )
 from leopart_kit.cli.config import run_command
@@ -25,6 +27,7 @@ from leopart_kit.evaluation import Result, collect_samples, evaluate, iter_masks
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
+    objects_section,
     print_result,
     writable_output_dir,
     write_overview,
@@ -45,7 +48,16 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     run = build_run_settings(config)
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision)
-    result = evaluate(encoder, dataset, protocol, run, settings=plain(config), benchmark=benchmark)
+    result = evaluate(
+        encoder,
+        dataset,
+        protocol,
+        run,
+        train=build_train_split(config),
+        prior=build_prior(config),
+        settings=plain(config),
+        benchmark=benchmark,
+    )
     write_results(result, output_dir)
     if config.masks:
         masks, total = iter_masks(result, dataset), len(result.image_names)
@@ -53,7 +65,14 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         write_masks(masks, total, output_dir / "masks", palette, track=rich_progress)
     samples = collect_samples(result, dataset, config.page_images)
     command = shlex.join(["leopart-eval", *HydraConfig.get().overrides.task])
-    write_page(result, samples, output_dir, palette=dataset.palette, command=command)
+    write_page(
+        result,
+        samples,
+        output_dir,
+        palette=dataset.palette,
+        command=command,
+        sections=[objects_section(result, dataset)] if result.objects else (),
+    )
     if samples:
         write_overview(samples, output_dir / "overview.png", dataset.palette)
     print_result(result, Console())

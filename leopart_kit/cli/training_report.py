@@ -45,9 +45,10 @@ class TrainingReport:
             self.dataset = build_dataset(labelled)
         else:
             self.dataset = training_set.spread(config.evaluation.unlabelled_images)
-        protocol: Overclustering = build_protocol(config.evaluation.protocol)
-        if self.dataset.num_classes == 0 and protocol.num_clusters is None:
-            protocol = replace(protocol, num_clusters=config.method.num_prototypes)
+        protocol = build_protocol(config.evaluation.protocol)
+        if self.dataset.num_classes == 0 and isinstance(protocol, Overclustering):
+            number = protocol.num_clusters or config.method.num_prototypes
+            protocol = replace(protocol, num_clusters=number)
         self.protocol = protocol
 
     def evaluate(self, encoder: Encoder, name: str) -> Result:

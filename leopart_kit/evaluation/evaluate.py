@@ -26,6 +26,7 @@ def evaluate(
     run: RunSettings | None = None,
     *,
     train: SegmentationDataset | None = None,
+    prior: Encoder | None = None,
     settings: Mapping[str, Any] | None = None,
     benchmark: Benchmark | None = None,
 ) -> Result:
@@ -34,6 +35,7 @@ def evaluate(
     Args:
         run: how to run it; the defaults of `RunSettings` if left out.
         train: the split that the protocol may fit on, where it asks for one.
+        prior: another encoder whose attention marks the foreground, for protocols that need one.
         settings: what to record as the run's settings; the protocol's own numbers by default.
         benchmark: published figures to show beside the result.
 
@@ -53,7 +55,8 @@ def evaluate(
     timing = {"labels": time.perf_counter() - start}
     with tempfile.TemporaryDirectory(prefix="leopart_kit_") as folder:
         cache_dir = Path(folder) if run.cache_dir is None else run.cache_dir
-        measured = protocol.measure(Task(encoder, dataset, labels.usable, run, cache_dir, train))
+        task = Task(encoder, dataset, labels.usable, run, cache_dir, train, prior)
+        measured = protocol.measure(task)
     timing |= measured.timing_seconds
     timing["total"] = sum(timing.values())
     return Result(
@@ -75,6 +78,7 @@ def evaluate(
         image_indices=measured.indices,
         cluster_maps=measured.cluster_maps,
         per_image=measured.scored.per_image,
+        objects=measured.objects,
     )
 
 

@@ -30,6 +30,7 @@ from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
 from leopart_kit.progress import Track, quiet
+from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -149,10 +150,8 @@ def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str,
 
 
 def _write_reasons(folder: Path, broken: Mapping[str, str]) -> None:
-    """Replace `broken.json` in one step, so that a killed run leaves no half of it."""
-    partial = folder / ".broken.json"
-    partial.write_text(json.dumps(broken, indent=2) + "\n")
-    os.replace(partial, folder / "broken.json")
+    with whole_file(folder / "broken.json") as temporary:
+        temporary.write_text(json.dumps(broken, indent=2) + "\n")
 
 
 def _pending_batches(

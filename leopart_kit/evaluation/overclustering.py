@@ -7,7 +7,6 @@ until clusters are named. K = number of classes is matched one to one, a larger 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from leopart_kit.backbones.encoder import grid_size
@@ -15,7 +14,7 @@ from leopart_kit.evaluation.cluster_matching import RULES, Rule
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scoring import Scored, score_clusters
 from leopart_kit.evaluation.settings import TokenClustering, check_choice, check_whole
-from leopart_kit.evaluation.task import Measurement, Task
+from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.evaluation.token_clustering import check_enough_patches, cluster_tokens
 
 
@@ -66,12 +65,11 @@ class Overclustering(TokenClustering):
         # Before hours of extraction, though broken images may leave fewer.
         rows, columns = grid_size(*self.resolution, task.encoder.patch_size)
         check_enough_patches(num_clusters, len(task.usable), rows * columns)
-        start = time.perf_counter()
+        clock = Clock()
         store = task.features(self.resolution)
-        timing = {"features": time.perf_counter() - start}
+        clock.lap("features")
         clusters = cluster_tokens(store, self, num_clusters, device=run.device, track=run.track)
-        timing |= clusters.timing_seconds
-        start = time.perf_counter()
+        clock.lap("kmeans")
         scored = Scored()
         if dataset.num_classes:
             scored = score_clusters(
@@ -84,11 +82,11 @@ class Overclustering(TokenClustering):
                 score_resolution=self.score_resolution,
                 track=run.track,
             )
-        timing["scoring"] = time.perf_counter() - start
+        clock.lap("scoring")
         return Measurement(
             indices=store.indices,
             labels_used=LabelsUsed(fit=False, select=False, match=dataset.num_classes > 0),
-            timing_seconds=timing,
+            timing_seconds=clock.seconds,
             details=clusters.details,
             broken=store.broken,
             cluster_maps=clusters.maps[self.seeds[0]],

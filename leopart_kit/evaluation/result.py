@@ -121,6 +121,24 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class ObjectView:
+    """How parts became objects, for pictures of the first seed.
+
+    `part_maps` int32 `[N, h, w]` are the parts of the scored images, 0 for background, rows as in
+    `Result.image_indices`; `object_of_part` int64 `[K + 1]` gives the object of background and of
+    every part, 0 for those without an edge. `edges` are `(part, part, weight)` of the graph in
+    which 0 is background. `attention` holds the attention of the prior, one map a head
+    `[heads, h', w']` (even attention is 1), of a few images by row; `foreground` bool `[N, h, w]`.
+    """
+
+    part_maps: np.ndarray
+    object_of_part: np.ndarray
+    edges: tuple[tuple[int, int, float], ...]
+    attention: Mapping[int, np.ndarray]
+    foreground: np.ndarray
+
+
+@dataclass(frozen=True)
 class Result:
     """One evaluation of one encoder on one data set by one protocol.
 
@@ -132,6 +150,7 @@ class Result:
     truth, the last column counts pixels given to no class.
     `per_image` holds, by resolution, int64 `[seeds, N, C, 3]`: true positives, false positives
     and false negatives of each image, from which intervals and paired comparisons are made.
+    `objects` is there where parts were merged into objects.
     `details` holds what is particular to the protocol (points the clustering was trained on,
     inertia per seed, explained variance, …).
     """
@@ -154,6 +173,7 @@ class Result:
     image_indices: np.ndarray | None = None
     cluster_maps: np.ndarray | None = None
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
+    objects: ObjectView | None = None
 
     @property
     def metrics(self) -> dict[str, Summary]:

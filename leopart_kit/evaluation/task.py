@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.features import FeatureStore, extract_features
-from leopart_kit.evaluation.result import LabelsUsed
+from leopart_kit.evaluation.result import LabelsUsed, ObjectView
 from leopart_kit.evaluation.scoring import Scored
 from leopart_kit.evaluation.settings import check_whole
 from leopart_kit.progress import Track, quiet
@@ -47,7 +48,8 @@ class Task:
     """One encoder on one data set.
 
     `usable` are the indices of the images of `dataset` that can be measured; `train` is the
-    split that a protocol may fit on, where it asks for one.
+    split that a protocol may fit on, where it asks for one; `prior` is another encoder whose
+    attention marks the foreground, for protocols that need one (the measured encoder by default).
     """
 
     encoder: Encoder
@@ -56,6 +58,7 @@ class Task:
     run: RunSettings
     cache_dir: Path
     train: SegmentationDataset | None = None
+    prior: Encoder | None = None
 
     def features(self, resolution: tuple[int, int]) -> FeatureStore:
         """Patch tokens of the usable images, see `extract_features`."""
@@ -66,10 +69,11 @@ class Task:
         dataset: SegmentationDataset,
         indices: Sequence[int] | None,
         resolution: tuple[int, int],
+        encoder: Encoder | None = None,
     ) -> FeatureStore:
-        """Patch tokens of the given images of any data set; all images by default."""
+        """Patch tokens of the given images of any data set (all by default), of any encoder."""
         return extract_features(
-            self.encoder,
+            encoder or self.encoder,
             dataset,
             cache_dir=self.cache_dir,
             resolution=resolution,
@@ -97,6 +101,21 @@ class Measurement:
     details: Mapping[str, Any] = field(default_factory=dict)
     broken: Mapping[int, str] = field(default_factory=dict)
     cluster_maps: np.ndarray | None = None
+    objects: ObjectView | None = None
+
+
+class Clock:
+    """Seconds of one stage after another."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """The time since the last lap belongs to `stage`."""
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._start
+        self._start = now
 
 
 class EvaluationProtocol(Protocol):

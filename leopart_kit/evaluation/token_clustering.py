@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from leopart_kit.clustering import PCA, FaissKMeans, KMeans, Standardizer
+from leopart_kit.clustering import FaissKMeans, KMeans, TokenProjection
 from leopart_kit.evaluation.features import FeatureStore
+from leopart_kit.evaluation.joined_stores import PatchTokens
 from leopart_kit.evaluation.settings import TokenClustering
 from leopart_kit.progress import Track, quiet
 
@@ -30,7 +29,6 @@ class ClusterMaps:
     indices: np.ndarray
     num_clusters: int
     details: Mapping[str, Any]
-    timing_seconds: Mapping[str, float]
 
 
 def cluster_tokens(
@@ -48,14 +46,14 @@ def cluster_tokens(
     """
     num_points = len(store) * store.tokens.shape[1]
     check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
-    start = time.perf_counter()
     with tempfile.TemporaryFile(dir=store.folder) as scratch:
         points, details = project_tokens(store, protocol, scratch)
-        projected = time.perf_counter()
         maps: dict[int, np.ndarray] = {}
         runs = []
         for seed in protocol.seeds:
-            labels, run = _cluster(points, protocol, num_clusters, seed, device, track)
+            labels, run = cluster_points(
+                points, protocol, num_clusters, seed, device=device, track=track
+            )
             maps[seed] = labels.reshape(len(store), *store.grid)
             runs.append(run)
             logger.info(
@@ -65,9 +63,8 @@ def cluster_tokens(
                 run["largest_cluster_percent"],
                 run["empty_clusters"],
             )
-    timing = {"projection": projected - start, "kmeans": time.perf_counter() - projected}
     details = {"num_clusters": num_clusters, "points": num_points, **details, "kmeans": runs}
-    return ClusterMaps(maps, store.indices, num_clusters, details, timing)
+    return ClusterMaps(maps, store.indices, num_clusters, details)
 
 
 def check_enough_patches(num_clusters: int, num_images: int, patches_per_image: int) -> None:
@@ -80,46 +77,40 @@ def check_enough_patches(num_clusters: int, num_images: int, patches_per_image: 
 
 
 def project_tokens(
-    store: FeatureStore, protocol: TokenClustering, scratch: BinaryIO
+    store: PatchTokens, protocol: TokenClustering, scratch: BinaryIO
 ) -> tuple[Tensor, dict[str, Any]]:
     """All tokens after normalisation, standardising and PCA, float32 `[N·h·w, d]`.
 
     The result is mapped onto the file `scratch`, so that memory stays free of it.
     """
-
-    def tokens() -> Iterator[Tensor]:
-        for chunk in store.chunks():
-            yield F.normalize(chunk, dim=1) if protocol.l2_normalize else chunk
-
-    standardizer = Standardizer().fit(tokens()) if protocol.standardize else None
-
-    def standardized() -> Iterator[Tensor]:
-        for chunk in tokens():
-            yield chunk if standardizer is None else standardizer.transform(chunk)
-
-    dim, pca = store.embed_dim, None
-    if protocol.pca_dim is not None and protocol.pca_dim < store.embed_dim:
-        dim = protocol.pca_dim
-        pca = PCA(dim).fit(standardized())
-    shape = (len(store) * store.tokens.shape[1], dim)
+    projection = TokenProjection.fit(
+        store.chunks,
+        l2_normalize=protocol.l2_normalize,
+        standardize=protocol.standardize,
+        pca_dim=protocol.pca_dim,
+    )
+    pca = projection.pca
+    dim = store.embed_dim if pca is None else pca.num_components
+    shape = (len(store) * store.grid[0] * store.grid[1], dim)
     points = np.memmap(scratch, dtype=np.float32, mode="w+", shape=shape)
     row = 0
-    for chunk in standardized():
-        points[row : row + len(chunk)] = (chunk if pca is None else pca.transform(chunk)).numpy()
+    for chunk in projection.apply(store.chunks()):
+        points[row : row + len(chunk)] = chunk.numpy()
         row += len(chunk)
     explained = None if pca is None else float(pca.explained_variance_ratio.sum())
     return torch.from_numpy(points), {"dimensions": dim, "explained_variance": explained}
 
 
-def _cluster(
+def cluster_points(
     points: Tensor,
     protocol: TokenClustering,
     num_clusters: int,
     seed: int,
-    device: str | torch.device,
-    track: Track,
+    *,
+    device: str | torch.device = "cpu",
+    track: Track = quiet,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """One k-means: labels int32 `[N·h·w]` and what to report of it."""
+    """One k-means of `[M, d]`: labels int32 `[M]` and what to report of it."""
     settings: dict[str, Any] = {
         "metric": protocol.metric,
         "num_iterations": protocol.num_iterations,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,5 @@ def _drop_later_lines(path: Path, resumed_step: int) -> None:
     if not path.exists():
         return
     kept = [row for row in read_metrics(path) if row["step"] <= resumed_step]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")

@@ -185,5 +185,5 @@ def test_a_full_disk(on_folder: list[str], tmp_path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:  # when all is measured and only the results are missing
         patch.setattr(os, "replace", full)
         message = error_of(*on_folder, "protocol.seeds=[7]")
-        assert re.search(r"out/.*: no space left on device; free some", message)
+        assert re.search(r"No space left on device: .*out/.*; free some space", message)
     assert (tmp_path / "out" / "results.json").read_bytes() == before

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from PIL import Image
 from leopart_kit.data.scenes.generator import SceneGenerator
 from leopart_kit.data.scenes.render import Scene
 from leopart_kit.progress import Track
+from leopart_kit.whole_file import whole_file
 
 RECORD = "scenes.json"
 FIRST_SCENE = {"train": 0, "val": 10_000_000}
@@ -115,9 +115,8 @@ def write_text(file: Path, content: str) -> None:
 def write_file(file: Path, content: bytes) -> None:
     """Write a file so that it appears whole or not at all; makes its folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    os.replace(partial, file)
+    with whole_file(file) as temporary:
+        temporary.write_bytes(content)
 
 
 def jpeg(image: np.ndarray) -> bytes:

@@ -1,0 +1,78 @@
+"""Scores after the borders of a segmentation were moved to the edges of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.result import ScoreTable
+from leopart_kit.evaluation.scoring import resolution_name, score_table
+from leopart_kit.masks import Refinement, refine_many
+from leopart_kit.metrics import PerImageCounts
+from leopart_kit.progress import Track, quiet
+
+
+def refined_tables(
+    dataset: SegmentationDataset,
+    indices: np.ndarray,
+    class_maps: Mapping[int, np.ndarray],
+    method: Refinement,
+    *,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+    num_processes: int = 1,
+    track: Track = quiet,
+) -> tuple[ScoreTable, ScoreTable]:
+    """The tables at `score_resolution` and at full size, as `score_clusters` gives them.
+
+    The refined map has the size of the image; for `score_resolution` it is resized as a mask is.
+
+    Args:
+        class_maps: by seed, class ids `[N, h, w]` of the images `indices`, below 0 for no class.
+
+    Raises:
+        ValueError: an image or a mask cannot be read, or the refinement is not installed.
+    """
+    num_classes = dataset.num_classes
+    names = [resolution_name(score_resolution), resolution_name(None)]
+    counts = {
+        name: {
+            seed: PerImageCounts(num_classes, num_classes + 1, dataset.ignore_index)
+            for seed in class_maps
+        }
+        for name in names
+    }
+    for seed, maps in class_maps.items():
+        items = _items(dataset, indices, np.where(maps < 0, num_classes, maps))
+        refined = refine_many(items, len(indices), method, num_processes=num_processes, track=track)
+        for index, (_, found) in zip(indices.tolist(), refined, strict=True):
+            mask, prediction = dataset.load_mask(index), torch.from_numpy(found)
+            if mask is None:
+                raise ValueError(f"{dataset.name}: no mask for {dataset.names[index]}")
+            counts[names[1]][seed].update(mask, prediction)
+            small = (
+                resize_labels(resize_labels(labels, resolution), score_resolution)
+                for labels in (mask, prediction)
+            )
+            counts[names[0]][seed].update(*small)
+    classes = torch.tensor([*range(num_classes), -1])
+    matching = dict.fromkeys(class_maps, classes)
+    coarse, full = (
+        score_table(
+            counts[name], matching, dataset.class_names, resolution=name, refinement=method
+        )[0]
+        for name in names
+    )
+    return coarse, full
+
+
+def _items(
+    dataset: SegmentationDataset, indices: np.ndarray, maps: np.ndarray
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for index, class_map in zip(indices.tolist(), maps, strict=True):
+        image = dataset.load_image(index).permute(1, 2, 0).numpy()
+        yield dataset.names[index], np.ascontiguousarray(image), class_map

@@ -1,0 +1,50 @@
+"""Results of the stages of a long evaluation on disk, beside the features they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leopart_kit.whole_file import whole_file
+
+logger = logging.getLogger(__name__)
+
+
+class StageCache:
+    """Keeps the arrays of a stage under all that determines them.
+
+    Args:
+        folder: receives one file a stage and setting; deleting it costs time only.
+        key: what holds for every stage, such as the stores that are read.
+    """
+
+    def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.key = dict(key)
+
+    def get(
+        self, stage: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """The arrays of a stage: from disk if it was computed before, else from `compute`.
+
+        Args:
+            key: what determines the result beside the cache's own key; plain JSON values.
+        """
+        text = json.dumps({**self.key, "stage": stage, **key}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = self.folder / f"{stage}-{digest}.npz"
+        if path.exists():
+            logger.info("%s: reused %s", stage, path)
+            with np.load(path, allow_pickle=False) as archive:
+                return dict(archive)
+        arrays = dict(compute())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        return arrays

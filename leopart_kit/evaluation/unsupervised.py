@@ -1,0 +1,219 @@
+"""Fully unsupervised segmentation: foreground, parts of it, and communities of parts as objects.
+
+Leopart (Ziegler & Asano, CVPR 2022, section 3.3): attention marks a rough foreground, clusters over
+all images make it firm (CBFE), k-means finds parts in it, and a graph of which parts lie beside
+each other is cut into communities (CD). Ground truth names the objects at the end, one to one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leopart_kit.evaluation.cluster_matching import Rule
+from leopart_kit.evaluation.foreground_stage import best_threshold
+from leopart_kit.evaluation.part_graph import PartGraph, objects_of
+from leopart_kit.evaluation.refined_scores import refined_tables
+from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.result import LabelsUsed
+from leopart_kit.evaluation.scoring import Scored, score_clusters
+from leopart_kit.evaluation.selection import candidates, rate_with_labels, rate_without_labels
+from leopart_kit.evaluation.task import Clock, Measurement, Task
+from leopart_kit.evaluation.token_clustering import cluster_tokens
+from leopart_kit.evaluation.unsupervised_details import (
+    Choice,
+    Segmentation,
+    boundary_details,
+    comparison_row,
+    foreground_details,
+    object_view,
+    segmentation_details,
+)
+from leopart_kit.evaluation.unsupervised_settings import Select, UnsupervisedSettings
+from leopart_kit.evaluation.unsupervised_stages import Stages
+from leopart_kit.metrics import ConfusionMatrix
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Unsupervised(UnsupervisedSettings):
+    """The protocol; see `UnsupervisedSettings` for its numbers."""
+
+    name: str = field(default="unsupervised", init=False)
+
+    def measure(self, task: Task) -> Measurement:
+        """Segment the images of the task, together with those of `task.train` if there are any.
+
+        Raises:
+            ValueError: the prior has no attention, labels are asked for that are not there, or
+                the foreground is too small for the parts.
+        """
+        clock = Clock()
+        stages = Stages(self, task)
+        clock.lap("features")
+        segmentation = self.segment(stages, self.select)
+        clock.lap("segmentation")
+        scored, comparison = Scored(), []
+        if task.dataset.num_classes:
+            scored = self.score(stages, segmentation.objects)
+            clock.lap("scoring")
+            scored = self._refine(stages, segmentation, scored)
+            clock.lap("refinement")
+            comparison = self._compare(stages, segmentation, scored)
+            clock.lap("comparison")
+        details = {
+            **segmentation_details(stages, segmentation),
+            **foreground_details(stages, segmentation.choice.threshold),
+            **boundary_details(stages, segmentation.objects[self.seeds[0]], scored),
+            "comparison": comparison,
+        }
+        searched = any(
+            value is None
+            for value in (self.num_clusters, self.edge_threshold, self.foreground_threshold)
+        )
+        return Measurement(
+            indices=stages.store.indices,
+            labels_used=LabelsUsed(
+                fit=False,
+                select=searched and self.select == "labels",
+                match=task.dataset.num_classes > 0,
+            ),
+            timing_seconds=clock.seconds,
+            scored=scored,
+            details=details,
+            broken=stages.store.broken,
+            cluster_maps=segmentation.objects[self.seeds[0]][stages.scored],
+            objects=object_view(stages, segmentation),
+        )
+
+    def segment(self, stages: Stages, select: Select) -> Segmentation:
+        """Choose what is not set, and segment all images with every seed."""
+        choice = self.choose(stages, select)
+        num_clusters, merging = choice.best.num_clusters, choice.best.merging
+        parts, objects, object_of_part = {}, {}, {}
+        for seed in self.seeds:
+            parts[seed] = stages.parts(choice.threshold, num_clusters, seed)
+            graph = stages.graph(parts[seed], num_clusters)
+            object_of_part[seed] = objects_of(graph.communities(merging, seed)[0])
+            objects[seed] = object_of_part[seed][parts[seed]]
+        return Segmentation(choice, parts, objects, object_of_part)
+
+    def choose(self, stages: Stages, select: Select) -> Choice:
+        """Foreground threshold first, then parts and communities within that foreground."""
+        threshold, ious = self.foreground_threshold, {}
+        if threshold is None:
+            threshold = stages.foreground.suggested
+            if select == "labels" and stages.task.dataset.has_background:
+                wanted = stages.train_targets != 0  # the ignored border counts as foreground
+                threshold, ious = best_threshold(stages.foreground, stages.train, wanted)
+        seed = self.seeds[0]
+
+        def graph(num_clusters: int) -> PartGraph:
+            return stages.graph(stages.parts(threshold, num_clusters, seed), num_clusters)
+
+        space = self.search_space()
+        if select == "labels":
+            unmatched = 0 if stages.task.dataset.has_background else -1
+            rate = rate_with_labels(
+                lambda k: _train_counts(stages, stages.parts(threshold, k, seed), k),
+                unmatched,
+                seed,
+            )
+        else:
+            rate = rate_without_labels(space.num_resamples, seed)
+        fixed = self.fixed_merging(stages.task.dataset.num_classes)
+        found = candidates(graph, space, fixed, rate, stages.task.run.track)
+        best = found[0]
+        logger.info(
+            "%s chose K = %d, edge threshold %g, Markov time %g; foreground threshold %.2f",
+            select,
+            best.num_clusters,
+            best.merging.edge_threshold,
+            best.merging.markov_time,
+            threshold,
+        )
+        return Choice(threshold, best, tuple(found), ious)
+
+    def score(
+        self, stages: Stages, maps: Mapping[int, np.ndarray], rule: Rule = "hungarian_iou"
+    ) -> Scored:
+        """Score maps of the images that are scored, by seed."""
+        return score_clusters(
+            stages.task.dataset,
+            stages.store.indices,
+            {seed: found[stages.scored] for seed, found in maps.items()},
+            max(int(found.max()) for found in maps.values()) + 1,
+            rule=rule,
+            resolution=self.resolution,
+            score_resolution=self.score_resolution,
+            track=stages.task.run.track,
+        )
+
+    def _refine(self, stages: Stages, segmentation: Segmentation, scored: Scored) -> Scored:
+        """The scores, and those after every refinement."""
+        task, matching = stages.task, scored.matching
+        tables = list(scored.scores)
+        if matching is None:
+            return scored
+        class_maps = {
+            seed: np.array(matching.cluster_to_class[seed])[
+                segmentation.objects[seed][stages.scored]
+            ]
+            for seed in self.seeds[: self.refinement_seeds]
+        }
+        for method in self.refinement:
+            tables += refined_tables(
+                task.dataset,
+                stages.store.indices,
+                class_maps,
+                method,
+                resolution=self.resolution,
+                score_resolution=self.score_resolution,
+                num_processes=max(task.run.num_workers, 1),
+                track=task.run.track,
+            )
+        return replace(scored, scores=tuple(tables))
+
+    def _compare(
+        self, stages: Stages, segmentation: Segmentation, scored: Scored
+    ) -> list[dict[str, Any]]:
+        """The same images by less, by more and by labels, each beside the protocol itself."""
+        dataset, run = stages.task.dataset, stages.task.run
+        threshold = segmentation.choice.threshold
+        few = max(dataset.num_classes - 1, 1)
+        plain = cluster_tokens(
+            stages.store, self, dataset.num_classes, device=run.device, track=run.track
+        )
+        extracted = {seed: stages.parts(threshold, few, seed) for seed in self.seeds}
+        rows = [
+            comparison_row("k-means, K = classes", self.score(stages, plain.maps)),
+            comparison_row("foreground, k-means", self.score(stages, extracted)),
+            comparison_row(f"foreground, communities by {self.select}", scored),
+        ]
+        if self.select != "labels" and stages.has_train_labels:
+            tuned = self.segment(stages, "labels")
+            rows.append(
+                comparison_row(
+                    "foreground, communities by labels", self.score(stages, tuned.objects)
+                )
+            )
+        bound = self.score(stages, segmentation.parts, "many_to_one_precision")
+        rows.append(comparison_row("upper bound: parts many to one", bound))
+        return rows
+
+
+def _train_counts(stages: Stages, maps: np.ndarray, num_parts: int) -> Tensor:
+    """Pixels `[C, K + 1]` of every class and part on the training images."""
+    dataset = stages.task.dataset
+    counts = ConfusionMatrix(dataset.num_classes, num_parts + 1, dataset.ignore_index)
+    size = stages.settings.score_resolution
+    for target, found in zip(stages.train_targets, maps[stages.train], strict=True):
+        counts.update(target, resize_labels(torch.from_numpy(found), size))
+    return counts.counts

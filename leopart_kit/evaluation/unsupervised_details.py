@@ -1,0 +1,164 @@
+"""What a result tells of unsupervised segmentation beside its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.result import ObjectView
+from leopart_kit.evaluation.scoring import Scored
+from leopart_kit.evaluation.selection import Candidate, table
+from leopart_kit.evaluation.unsupervised_stages import Stages
+from leopart_kit.metrics import BoundaryCounts, boundary_counts, foreground_jaccard
+
+_DOUBTFUL = 0.2  # confidence below which an image may show no foreground at all
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen and what else was tried.
+
+    Attributes:
+        threshold: of the foreground.
+        foreground_iou: IoU in percent on training images of each threshold, where labels chose.
+    """
+
+    threshold: float
+    best: Candidate
+    tried: tuple[Candidate, ...]
+    foreground_iou: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Parts and objects of all images.
+
+    Attributes:
+        parts: by seed, int `[N, h, w]`; 0 is background.
+        objects: the same with the parts merged; 0 is what has no edge, background as a rule.
+        object_of_part: by seed, `[K + 1]`.
+    """
+
+    choice: Choice
+    parts: Mapping[int, np.ndarray]
+    objects: Mapping[int, np.ndarray]
+    object_of_part: Mapping[int, np.ndarray]
+
+
+def segmentation_details(stages: Stages, segmentation: Segmentation) -> dict[str, Any]:
+    """What was chosen and found, the partition of every seed included."""
+    choice = segmentation.choice
+    merging = choice.best.merging
+    first = next(iter(segmentation.objects.values()))
+    return {
+        "num_clusters": int(first.max()) + 1,
+        "num_images": {"scored": len(stages.store), "train": len(stages.train_indices)},
+        "chosen": {
+            "num_clusters": choice.best.num_clusters,
+            "edge_threshold": merging.edge_threshold,
+            "markov_time": merging.markov_time,
+            "preferred_communities": merging.preferred_communities,
+            "foreground_threshold": choice.threshold,
+            **choice.best.parts,
+        },
+        "tried": table(choice.tried),
+        "tried_foreground_iou": dict(choice.foreground_iou),
+        "communities": [
+            {
+                "seed": seed,
+                "num_communities": int(objects.max()),
+                "parts_without_edge": int((objects[1:] == 0).sum()),
+                "object_of_part": objects.tolist(),
+            }
+            for seed, objects in segmentation.object_of_part.items()
+        ],
+    }
+
+
+def foreground_details(stages: Stages, threshold: float) -> dict[str, Any]:
+    """How much is foreground, which images to doubt, and the Jaccard index where it is known."""
+    masks = stages.foreground.masks(threshold)[stages.scored]
+    attention = stages.attention[stages.scored]
+    confidence = stages.confidence[stages.scored]
+    names = stages.task.dataset.names
+    empty = [names[i] for i in stages.store.indices[~masks.any(axis=(1, 2))]]
+    found: dict[str, Any] = {
+        "share_of_patches": float(masks.mean()),
+        "clusters": int((stages.foreground.precision >= threshold).sum()),
+        "images_without_foreground": empty,
+        "images_in_doubt": int((confidence < _DOUBTFUL).sum()),
+        "mean_confidence": float(confidence.mean()),
+    }
+    if stages.task.dataset.has_background:
+        found["jaccard"] = _mean_jaccard(stages, masks)
+        found["jaccard_of_attention"] = _mean_jaccard(stages, attention)
+    return {"foreground": found}
+
+
+def boundary_details(stages: Stages, objects: np.ndarray, scored: Scored) -> dict[str, Any]:
+    """F-measure of the outlines of the named objects within 16 px at 448 × 448, first seed."""
+    if scored.matching is None:
+        return {}
+    classes = np.array(next(iter(scored.matching.cluster_to_class.values())))
+    size, counts = stages.settings.resolution, BoundaryCounts()
+    for row, index in enumerate(stages.store.indices.tolist()):
+        mask = stages.task.dataset.load_mask(index)
+        if mask is not None:
+            predicted = resize_labels(torch.from_numpy(classes[objects[row]]), size)
+            counts = counts + boundary_counts(resize_labels(mask, size), predicted)
+    return {
+        "boundary": {
+            "f_measure": counts.f_measure,
+            "precision": counts.precision,
+            "recall": counts.recall,
+        }
+    }
+
+
+def object_view(stages: Stages, segmentation: Segmentation, num_pictures: int = 6) -> ObjectView:
+    """The first seed, with the attention of a few images spread over the set."""
+    seed, rows = stages.settings.seeds[0], stages.scored
+    best = segmentation.choice.best
+    graph = stages.graph(segmentation.parts[seed], best.num_clusters)
+    weights = graph.communities(best.merging, seed)[1]
+    pairs = weights.triu().nonzero().tolist()
+    store = stages.attention_store
+    shown = np.unique(np.linspace(0, len(store) - 1, num_pictures).round().astype(int)).tolist()
+    return ObjectView(
+        part_maps=segmentation.parts[seed][rows],
+        object_of_part=segmentation.object_of_part[seed],
+        edges=tuple((i, j, float(weights[i, j])) for i, j in pairs),
+        attention={
+            row: store.tokens[store.indices[row]].T.reshape(-1, *store.grid) for row in shown
+        },
+        foreground=stages.foreground.masks(segmentation.choice.threshold)[rows],
+    )
+
+
+def comparison_row(name: str, scored: Scored) -> dict[str, Any]:
+    """One line of the table that sets ways to segment the same images side by side."""
+    headline = scored.scores[0]
+    return {
+        "segmentation": name,
+        "miou": headline.miou.mean,
+        "std": headline.miou.std,
+        "miou_present": headline.miou_present.mean,
+        "std_present": headline.miou_present.std,
+        "pixel_accuracy": headline.pixel_accuracy.mean,
+    }
+
+
+def _mean_jaccard(stages: Stages, masks: np.ndarray) -> float:
+    dataset, size = stages.task.dataset, stages.settings.resolution
+    rates = []
+    for row, index in enumerate(stages.store.indices.tolist()):
+        target = dataset.load_mask(index)
+        if target is not None:
+            found = resize_labels(torch.from_numpy(masks[row]), size)
+            rates.append(float(foreground_jaccard(found, resize_labels(target, size))))
+    return float(np.mean(rates))

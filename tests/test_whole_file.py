@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from leopart_kit.whole_file import whole_file
+
+
+def test_a_finished_file_takes_the_place_of_the_old_one(tmp_path: Path):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    with whole_file(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def break_off(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as temporary:
+        break_off(temporary)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_names_the_file_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "page.html"
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left on device") as error, whole_file(path) as file:
+        file.write_text("whole")
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder_is_told_by_the_name_of_the_file(tmp_path: Path):
+    path = tmp_path / "gone" / "page.html"
+    with pytest.raises(FileNotFoundError) as error, whole_file(path) as temporary:
+        temporary.write_text("text")
+    assert error.value.filename == str(path)
