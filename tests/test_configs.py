@@ -14,11 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.backbones import list_encoders
 from leopart_kit.backbones.zoo import ZOO
-from leopart_kit.cli.build import build_benchmark, build_dataset, build_protocol, plain
+from leopart_kit.cli.build import (
+    build_benchmark,
+    build_dataset,
+    build_protocol,
+    build_train_split,
+    plain,
+)
 from leopart_kit.cli.config import config_folder, register_configs
 from leopart_kit.data import DATASETS
 from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco_stuff, write_voc
-from leopart_kit.evaluation import Overclustering
+from leopart_kit.evaluation import EvaluationProtocol, Overclustering, Unsupervised
+from leopart_kit.evaluation.settings import TokenClustering
 
 BENCHMARKS = sorted(path.stem for path in (config_folder("eval") / "benchmark").glob("*.yaml"))
 PROTOCOLS = sorted(path.stem for path in (config_folder("eval") / "protocol").glob("*.yaml"))
@@ -57,7 +64,9 @@ def test_benchmarks_fit_the_code(name: str, tmp_path: Path):
     benchmark = build_benchmark(config.benchmark)
     assert benchmark is not None
     assert benchmark.name == name
-    assert protocol.resolve_num_clusters(dataset.num_classes) == protocol.num_clusters
+    if isinstance(protocol, Overclustering):
+        assert protocol.resolve_num_clusters(dataset.num_classes) == protocol.num_clusters
+    assert isinstance(protocol, TokenClustering)
     height, width = protocol.score_resolution
     assert benchmark.scored_at in (f"{height}x{width}", "full")
     for row in benchmark.published:
@@ -72,19 +81,44 @@ def test_one_to_one_benchmarks_have_as_many_clusters_as_classes(tmp_path: Path):
         config = composed(f"benchmark={name}", f"dataset.root={tmp_path / name}")
         write_data(config.dataset.name, tmp_path / name)
         assert build_dataset(config.dataset).num_classes == classes
-        assert build_protocol(config.protocol).resolve_rule(classes).startswith("hungarian")
+        protocol = build_protocol(config.protocol)
+        assert isinstance(protocol, Overclustering)
+        assert protocol.resolve_rule(classes).startswith("hungarian")
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocols_build_and_state_every_setting(name: str):
     config = composed(f"protocol={name}")
     protocol = build_protocol(config.protocol)
-    stated = set(plain(config.protocol))
+    # What is built from them is an argument of `evaluate`, not a number of the protocol.
+    stated = set(plain(config.protocol)) - {"train_split", "prior"}
     assert stated == set(dataclasses.asdict(protocol)), "the file must show all that can be changed"
 
 
-def test_the_protocol_file_agrees_with_the_defaults_of_the_code():
-    assert build_protocol(composed("protocol=overclustering").protocol) == Overclustering()
+@pytest.mark.parametrize("protocol", [Overclustering(), Unsupervised()])
+def test_the_protocol_file_agrees_with_the_defaults_of_the_code(protocol: EvaluationProtocol):
+    assert build_protocol(composed(f"protocol={protocol.name}").protocol) == protocol
+
+
+def test_the_paper_settings_of_unsupervised_segmentation():
+    for name, numbers in {"vits16": (149, 0.09, 2.0), "vitb8": (109, 0.07, 0.4)}.items():
+        config = composed(f"protocol=unsupervised_{name}")
+        protocol = build_protocol(config.protocol)
+        assert isinstance(protocol, Unsupervised)
+        assert (protocol.num_clusters, protocol.edge_threshold, protocol.markov_time) == numbers
+        assert protocol.preferred_communities == 20
+        assert len(protocol.seeds) == 10
+        assert config.protocol.prior.name == "dino_vits16"
+
+
+def test_a_split_that_is_not_there_says_which_setting_to_change(tmp_path: Path):
+    write_voc(tmp_path / "VOC2012", SceneGenerator((32, 32)), {"val": 1})
+    root = f"dataset.root={tmp_path / 'VOC2012'}"
+    config = composed("dataset=voc", root, "protocol=unsupervised")
+    with pytest.raises(ValueError, match=r"no training images: .*train.*set protocol.train_split"):
+        build_train_split(config)
+    config.protocol.train_split = None
+    assert build_train_split(config) is None
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS))

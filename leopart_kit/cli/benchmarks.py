@@ -12,7 +12,14 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_benchmark, build_dataset, build_protocol, plain
+from leopart_kit.cli.build import (
+    build_benchmark,
+    build_dataset,
+    build_prior,
+    build_protocol,
+    build_train_split,
+    plain,
+)
 from leopart_kit.cli.config import USER_ERRORS, config_folder, describe_error
 from leopart_kit.evaluation import Result, RunSettings, evaluate
 from leopart_kit.report import wording, write_results
@@ -92,6 +99,8 @@ def run_benchmarks(
                 build_dataset(config.dataset),
                 build_protocol(config.protocol),
                 run,
+                train=build_train_split(config),
+                prior=build_prior(config),
                 settings={key: plain(config[key]) for key in ("dataset", "protocol")},
                 benchmark=build_benchmark(config.benchmark),
             )

@@ -71,7 +71,7 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         output_dir,
         palette=dataset.palette,
         command=command,
-        sections=[objects_section(result, dataset)] if result.objects else (),
+        sections=[objects_section(result, dataset)] if result.objects is not None else (),
     )
     if samples:
         write_overview(samples, output_dir / "overview.png", dataset.palette)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -19,9 +21,10 @@ from leopart_kit.cli.export_parts import (
     find_objects,
     fit_parts,
     iter_tokens,
+    tokens_of,
 )
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import FeatureStore, Overclustering, extract_features
+from leopart_kit.evaluation import FeatureStore, Overclustering, Sample, extract_features
 from leopart_kit.masks import (
     ClassTable,
     ExportSettings,
@@ -36,10 +39,17 @@ from leopart_kit.masks import (
 )
 from leopart_kit.masks.label_maps import Upsampling
 from leopart_kit.masks.part_classes import Level
-from leopart_kit.report import part_views, writable_output_dir, write_naming_page
+from leopart_kit.report import (
+    part_views,
+    writable_output_dir,
+    write_naming_page,
+    write_overview,
+)
 from leopart_kit.report.naming import PAGE_NAME
 
 logger = logging.getLogger(__name__)
+
+PICTURES = 6  # images on overview.png
 
 
 def export_command(config: DictConfig, output_dir: Path) -> None:
@@ -93,6 +103,11 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         names=model.names,
     )
     logger.info("name the %s on %s", level, page)
+    samples = [
+        sample_of(dataset, store, model, table, encoder.patch_size, upsampling, int(row))
+        for row in np.unique(np.linspace(0, len(store) - 1, PICTURES).round())
+    ]
+    write_overview(samples, output_dir / "overview.png", table.palette)
 
 
 def build_export(config: DictConfig) -> tuple[Level, Upsampling, ExportSettings]:
@@ -163,6 +178,30 @@ def labelled_images(
         labels = label_map(model, table, tokens, size, patch_size, upsampling)
         name = dataset.names[index]
         yield LabelledImage(name, file, file.relative_to(root).as_posix(), labels)
+
+
+def sample_of(
+    dataset: SegmentationDataset,
+    store: FeatureStore,
+    model: PartModel,
+    table: ClassTable,
+    patch_size: int,
+    upsampling: Upsampling,
+    row: int,
+) -> Sample:
+    """One image of a store with its parts, and with its objects where the classes are objects."""
+    index = int(store.indices[row])
+    image = dataset.load_image(index).permute(1, 2, 0).numpy()
+    tokens, size = tokens_of(store, index), (image.shape[0], image.shape[1])
+    classes = label_map(model, table, tokens, size, patch_size, upsampling)
+    parts = part_classes(replace(model, names=PartNames()), "parts")
+    return Sample(
+        name=dataset.names[index],
+        image=image,
+        target=None,
+        prediction=None if model.communities is None else classes,
+        clusters=label_map(model, parts, tokens, size, patch_size, upsampling) - 1,
+    )
 
 
 def report(

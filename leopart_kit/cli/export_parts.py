@@ -166,7 +166,9 @@ def find_foreground(
 def iter_tokens(store: FeatureStore) -> Iterator[tuple[int, Tensor]]:
     """Index and tokens float32 `[h, w, D]` of each image in a store."""
     for index in store.indices.tolist():
-        yield (
-            index,
-            torch.from_numpy(store.tokens[index].astype(np.float32)).unflatten(0, store.grid),
-        )
+        yield index, tokens_of(store, index)
+
+
+def tokens_of(store: FeatureStore, index: int) -> Tensor:
+    """Tokens float32 `[h, w, D]` of one image."""
+    return torch.from_numpy(store.tokens[index].astype(np.float32)).unflatten(0, store.grid)

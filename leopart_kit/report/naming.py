@@ -110,14 +110,18 @@ def render_naming_page(
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"part {twice!r} is given twice; every part must come once")
     script = (files("leopart_kit.report.templates") / "naming.js").read_text(encoding="utf-8")
-    return page_environment().get_template("naming.html").render(
-        parts=[_view(part) for part in parts],
-        model_id=model_id,
-        title=title,
-        names=json.loads((names or PartNames()).to_json()),
-        background=BACKGROUND,
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return (
+        page_environment()
+        .get_template("naming.html")
+        .render(
+            parts=[_view(part) for part in parts],
+            model_id=model_id,
+            title=title,
+            names=json.loads((names or PartNames()).to_json()),
+            background=BACKGROUND,
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
     )
 
 

@@ -126,7 +126,7 @@ def _rate(mean: float, std: float, num_seeds: int) -> str:
 def chosen_facts(details: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the parts were made and merged by, by its name in words."""
     chosen = details.get("chosen", {})
-    facts = [(title, f"{chosen[key]:.4g}") for key, title in _COLUMNS.items() if key in chosen]
+    facts = [(title, f"{chosen[key]:.3g}") for key, title in _COLUMNS.items() if key in chosen]
     found = [entry["num_communities"] for entry in details.get("communities", ())]
     if len(found) > 1:
         facts.append(("Objects of each seed", ", ".join(map(str, found))))
@@ -159,7 +159,10 @@ def foreground_facts(result: Result) -> list[tuple[str, str]]:
         ious = result.details.get("tried_foreground_iou", {})
         best = f"; IoU {wording.rate(max(ious.values()))} % on training images" if ious else ""
         facts.append(
-            ("Foreground clusters", f"{found['clusters']}, by {threshold:.2f} inside attention{best}")
+            (
+                "Foreground clusters",
+                f"{found['clusters']}, by {threshold:.2f} inside attention{best}",
+            )
         )
     if found:
         empty = found["images_without_foreground"]

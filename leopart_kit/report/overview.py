@@ -43,7 +43,9 @@ def write_overview(samples: Sequence[Sample], path: Path, palette: np.ndarray) -
 
 
 def _cells(sample: Sample, palette: np.ndarray) -> list[Image.Image]:
-    clusters = colour_labels(sample.clusters, cluster_palette(int(sample.clusters.max()) + 1))
+    clusters = colour_labels(
+        sample.clusters, cluster_palette(max(1, int(sample.clusters.max()) + 1))
+    )
     labels = [
         colour_labels(m, palette) for m in (sample.target, sample.prediction) if m is not None
     ]

@@ -19,12 +19,13 @@ from leopart_kit.report.pictures import css_colour, photo_uri
 Images = Callable[[int], np.ndarray]
 """From the row of an image in a result to the image, uint8 RGB `[H, W, 3]`."""
 
-NODE_SIDE = 36  # pixels of a thumbnail as drawn
-_THUMBNAIL_SIDE = 54  # pixels of it as stored, for screens of higher density
+_THUMBNAIL_SIDE = 54  # pixels as stored; drawn at 36, so sharp on denser screens too
+_CONTEXT = 6  # patches around the middle one
 _APART = 46  # pixels between the centres of two nodes at least
 _MARGIN = 28
 _THINNEST, _THICKEST = 0.75, 5.0
 _SPRING_STEPS, _PUSHES = 150, 200
+_PULL_OF_ALL, _BETWEEN = 0.5, 0.1
 _SEED = 0
 
 
@@ -82,8 +83,11 @@ def graph_view(result: Result, objects: ObjectView, images: Images) -> GraphView
     num_parts = len(objects.object_of_part) - 1
     edges = [edge for edge in objects.edges if edge[0] != edge[1]]
     drawn = sorted({part for i, j, _ in edges for part in (i, j)})
-    places = dict(zip(drawn, spread_out(edges, drawn), strict=True))
-    width, height = (int(max(xy[axis] for xy in places.values())) if places else 0 for axis in (0, 1))
+    where = spread_out(edges, drawn, objects.object_of_part[drawn])
+    places = dict(zip(drawn, where, strict=True))
+    width, height = (
+        int(max(xy[axis] for xy in places.values())) if places else 0 for axis in (0, 1)
+    )
     return GraphView(
         width=width + _MARGIN,
         height=height + _MARGIN,
@@ -95,20 +99,24 @@ def graph_view(result: Result, objects: ObjectView, images: Images) -> GraphView
     )
 
 
-def spread_out(edges: Sequence[tuple[int, int, float]], parts: Sequence[int]) -> np.ndarray:
-    """Places in pixels `[n, 2]` of n parts: near each other where an edge is heavy, none on another.
+def spread_out(
+    edges: Sequence[tuple[int, int, float]], parts: Sequence[int], groups: np.ndarray
+) -> np.ndarray:
+    """Places in pixels of parts `[n, 2]`: near each other where edges are heavy, none on another.
 
-    Springs (Fruchterman & Reingold 1991) from a fixed start, then nodes that touch are pushed
-    apart. The same graph is always drawn alike.
+    Springs (Fruchterman & Reingold 1991) from a fixed start, weaker between the groups `[n]`; then
+    nodes that touch are pushed apart. The same graph is always drawn alike.
     """
     if not parts:
         return np.zeros((0, 2))
     row = {part: index for index, part in enumerate(parts)}
     # A weak pull between all keeps the pieces of a graph together that has several.
-    pull = np.full((len(parts), len(parts)), 1 / len(parts))
+    pull = np.full((len(parts), len(parts)), _PULL_OF_ALL / len(parts))
     heaviest = max(weight for _, _, weight in edges)
     for i, j, weight in edges:
-        pull[row[i], row[j]] = pull[row[j], row[i]] = 1 / len(parts) + weight / heaviest
+        a, b = row[i], row[j]
+        strength = (weight / heaviest) ** 0.5  # few edges are heavy by far
+        pull[a, b] = pull[b, a] = strength if groups[a] == groups[b] else _BETWEEN * strength
     np.fill_diagonal(pull, 0)
     springs = nx.spring_layout(
         nx.from_numpy_array(pull), iterations=_SPRING_STEPS, seed=_SEED, method="force"
@@ -242,7 +250,7 @@ def thumbnails(
             inside = (labels == part).astype(float)
             density = np.where(inside > 0, uniform_filter(inside, 5, mode="constant"), -1)
             place = np.unravel_index(int(density.argmax()), labels.shape)
-            crop = part_crop(image, labels, int(place[0]), int(place[1]))
+            crop = part_crop(image, labels, int(place[0]), int(place[1]), _CONTEXT)
             found[part] = photo_uri(resized(crop, _THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     return found
 

@@ -217,7 +217,90 @@ def test_a_second_run_goes_on_with_the_features_and_repeats_the_masks(images: Pa
         assert path.read_bytes() == content, path
 
 
+def named_parts(out: Path) -> list[str]:
+    """The key of every part on the page, as `names.json` has it."""
+    html = (out / "parts.html").read_text(encoding="utf-8")
+    return re.findall(r'data-key="([^"]+)"', html)
+
+
+def test_the_page_holds_every_part_and_its_names_go_to_another_folder(images: Path, tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    export(f"images={images}", FOUR, f"output_dir={first}")
+    assert sorted(named_parts(first)) == ["0", "1", "2", "3"]
+    red, green, blue, yellow = class_of_colour(first)
+    # As the page downloads it: one line a part, by number.
+    names = dict(sorted({red - 1: "warm", yellow - 1: "warm", green - 1: "grass"}.items()))
+    (tmp_path / "names.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
+    other = tmp_path / "other"
+    other.mkdir()
+    two_colours(3, 0).save(other / "new.png")
+    two_colours(1, 2).save(other / "cool.png")
+    export(
+        f"images={other}",
+        f"model={first / 'model.npz'}",
+        "names=names.json",
+        f"output_dir={second}",
+    )
+    warm = min(red, yellow)
+    assert np.unique(labels_of(second, "new")).tolist() == [warm], "two clusters, one class"
+    assert np.unique(labels_of(second, "cool")).tolist() == sorted([green, blue])
+    classes = {
+        item["id"]: item["name"] for item in json.loads((second / "classes.json").read_text())
+    }
+    assert classes == {warm: "warm", green: "grass", blue: f"part_{blue - 1:03d}"}
+    assert sorted(named_parts(second)) == ["0", "1", "2", "3"]
+    assert "grass" in (second / "parts.html").read_text(encoding="utf-8")
+
+
+VIT = (
+    "encoder=timm",
+    "encoder.name=test_vit",
+    "encoder.weights=random",
+    "protocol.resolution=[64,64]",
+    "protocol.pca_dim=null",
+    "foreground.method=attention",
+)
+"""An encoder with attention: random, so that some parts lie in it more than others."""
+
+
+def test_only_parts_inside_the_attention_count(images: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    run = (f"images={images}", FOUR, *VIT, "foreground.mass=0.6")
+    export(*run, f"output_dir={out}")
+    model = PartModel.load(out / "model.npz")
+    kept = np.flatnonzero(model.foreground)
+    assert 0 < len(kept) < 4
+    found = {
+        int(label) for name in ("a", "b", "x/a", "y/z/a") for label in labels_of(out, name).flat
+    }
+    assert found - {0} <= {int(cluster) + 1 for cluster in kept}
+    assert 0 in found, "all else is background"
+    assert sorted(named_parts(out)) == [str(cluster) for cluster in kept]
+    assert f"foreground: {len(kept)} of 4 parts" in (out / "export_masks.log").read_text()
+    every = tmp_path / "every"
+    export(*run, "foreground.threshold=0.001", f"output_dir={every}")
+    assert PartModel.load(every / "model.npz").foreground.sum() >= len(kept)
+
+
+def test_foreground_that_no_part_reaches(images: Path, tmp_path: Path):
+    out = f"output_dir={tmp_path / 'out'}"
+    message = error_of(
+        f"images={images}", FOUR, *VIT, "foreground.mass=0.1", "foreground.threshold=1", out
+    )
+    assert re.search(
+        r"no part reaches foreground\.threshold=1; the highest is 0\.\d\d: lower", message
+    )
+    assert not list(tmp_path.rglob("masks/*"))
+
+
 BAD = [
+    (
+        ["images=IMAGES", FOUR, "foreground.method=some"],
+        "foreground.method must be all or attention",
+    ),
+    (["images=IMAGES", FOUR, "foreground.mass=2"], r"foreground\.mass must be a number up to 1"),
+    (["images=IMAGES", FOUR, "foreground.threshold=0"], r"foreground\.threshold must be a number"),
+    (["images=IMAGES", FOUR, "foreground.method=attention"], "attention"),
     ([], "images is not set; add images="),
     (["images=nowhere", FOUR], "images=nowhere is no folder; set images to a folder of images"),
     (["images=IMAGES"], r"protocol\.num_clusters is not set; add protocol\.num_clusters="),

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from leopart_kit.masks import PartModel
 from leopart_kit.clustering.token_projection import TokenProjection
+from leopart_kit.masks import PartModel
 
 
 def model_of(num_clusters: int, **fields: Any) -> PartModel:

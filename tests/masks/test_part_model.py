@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering.kmeans import Metric
@@ -123,6 +125,72 @@ def test_score_of_a_mixture_is_the_mixture_of_scores(share: float):
     mixed = model.scores(share * a + (1 - share) * b)
     mixture = share * model.scores(a) + (1 - share) * model.scores(b)
     torch.testing.assert_close(mixed - mixed[0], mixture - mixture[0], atol=1e-5, rtol=1e-5)
+
+
+def test_margins_by_hand():
+    """Centroids 0, 1, 2 on a line: 1 less the nearest distance over the second."""
+    clusters, margins = model_of(3).assign_with_margin(
+        torch.tensor([[[0.0], [0.25]], [[1.5], [4.0]]])
+    )
+    assert clusters[0].tolist() == [0, 0]
+    assert int(clusters[1, 1]) == 2
+    torch.testing.assert_close(margins, torch.tensor([[1.0, 2 / 3], [0.0, 1 / 3]]))
+
+
+def test_spherical_margins_by_hand():
+    """Distances are 1 - cosine, whatever the length: of (3, 4) 0.4 to x and 0.2 to y."""
+    model = model_of(2, centroids=torch.tensor([[2.0, 0.0], [0.0, 5.0]]), metric="spherical")
+    clusters, margins = model.assign_with_margin(torch.tensor([[3.0, 4.0], [7.0, 0.0]]))
+    assert clusters.tolist() == [1, 0]
+    torch.testing.assert_close(margins, torch.tensor([0.5, 1.0]))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "spherical"])
+def test_the_only_cluster_is_certain(metric: Metric):
+    model = model_of(1, centroids=torch.tensor([[1.0, 1.0]]), metric=metric)
+    clusters, margins = model.assign_with_margin(torch.randn(3, 5, 2))
+    assert clusters.tolist() == [[0] * 5] * 3
+    assert margins.tolist() == [[1.0] * 5] * 3
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "spherical"])
+def test_a_token_on_two_equal_centroids_has_no_margin_and_no_nan(metric: Metric):
+    model = model_of(2, centroids=torch.ones(2, 2), metric=metric)
+    margins = model.assign_with_margin(torch.tensor([[1.0, 1.0], [2.0, 1.0]]))[1]
+    assert torch.isfinite(margins).all()
+    assert float(margins[1]) == pytest.approx(0, abs=1e-5)
+
+
+@given(seed=st.integers(0, 99), metric=st.sampled_from(["euclidean", "spherical"]))
+def test_margins_go_with_the_assignment(seed: int, metric: Metric):
+    generator = torch.Generator().manual_seed(seed)
+    centroids = F.normalize(torch.randn(5, 3, generator=generator), dim=1)
+    model = model_of(5, centroids=centroids, metric=metric)
+    tokens = torch.randn(4, 6, 3, generator=generator)
+    clusters, margins = model.assign_with_margin(tokens)
+    assert torch.equal(clusters, model.assign(tokens))
+    assert ((margins >= -1e-5) & (margins <= 1 + 1e-5)).all()
+
+
+def test_fingerprint_is_of_the_parts_and_not_of_their_names(tmp_path: Path):
+    model = model_of(3, communities=np.array([0, 0, -1]))
+    model.save(tmp_path / "model.npz")
+    same = [
+        PartModel.load(tmp_path / "model.npz"),
+        model.with_names(PartNames({1: "wheel"}, {0: "car"})),
+    ]
+    assert {other.fingerprint() for other in same} == {model.fingerprint()}
+    other = [
+        replace(model, centroids=model.centroids + 1),
+        replace(model, foreground=np.array([True, True, False])),
+        replace(model, communities=None),
+        replace(model, communities=np.array([0, 1, -1])),
+        replace(model, metric="spherical"),
+        replace(model, encoder_sha256="1" * 64),
+    ]
+    prints = {item.fingerprint() for item in (model, *other)}
+    assert len(prints) == 7
+    assert all(re.fullmatch("[0-9a-f]{64}", text) for text in prints)
 
 
 def test_another_encoder_is_refused():
