@@ -89,7 +89,8 @@ def find_objects(model: PartModel, store: FeatureStore, settings: Mapping[str, A
     numbers = torch.from_numpy(np.where(model.foreground, np.arange(model.num_clusters), -1))
     maps = (numbers[model.assign(tokens)] for _, tokens in iter_tokens(store))
     weights = mutual_edges(cooccurrence(maps, model.num_clusters), threshold)
-    communities = build_part(partial(detect_communities, weights), "communities", options)
+    search = partial(detect_communities, weights, num_trials=10)
+    communities = build_part(search, "communities", options)
     if (communities < 0).all():
         raise ValueError(
             f"no two parts reach communities.edge_threshold={threshold}: lower it, or set "

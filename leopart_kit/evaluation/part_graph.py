@@ -25,6 +25,7 @@ Neighbourhood = Literal["symmetric", "as_released"]
 
 NUM_BLOCKS = 10
 BLOCKS_DRAWN = 6
+NUM_TRIALS = 10  # a single search often ends in a poor partition, which would pass for instability
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Merging:
         edge_threshold: two parts are joined where each makes up at least this share of the
             other's neighbours.
         markov_time: of Infomap; larger gives larger communities.
-        resolution: of Louvain, likewise.
+        resolution: of Louvain; larger gives smaller communities.
         preferred_communities: what Infomap is drawn towards.
     """
 
@@ -111,6 +112,7 @@ class PartGraph:
             markov_time=merging.markov_time,
             resolution=merging.resolution,
             preferred_communities=merging.preferred_communities,
+            num_trials=NUM_TRIALS,
         )
         return found, weights
 

@@ -29,7 +29,7 @@ class SearchSpace:
 
     Attributes:
         num_clusters: numbers of parts K.
-        edge_thresholds, markov_times: see `Merging`; `markov_times` are resolutions for Louvain.
+        edge_thresholds, markov_times: see `Merging`; `markov_times` are the resolutions of Louvain.
         num_resamples: of the images, for the stability of each combination.
     """
 

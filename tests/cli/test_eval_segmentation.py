@@ -256,3 +256,39 @@ def test_help_teaches(capsys: pytest.CaptureFixture):
     for word in ("encoder.factory=", "voc_k500", "dinov2_vits14", "coco_stuff", "output_dir", "+"):
         assert word in text
     assert textwrap.dedent(text).startswith("leopart-eval: ")
+
+
+def test_unsupervised_segmentation_draws_how_parts_became_objects(tmp_path: Path):
+    leopart_eval(
+        f"dataset.root={tmp_path / 'scenes'}",
+        "+dataset.num_images=6",
+        "encoder=timm",
+        "encoder.name=test_vit",
+        "encoder.weights=random",
+        "protocol=unsupervised",
+        "protocol.train_split=null",
+        "protocol.seeds=[0,1]",
+        "protocol.resolution=[128,128]",
+        "protocol.score_resolution=[32,32]",
+        "protocol.pca_dim=8",
+        "protocol.foreground_clusters=6",
+        "protocol.search.num_clusters=[6]",
+        "protocol.search.edge_thresholds=[0.05]",
+        "protocol.search.markov_times=[1.0]",
+        "page_images=2",
+        f"output_dir={tmp_path / 'out'}",
+    )
+    results = read_results(tmp_path / "out")
+    assert results["protocol"] == "unsupervised"
+    assert results["labels_used"] == {"fit": False, "select": False, "match": True}
+    assert [(table["resolution"], table["refinement"]) for table in results["scores"]] == [
+        ("32x32", "none"),
+        ("full", "none"),
+        ("32x32", "bilateral_grid"),
+        ("full", "bilateral_grid"),
+    ]
+    assert len(results["details"]["communities"]) == 2
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "foreground, communities by stability" in page
+    assert "<svg" in page
+    assert len(list((tmp_path / "out" / "masks").glob("*.png"))) == 6

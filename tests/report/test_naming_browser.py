@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from leopart_kit.cli.export_masks import main as export
 from leopart_kit.masks.part_names import PartNames, read_names
 from leopart_kit.report.naming import write_naming_page
+from tests.cli.command import run_command_line
+from tests.evaluation.tiny_data import COLOURS, SIDE
 from tests.report.naming_parts import some_parts
 
 playwright = pytest.importorskip(
@@ -218,3 +223,53 @@ def test_the_page_fits_a_phone_and_text_stands_out(browser: Any, page_path: Path
     )
     assert (sum(colours[0]) > sum(colours[1])) == (scheme == "dark")
     opened.close()
+
+
+def test_names_typed_on_the_page_of_one_folder_name_the_masks_of_another(
+    browser: Any, tmp_path: Path
+):
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        for index, colours in enumerate(([0, 1], [2, 3], [1, 2])):
+            ids = np.repeat(np.array(colours), SIDE // 2)[:, None].repeat(SIDE, axis=1)
+            Image.fromarray(COLOURS[ids]).save(tmp_path / folder / f"{index}.png")
+    encoder = ("encoder=custom", "encoder.factory=tests.cli.mean_colours:mean_colours")
+    first, second = tmp_path / "out1", tmp_path / "out2"
+    run_command_line(
+        export,
+        "leopart-export",
+        [
+            f"images={tmp_path / 'first'}",
+            *encoder,
+            "protocol.num_clusters=4",
+            "protocol.resolution=[32,32]",
+            f"output_dir={first}",
+        ],
+    )
+    opened = Opened(browser, first / "parts.html")
+    opened.name_of(0).fill("wheel")
+    opened.name_of(3).fill("wheel")
+    opened.page.get_by_role("button", name="Name Part 1 background").click()
+    names = opened.download(tmp_path / "names.json")
+    opened.close()
+    run_command_line(
+        export,
+        "leopart-export",
+        [
+            f"images={tmp_path / 'second'}",
+            *encoder,
+            f"model={first / 'model.npz'}",
+            f"names={names}",
+            f"output_dir={second}",
+        ],
+    )
+    before, after = (json.loads((out / "classes.json").read_text()) for out in (first, second))
+    assert [item["name"] for item in before] == [f"part_{part:03d}" for part in range(4)]
+    assert [(item["name"], item["clusters"]) for item in after] == [
+        ("wheel", [0, 3]),
+        ("part_002", [2]),
+    ]
+    for file in sorted((first / "masks").glob("*.png")):
+        with Image.open(file) as one, Image.open(second / "masks" / file.name) as other:
+            expected = np.array([0, 1, 0, 3, 1])[np.array(one)]  # part 1 is gone, part 3 is part 0
+            np.testing.assert_array_equal(np.array(other), expected)

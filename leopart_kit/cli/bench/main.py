@@ -1,4 +1,4 @@
-"""Entry point: `python tools/bench.py [scoring|kmeans|extraction|memory|train] …`."""
+"""Entry point: `python tools/bench.py [scoring|kmeans|extraction|memory|train|…] …`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from leopart_kit.cli.bench.communities import bench_communities
 from leopart_kit.cli.bench.evaluation import (
     bench_extraction,
     bench_kmeans,
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "extraction": bench_extraction,
     "memory": bench_memory,
     "train": bench_train,
+    "communities": bench_communities,
     "refine": bench_refine,
     "export": bench_export,
 }
