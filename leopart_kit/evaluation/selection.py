@@ -34,7 +34,7 @@ class SearchSpace:
     """
 
     num_clusters: tuple[int, ...] = (75, 100, 150, 200)
-    edge_thresholds: tuple[float, ...] = (0.03, 0.05, 0.07, 0.09, 0.12)
+    edge_thresholds: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.07, 0.09, 0.12)
     markov_times: tuple[float, ...] = (0.4, 0.7, 1.0, 1.5, 2.0)
     num_resamples: int = 5
 

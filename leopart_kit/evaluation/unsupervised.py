@@ -30,7 +30,7 @@ from leopart_kit.evaluation.unsupervised_details import (
     Choice,
     Segmentation,
     boundary_details,
-    comparison_row,
+    comparison_rows,
     foreground_details,
     object_view,
     segmentation_details,
@@ -74,15 +74,14 @@ class Unsupervised(UnsupervisedSettings):
             **boundary_details(stages, segmentation.objects[self.seeds[0]], scored),
             "comparison": comparison,
         }
-        searched = any(
-            value is None
-            for value in (self.num_clusters, self.edge_threshold, self.foreground_threshold)
-        )
+        free = [self.num_clusters, self.edge_threshold]
+        if self.foreground == "clusters":
+            free.append(self.foreground_threshold)
         return Measurement(
             indices=stages.store.indices,
             labels_used=LabelsUsed(
                 fit=False,
-                select=searched and self.select == "labels",
+                select=None in free and self.select == "labels",
                 match=task.dataset.num_classes > 0,
             ),
             timing_seconds=clock.seconds,
@@ -108,7 +107,7 @@ class Unsupervised(UnsupervisedSettings):
     def choose(self, stages: Stages, select: Select) -> Choice:
         """Foreground threshold first, then parts and communities within that foreground."""
         threshold, ious = self.foreground_threshold, {}
-        if threshold is None:
+        if threshold is None and self.foreground == "clusters":
             threshold = stages.foreground.suggested
             if select == "labels" and stages.task.dataset.has_background:
                 wanted = stages.train_targets != 0  # the ignored border counts as foreground
@@ -132,12 +131,12 @@ class Unsupervised(UnsupervisedSettings):
         found = candidates(graph, space, fixed, rate, stages.task.run.track)
         best = found[0]
         logger.info(
-            "%s chose K = %d, edge threshold %g, Markov time %g; foreground threshold %.2f",
+            "%s chose K = %d, edge threshold %g, Markov time %g; foreground threshold %s",
             select,
             best.num_clusters,
             best.merging.edge_threshold,
             best.merging.markov_time,
-            threshold,
+            "none" if threshold is None else f"{threshold:.2f}",
         )
         return Choice(threshold, best, tuple(found), ious)
 
@@ -193,19 +192,15 @@ class Unsupervised(UnsupervisedSettings):
         )
         extracted = {seed: stages.parts(threshold, few, seed) for seed in self.seeds}
         rows = [
-            comparison_row("k-means, K = classes", self.score(stages, plain.maps)),
-            comparison_row("foreground, k-means", self.score(stages, extracted)),
-            comparison_row(f"foreground, communities by {self.select}", scored),
+            *comparison_rows("k-means, K = classes", self.score(stages, plain.maps)),
+            *comparison_rows("foreground, k-means", self.score(stages, extracted)),
+            *comparison_rows(f"foreground, communities by {self.select}", scored),
         ]
         if self.select != "labels" and stages.has_train_labels:
-            tuned = self.segment(stages, "labels")
-            rows.append(
-                comparison_row(
-                    "foreground, communities by labels", self.score(stages, tuned.objects)
-                )
-            )
+            tuned = self.score(stages, self.segment(stages, "labels").objects)
+            rows += comparison_rows("foreground, communities by labels", tuned)
         bound = self.score(stages, segmentation.parts, "many_to_one_precision")
-        rows.append(comparison_row("upper bound: parts many to one", bound))
+        rows += comparison_rows("upper bound: parts many to one", bound)
         return rows
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from leopart_kit.evaluation.resizing import resize_labels
-from leopart_kit.evaluation.result import ObjectView
+from leopart_kit.evaluation.result import ObjectView, ScoreTable
 from leopart_kit.evaluation.scoring import Scored
 from leopart_kit.evaluation.selection import Candidate, table
 from leopart_kit.evaluation.unsupervised_stages import Stages
@@ -24,11 +24,11 @@ class Choice:
     """What was chosen and what else was tried.
 
     Attributes:
-        threshold: of the foreground.
+        threshold: of the foreground, None where it has none.
         foreground_iou: IoU in percent on training images of each threshold, where labels chose.
     """
 
-    threshold: float
+    threshold: float | None
     best: Candidate
     tried: tuple[Candidate, ...]
     foreground_iou: Mapping[str, Any]
@@ -63,7 +63,7 @@ def segmentation_details(stages: Stages, segmentation: Segmentation) -> dict[str
             "edge_threshold": merging.edge_threshold,
             "markov_time": merging.markov_time,
             "preferred_communities": merging.preferred_communities,
-            "foreground_threshold": choice.threshold,
+            **({} if choice.threshold is None else {"foreground_threshold": choice.threshold}),
             **choice.best.parts,
         },
         "tried": table(choice.tried),
@@ -80,20 +80,21 @@ def segmentation_details(stages: Stages, segmentation: Segmentation) -> dict[str
     }
 
 
-def foreground_details(stages: Stages, threshold: float) -> dict[str, Any]:
+def foreground_details(stages: Stages, threshold: float | None) -> dict[str, Any]:
     """How much is foreground, which images to doubt, and the Jaccard index where it is known."""
-    masks = stages.foreground.masks(threshold)[stages.scored]
+    masks = stages.foreground_masks(threshold)[stages.scored]
     attention = stages.attention[stages.scored]
     confidence = stages.confidence[stages.scored]
     names = stages.task.dataset.names
     empty = [names[i] for i in stages.store.indices[~masks.any(axis=(1, 2))]]
     found: dict[str, Any] = {
         "share_of_patches": float(masks.mean()),
-        "clusters": int((stages.foreground.precision >= threshold).sum()),
         "images_without_foreground": empty,
         "images_in_doubt": int((confidence < _DOUBTFUL).sum()),
         "mean_confidence": float(confidence.mean()),
     }
+    if threshold is not None:
+        found["clusters"] = int((stages.foreground.precision >= threshold).sum())
     if stages.task.dataset.has_background:
         found["jaccard"] = _mean_jaccard(stages, masks)
         found["jaccard_of_attention"] = _mean_jaccard(stages, attention)
@@ -136,15 +137,27 @@ def object_view(stages: Stages, segmentation: Segmentation, num_pictures: int = 
         attention={
             row: store.tokens[store.indices[row]].T.reshape(-1, *store.grid) for row in shown
         },
-        foreground=stages.foreground.masks(segmentation.choice.threshold)[rows],
+        foreground=stages.foreground_masks(segmentation.choice.threshold)[rows],
     )
 
 
-def comparison_row(name: str, scored: Scored) -> dict[str, Any]:
-    """One line of the table that sets ways to segment the same images side by side."""
+def comparison_rows(name: str, scored: Scored) -> list[dict[str, Any]]:
+    """Lines of the table that sets ways to segment the same images side by side.
+
+    One for the headline, and one for each refinement of it.
+    """
     headline = scored.scores[0]
+    tables = [table for table in scored.scores if table.resolution == headline.resolution]
+    return [
+        _comparison_row(name if table is headline else f"{name}, {table.refinement}", table)
+        for table in tables
+    ]
+
+
+def _comparison_row(name: str, headline: ScoreTable) -> dict[str, Any]:
     return {
         "segmentation": name,
+        "num_seeds": len(headline.miou.per_seed),
         "miou": headline.miou.mean,
         "std": headline.miou.std,
         "miou_present": headline.miou_present.mean,

@@ -11,6 +11,7 @@ from leopart_kit.evaluation.settings import TokenClustering, check_choice, check
 from leopart_kit.masks import REFINEMENTS, Refinement, check_dense_crf
 
 Select = Literal["stability", "labels"]
+Foreground = Literal["clusters", "attention", "component"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,10 @@ class UnsupervisedSettings(TokenClustering):
         seeds: of k-means and of the communities together.
         num_clusters: parts in the foreground; `None` leaves the choice to `select`.
         edge_threshold, markov_time: see `Merging`; both `None` leaves the choice to `select`.
+        foreground: `clusters` that lie inside the attention masks often enough (CBFE), the
+            `attention` masks themselves, or one side of the first principal `component`.
         foreground_threshold: smallest share of a cluster inside the attention masks for it to be
-            foreground; `None` leaves the choice to `select`.
+            foreground; `None` leaves the choice to `select`. For `clusters` only.
         select: `stability` chooses without labels; `labels` by ground truth of the training images,
             as the paper did. `labels_used` in the result tells the two apart.
         foreground_clusters: clusters of all patches from which the foreground is chosen.
@@ -43,6 +46,7 @@ class UnsupervisedSettings(TokenClustering):
     num_clusters: int | None = None
     edge_threshold: float | None = None
     markov_time: float | None = None
+    foreground: Foreground = "clusters"
     foreground_threshold: float | None = None
     select: Select = "stability"
     foreground_clusters: int = 200
@@ -77,6 +81,11 @@ class UnsupervisedSettings(TokenClustering):
         if "dense_crf" in self.refinement:
             check_dense_crf()  # now, not after hours
         check_number("attention_mass", self.attention_mass, 0.01, 1)
+        check_choice("foreground", self.foreground, get_args(Foreground))
+        if self.foreground != "clusters" and self.foreground_threshold is not None:
+            raise ValueError(
+                f"foreground={self.foreground} has no threshold; leave out foreground_threshold"
+            )
         check_choice("select", self.select, get_args(Select))
         check_choice("community_method", self.community_method, get_args(CommunityMethod))
         check_choice("neighbourhood", self.neighbourhood, get_args(Neighbourhood))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.clustering import ComponentForeground
 from leopart_kit.data import SegmentationDataset, class_histogram
 from leopart_kit.evaluation.attention_prior import AttentionAsTokens, attention_masks
 from leopart_kit.evaluation.features import FeatureStore
@@ -90,6 +92,24 @@ class Stages:
         """Rows of the training images."""
         return slice(len(self.store), len(self.tokens))
 
+    def foreground_masks(self, threshold: float | None) -> np.ndarray:
+        """bool `[N, h, w]` on the grid of the tokens; `threshold` is that of the clusters."""
+        if self.settings.foreground == "component":
+            return self.component_masks
+        if self.settings.foreground == "attention" or threshold is None:
+            return resize_labels(torch.from_numpy(self.attention), self.tokens.grid).numpy()
+        return self.foreground.masks(threshold)
+
+    @cached_property
+    def component_masks(self) -> np.ndarray:
+        """One side of the first principal component of all tokens."""
+        component = ComponentForeground().fit(self._token_maps())
+        return torch.cat([component.predict(maps) for maps in self._token_maps()]).numpy()
+
+    def _token_maps(self) -> Iterator[Tensor]:
+        for chunk in self.tokens.chunks():
+            yield chunk.unflatten(0, (-1, *self.tokens.grid)).permute(0, 3, 1, 2)
+
     @cached_property
     def foreground(self) -> ForegroundParts:
         """Clusters of all patches with their precision against the attention."""
@@ -114,13 +134,13 @@ class Stages:
         with tempfile.TemporaryFile(dir=self.tokens.folder) as scratch:
             return project_tokens(self.tokens, self.settings, scratch)[0]
 
-    def parts(self, threshold: float, num_clusters: int, seed: int) -> np.ndarray:
+    def parts(self, threshold: float | None, num_clusters: int, seed: int) -> np.ndarray:
         """int32 `[N, h, w]`: 0 for background, 1 … K for the parts of the foreground.
 
         Raises:
             ValueError: the foreground has fewer patches than there are parts to find.
         """
-        mask = self.foreground.masks(threshold)
+        mask = self.foreground_masks(threshold)
         if mask.sum() < num_clusters:
             raise ValueError(
                 f"the foreground has {mask.sum()} patches, too few for {num_clusters} clusters: "
@@ -138,6 +158,7 @@ class Stages:
             return {"maps": maps}
 
         key = {
+            "foreground": self.settings.foreground,
             "foreground_clusters": self.settings.foreground_clusters,
             "threshold": threshold,
             "num_clusters": num_clusters,

@@ -87,14 +87,13 @@ def objects_section(result: Result, dataset: SegmentationDataset) -> Section:
 
 def comparison(result: Result) -> list[Comparison]:
     """The protocol beside other ways to segment the same images, as they were measured."""
-    seeds = len(result.scores[0].miou.per_seed) if result.scores else 0
     rows = result.details.get("comparison", ())
     own = next((row for row in rows if "communities" in row["segmentation"]), None)
     return [
         Comparison(
             name=row["segmentation"],
-            miou=_rate(row["miou"], row["std"], seeds),
-            miou_present=_rate(row["miou_present"], row["std_present"], seeds),
+            miou=_rate(row["miou"], row["std"], row["num_seeds"]),
+            miou_present=_rate(row["miou_present"], row["std_present"], row["num_seeds"]),
             pixel_accuracy=wording.rate(row["pixel_accuracy"]),
             own=row is own,
         )

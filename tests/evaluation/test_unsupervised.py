@@ -158,6 +158,14 @@ def test_an_image_without_foreground_is_named_and_scored(tmp_path: Path):
     assert result.scores[0].miou.mean == 100
 
 
+@pytest.mark.parametrize("foreground", ["attention", "component"])
+def test_other_foregrounds_lead_to_the_same_objects(dataset, tmp_path: Path, foreground):
+    result = run(dataset, tmp_path, foreground=foreground)
+    assert result.details["foreground"]["jaccard"] == 100
+    assert result.scores[0].miou.mean == 100
+    assert "foreground_threshold" not in result.details["chosen"]
+
+
 def test_another_encoder_can_mark_the_foreground(dataset, tmp_path: Path):
     blind = encoder_of(MeanColour())
     with pytest.raises(ValueError, match="has no CLS attention"):
@@ -191,6 +199,11 @@ def test_refinement_stands_beside_the_result(dataset, tmp_path: Path):
     # The borders of the patches are those of the objects: there is nothing to move.
     assert tables["full", "bilateral_grid"].miou.mean > 97
     assert len(tables["full", "bilateral_grid"].miou.per_seed) == 1
+    refined = {row["segmentation"]: row for row in result.details["comparison"]}[
+        "foreground, communities by stability, bilateral_grid"
+    ]
+    assert refined["miou"] == tables["32x32", "bilateral_grid"].miou.mean
+    assert refined["num_seeds"] == 1
 
 
 @pytest.mark.parametrize(
@@ -218,6 +231,11 @@ def test_what_the_data_cannot_give_is_said(dataset, tmp_path: Path, options, mes
         ({"attention_mass": 0.0}, "attention_mass must be a number from 0.01 to 1"),
         ({"community_method": "spectral"}, "community_method must be one of infomap, louvain"),
         ({"refinement": ("blur",)}, "refinement must be one of dense_crf, bilateral_grid"),
+        ({"foreground": "luck"}, "foreground must be one of clusters, attention, component"),
+        (
+            {"foreground": "component", "foreground_threshold": 0.5},
+            "foreground=component has no threshold",
+        ),
         ({"foreground_clusters": 1}, "foreground_clusters must be a whole number of at least 2"),
     ],
 )

@@ -57,6 +57,7 @@ OBJECTS = ObjectView(
 def row(name: str, miou: float, present: float) -> dict[str, object]:
     return {
         "segmentation": name,
+        "num_seeds": 2,
         "miou": miou,
         "std": 0.25,
         "miou_present": present,
