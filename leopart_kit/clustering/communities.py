@@ -169,7 +169,9 @@ def _infomap(
         flow_model="undirected",
         preferred_number_of_modules=preferred,
     )
-    return result.modules()
+    # Not result.modules(): it walks C++ vectors by iterators, whose type faiss registers too. With
+    # faiss imported first they are walked by its code, and the process dies.
+    return result._engine._core.getModules(1, False)
 
 
 def _louvain(graph: nx.Graph, seed: int, resolution: float) -> dict[int, int]:

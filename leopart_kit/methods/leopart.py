@@ -48,6 +48,9 @@ class LeopartSettings:
         ema_before_update: the teacher follows the student as it was before the optimiser step,
             as in the released code.
         queue_scored_by: whose prototypes score the queue; the released code takes the student's.
+        pull_to_teacher: share of the way back to the teacher that the student goes after each step.
+            With a teacher that stands still (momentum 1) the student settles at most 1 / pull
+            steps away from its start, however long it is trained (L2-SP: Li et al. 2018).
         warning_every: steps between two warnings of collapse.
     """
 
@@ -63,6 +66,7 @@ class LeopartSettings:
     trained_blocks: int | None = None
     ema_before_update: bool = False
     queue_scored_by: Literal["teacher", "student"] = "teacher"
+    pull_to_teacher: float = 0.0
     warning_every: int = 50
 
     def __post_init__(self) -> None:
@@ -72,6 +76,8 @@ class LeopartSettings:
             raise ValueError(
                 f"queue_scored_by must be teacher or student, got {self.queue_scored_by!r}"
             )
+        if not 0 <= self.pull_to_teacher < 1:
+            raise ValueError(f"pull_to_teacher must lie in [0, 1), got {self.pull_to_teacher}")
         if self.queue_length < 0:
             raise ValueError(f"queue_length must be 0 or more, got {self.queue_length}")
 
@@ -194,7 +200,9 @@ class Leopart(Method):
             self._before_update = [p.detach().clone() for p in self.student.parameters()]
 
     def after_step(self, step: int, momentum: float) -> None:
-        """The teacher follows the student."""
+        """The teacher follows the student, and may hold it back."""
+        if self.settings.pull_to_teacher:
+            update_ema(self.student, self.teacher, 1 - self.settings.pull_to_teacher)
         if self._before_update is None:
             update_ema(self.teacher, self.student, momentum)
             return

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -204,3 +207,17 @@ def test_bad_edges():
         mutual_edges(torch.zeros(2, 2), -0.1)
     with pytest.raises(ValueError, match=r"cooccurrence must be \[K, K\]"):
         mutual_edges(torch.zeros(2), 0.1)
+
+
+def test_faiss_and_infomap_live_in_one_process():
+    """Both are SWIG modules, and share the types of their iterators; faiss comes first here."""
+    code = (
+        "import faiss, torch\n"
+        "from leopart_kit.clustering import detect_communities\n"
+        "faiss.Kmeans(4, 2, verbose=False).train(torch.rand(100, 4).numpy())\n"
+        "weights = torch.block_diag(*[torch.ones(20, 20)] * 5).fill_diagonal_(0)\n"
+        "for seed in range(50):\n"
+        "    assert detect_communities(weights, seed=seed).max() == 4\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-2000:]

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.clustering import ComponentForeground, attention_foreground
 from leopart_kit.data import SegmentationDataset, load_dataset
 from leopart_kit.evaluation import Result, RunSettings, SearchSpace, Unsupervised, evaluate
 from leopart_kit.evaluation import unsupervised_stages as stages
@@ -158,12 +159,20 @@ def test_an_image_without_foreground_is_named_and_scored(tmp_path: Path):
     assert result.scores[0].miou.mean == 100
 
 
-@pytest.mark.parametrize("foreground", ["attention", "component"])
-def test_other_foregrounds_lead_to_the_same_objects(dataset, tmp_path: Path, foreground):
-    result = run(dataset, tmp_path, foreground=foreground)
-    assert result.details["foreground"]["jaccard"] == 100
-    assert result.scores[0].miou.mean == 100
-    assert "foreground_threshold" not in result.details["chosen"]
+def test_other_foregrounds_are_those_of_their_functions(dataset, tmp_path: Path):
+    images = torch.stack([dataset.load_image(index) for index in range(len(dataset))])
+    encoder = Looking()
+    seen = encoder.preprocess(images)
+    tokens = encoder.patch_tokens(seen)
+    expected = {
+        "attention": attention_foreground(encoder.attention(seen), 0.8),
+        "component": ComponentForeground().fit(tokens).predict(tokens),
+    }
+    for foreground, masks in expected.items():
+        result = run(dataset, tmp_path, foreground=foreground, attention_mass=0.8)
+        assert result.objects is not None
+        np.testing.assert_array_equal(result.objects.foreground, masks.numpy())
+        assert "foreground_threshold" not in result.details["chosen"]
 
 
 def test_another_encoder_can_mark_the_foreground(dataset, tmp_path: Path):

@@ -314,3 +314,19 @@ def test_scores_of_views_keep_the_order_of_views_of_mixed_sizes():
     views = [torch.randn(2, 3, side, side, generator=generator) for side in (32, 16, 32, 24)]
     for scores, view in zip(network.scores_of_views(views), views, strict=True):
         torch.testing.assert_close(scores, scores_by_hand(network, view), rtol=1e-4, atol=1e-5)
+
+
+def test_a_student_that_is_pulled_settles_near_its_teacher():
+    method = leopart(pull_to_teacher=0.25)
+    teacher = [p.detach().clone() for p in method.teacher.parameters()]
+    student = [p.detach().clone() for p in method.student.parameters()]
+    method.after_step(0, momentum=1.0)
+    for now, was, goal in zip(method.student.parameters(), student, teacher, strict=True):
+        torch.testing.assert_close(now, 0.75 * was + 0.25 * goal)
+    for now, was in zip(method.teacher.parameters(), teacher, strict=True):
+        torch.testing.assert_close(now, was)
+
+
+def test_a_pull_out_of_range_is_named():
+    with pytest.raises(ValueError, match=r"pull_to_teacher must lie in \[0, 1\), got 1"):
+        LeopartSettings(pull_to_teacher=1.0)

@@ -279,8 +279,8 @@ def test_result_of_another_protocol_is_refused(result: Result, dataset: Segmenta
 
 
 def test_one_seed_has_no_spread(found: Result):
-    alone = replace(found.scores[0].miou, per_seed=(41.7,))
-    lone = replace(found, scores=(replace(found.scores[0], miou=alone),))
+    rows = [{**row, "num_seeds": 1} for row in COMPARISON]
+    lone = replace(found, details={**found.details, "comparison": rows})
     assert comparison(lone)[2].miou == "31.5"
     assert [entry.own for entry in comparison(lone)] == [False, False, True, False, False]
 
