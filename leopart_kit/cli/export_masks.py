@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -20,11 +20,9 @@ from leopart_kit.cli.export_parts import (
     find_foreground,
     find_objects,
     fit_parts,
-    iter_tokens,
-    tokens_of,
 )
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import FeatureStore, Overclustering, Sample, extract_features
+from leopart_kit.evaluation import FeatureStore, Overclustering, Sample, Task
 from leopart_kit.masks import (
     ClassTable,
     ExportSettings,
@@ -70,29 +68,21 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     encoder = build_encoder(config.encoder, config.precision)
     if isinstance(parts, PartModel):
         parts.check_encoder(encoder)
-    store = extract_features(
-        encoder,
-        dataset,
-        cache_dir=run.cache_dir or output_dir,
-        resolution=parts.resolution,
-        batch_size=run.batch_size,
-        num_workers=run.num_workers,
-        device=run.device,
-        strict=run.strict,
-        track=run.track,
-    )
+    task = Task(encoder, dataset, range(len(dataset)), run, run.cache_dir or output_dir)
+    store = task.features(parts.resolution)
     if isinstance(parts, PartModel):
         model = parts
     else:
         model = fit_parts(encoder, store, parts, run)
         if foreground["method"] == "attention":
-            model = find_foreground(model, encoder, dataset, store, foreground, run)
+            model = find_foreground(model, task, store, foreground)
         if level == "objects":
             model = find_objects(model, store, communities)
         model = model if names is None else model.with_names(names)
     table = part_classes(model, level)
     model.save(output_dir / "model.npz")
-    images = labelled_images(dataset, store, model, table, encoder.patch_size, upsampling)
+    drawing = Drawing(dataset, store, model, encoder.patch_size, upsampling)
+    images = labelled_images(drawing, table)
     summary = export_masks(images, len(store), table, output_dir, settings, track=run.track)
     report(summary, table, store, output_dir)
     page = write_naming_page(
@@ -103,11 +93,25 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         names=model.names,
     )
     logger.info("name the %s on %s", level, page)
-    samples = [
-        sample_of(dataset, store, model, table, encoder.patch_size, upsampling, int(row))
-        for row in np.unique(np.linspace(0, len(store) - 1, PICTURES).round())
-    ]
+    rows = np.unique(np.linspace(0, len(store) - 1, PICTURES).round().astype(int))
+    samples = [sample_of(drawing, table, index) for index in store.indices[rows].tolist()]
     write_overview(samples, output_dir / "overview.png", table.palette)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Everything that turns the tokens of an image into labels at its own size."""
+
+    dataset: SegmentationDataset
+    store: FeatureStore
+    model: PartModel
+    patch_size: int
+    upsampling: Upsampling
+
+    def labels(self, index: int, table: ClassTable) -> np.ndarray:
+        """Classes of one image, int64 `[H, W]`, see `label_map`."""
+        tokens, size = self.store.token_map(index), self.dataset.image_size(index)
+        return label_map(self.model, table, tokens, size, self.patch_size, self.upsampling)
 
 
 def build_export(config: DictConfig) -> tuple[Level, Upsampling, ExportSettings]:
@@ -163,44 +167,27 @@ def image_root(dataset: SegmentationDataset) -> Path:
     return dataset.image_path(0).parents[dataset.names[0].count("/")]
 
 
-def labelled_images(
-    dataset: SegmentationDataset,
-    store: FeatureStore,
-    model: PartModel,
-    table: ClassTable,
-    patch_size: int,
-    upsampling: Upsampling,
-) -> Iterator[LabelledImage]:
-    """Every image of a store with its classes, at its own size."""
+def labelled_images(drawing: Drawing, table: ClassTable) -> Iterator[LabelledImage]:
+    """Every image of the drawing's store with its classes."""
+    dataset = drawing.dataset
     root = image_root(dataset)
-    for index, tokens in iter_tokens(store):
-        file, size = dataset.image_path(index), dataset.image_size(index)
-        labels = label_map(model, table, tokens, size, patch_size, upsampling)
-        name = dataset.names[index]
-        yield LabelledImage(name, file, file.relative_to(root).as_posix(), labels)
+    for index in drawing.store.indices.tolist():
+        file = dataset.image_path(index)
+        name = file.relative_to(root).as_posix()
+        labels = drawing.labels(index, table)
+        yield LabelledImage(dataset.names[index], file, name, labels)
 
 
-def sample_of(
-    dataset: SegmentationDataset,
-    store: FeatureStore,
-    model: PartModel,
-    table: ClassTable,
-    patch_size: int,
-    upsampling: Upsampling,
-    row: int,
-) -> Sample:
-    """One image of a store with its parts, and with its objects where the classes are objects."""
-    index = int(store.indices[row])
-    image = dataset.load_image(index).permute(1, 2, 0).numpy()
-    tokens, size = tokens_of(store, index), (image.shape[0], image.shape[1])
-    classes = label_map(model, table, tokens, size, patch_size, upsampling)
+def sample_of(drawing: Drawing, table: ClassTable, index: int) -> Sample:
+    """One image with its parts, and with its objects where the model knows some."""
+    model = drawing.model
     parts = part_classes(replace(model, names=PartNames()), "parts")
     return Sample(
-        name=dataset.names[index],
-        image=image,
+        name=drawing.dataset.names[index],
+        image=drawing.dataset.load_image(index).permute(1, 2, 0).numpy(),
         target=None,
-        prediction=None if model.communities is None else classes,
-        clusters=label_map(model, parts, tokens, size, patch_size, upsampling) - 1,
+        prediction=None if model.communities is None else drawing.labels(index, table),
+        clusters=drawing.labels(index, parts) - 1,
     )
 
 

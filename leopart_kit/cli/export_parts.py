@@ -23,16 +23,16 @@ from leopart_kit.clustering import (
     label_free_threshold,
     mutual_edges,
 )
-from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import (
     AttentionAsTokens,
     FeatureStore,
     Overclustering,
     RunSettings,
+    Task,
     attention_masks,
-    extract_features,
     resize_labels,
 )
+from leopart_kit.evaluation.part_graph import NUM_TRIALS
 from leopart_kit.evaluation.token_clustering import check_enough_patches
 from leopart_kit.masks import PartModel
 
@@ -89,7 +89,7 @@ def find_objects(model: PartModel, store: FeatureStore, settings: Mapping[str, A
     numbers = torch.from_numpy(np.where(model.foreground, np.arange(model.num_clusters), -1))
     maps = (numbers[model.assign(tokens)] for _, tokens in iter_tokens(store))
     weights = mutual_edges(cooccurrence(maps, model.num_clusters), threshold)
-    search = partial(detect_communities, weights, num_trials=10)
+    search = partial(detect_communities, weights, num_trials=NUM_TRIALS)
     communities = build_part(search, "communities", options)
     if (communities < 0).all():
         raise ValueError(
@@ -124,33 +124,19 @@ def build_foreground(config: DictConfig) -> dict[str, Any]:
 
 
 def find_foreground(
-    model: PartModel,
-    encoder: Encoder,
-    dataset: SegmentationDataset,
-    store: FeatureStore,
-    settings: Mapping[str, Any],
-    run: RunSettings,
+    model: PartModel, task: Task, store: FeatureStore, settings: Mapping[str, Any]
 ) -> PartModel:
     """The model with the parts that lie in the encoder's attention often enough.
 
     Raises:
         ValueError: the encoder has no attention, or no part is left.
     """
-    attention = extract_features(
-        AttentionAsTokens(encoder),
-        dataset,
-        cache_dir=store.folder.parent,
-        resolution=model.resolution,
-        indices=store.indices.tolist(),
-        batch_size=run.batch_size,
-        num_workers=run.num_workers,
-        device=run.device,
-        track=run.track,
-    )
+    prior, indices = AttentionAsTokens(task.encoder), store.indices.tolist()
+    attention = task.features_of(task.dataset, indices, model.resolution, encoder=prior)
     masks, _ = attention_masks(attention, settings["mass"])
-    prior = resize_labels(torch.from_numpy(masks), store.grid)
+    guess = resize_labels(torch.from_numpy(masks), store.grid)
     maps = torch.stack([model.assign(tokens).to(torch.int32) for _, tokens in iter_tokens(store)])
-    precision = cluster_precision(maps, prior, model.num_clusters)
+    precision = cluster_precision(maps, guess, model.num_clusters)
     threshold = settings["threshold"]
     if threshold is None:
         threshold = label_free_threshold(precision)
@@ -167,9 +153,4 @@ def find_foreground(
 def iter_tokens(store: FeatureStore) -> Iterator[tuple[int, Tensor]]:
     """Index and tokens float32 `[h, w, D]` of each image in a store."""
     for index in store.indices.tolist():
-        yield index, tokens_of(store, index)
-
-
-def tokens_of(store: FeatureStore, index: int) -> Tensor:
-    """Tokens float32 `[h, w, D]` of one image."""
-    return torch.from_numpy(store.tokens[index].astype(np.float32)).unflatten(0, store.grid)
+        yield index, store.token_map(index)

@@ -65,6 +65,10 @@ class FeatureStore:
     def embed_dim(self) -> int:
         return self.tokens.shape[2]
 
+    def token_map(self, index: int) -> Tensor:
+        """Tokens of one image of the data set, float32 `[h, w, D]`."""
+        return torch.from_numpy(np.array(self.tokens[index])).float().unflatten(0, self.grid)
+
     def chunks(self, images_per_chunk: int = 32) -> Iterator[Tensor]:
         """Tokens in order, float32 `[n·h·w, D]`, a few images at a time."""
         for start in range(0, len(self.indices), images_per_chunk):

@@ -36,12 +36,15 @@ class ForegroundParts:
     Attributes:
         maps: int32 `[N, h, w]`, cluster of every patch.
         precision: float64 `[K]`, see `cluster_precision`.
-        suggested: the threshold that no label was used for, see `label_free_threshold`.
     """
 
     maps: np.ndarray
     precision: np.ndarray
-    suggested: float
+
+    @property
+    def suggested(self) -> float:
+        """The threshold that no label was used for, see `label_free_threshold`."""
+        return label_free_threshold(torch.from_numpy(self.precision))
 
     def masks(self, threshold: float) -> np.ndarray:
         """bool `[N, h, w]`: the patches of clusters whose precision reaches the threshold."""
@@ -78,12 +81,7 @@ def cluster_for_foreground(
     large = resize_labels(torch.from_numpy(maps).to(torch.int16), size)
     prior = resize_labels(torch.from_numpy(attention), size)
     precision = cluster_precision(large, prior, num_clusters)
-    threshold = label_free_threshold(precision)
-    return {
-        "maps": maps,
-        "precision": precision.numpy(),
-        "suggested": np.array(threshold),
-    }
+    return {"maps": maps, "precision": precision.numpy()}
 
 
 def best_threshold(

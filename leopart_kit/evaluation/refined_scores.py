@@ -10,7 +10,7 @@ import torch
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.result import ScoreTable
-from leopart_kit.evaluation.scoring import resolution_name, score_table
+from leopart_kit.evaluation.scoring import resolution_name, score_table, scored_masks
 from leopart_kit.masks import Refinement, refine_many
 from leopart_kit.metrics import PerImageCounts
 from leopart_kit.progress import Track, quiet
@@ -50,15 +50,11 @@ def refined_tables(
         items = _items(dataset, indices, np.where(maps < 0, num_classes, maps))
         refined = refine_many(items, len(indices), method, num_processes=num_processes, track=track)
         for index, (_, found) in zip(indices.tolist(), refined, strict=True):
-            mask, prediction = dataset.load_mask(index), torch.from_numpy(found)
-            if mask is None:
-                raise ValueError(f"{dataset.name}: no mask for {dataset.names[index]}")
+            small, mask = scored_masks(dataset, index, resolution, score_resolution)
+            prediction = torch.from_numpy(found)
             counts[names[1]][seed].update(mask, prediction)
-            small = (
-                resize_labels(resize_labels(labels, resolution), score_resolution)
-                for labels in (mask, prediction)
-            )
-            counts[names[0]][seed].update(*small)
+            prediction = resize_labels(resize_labels(prediction, resolution), score_resolution)
+            counts[names[0]][seed].update(small, prediction)
     classes = torch.tensor([*range(num_classes), -1])
     matching = dict.fromkeys(class_maps, classes)
     coarse, full = (

@@ -109,16 +109,30 @@ def count_cluster_maps(
         for name in names
     }
     for row, index in enumerate(track(indices, "scoring", len(indices))):
-        mask = dataset.load_mask(int(index))
-        if mask is None:
-            raise ValueError(f"{dataset.name}: no mask for {dataset.names[int(index)]}")
-        small = resize_labels(resize_labels(mask, resolution), score_resolution)
-        for name, target in zip(names, (small, mask), strict=True):
+        targets = scored_masks(dataset, int(index), resolution, score_resolution)
+        for name, target in zip(names, targets, strict=True):
             size = (target.shape[0], target.shape[1])
             for seed, clusters in maps.items():
                 prediction = resize_labels(torch.from_numpy(clusters[row]), size)
                 counts[name][seed].update(target, prediction)
     return counts
+
+
+def scored_masks(
+    dataset: SegmentationDataset,
+    index: int,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """The ground truth of one image as the headline scores it, and at its own size.
+
+    Raises:
+        ValueError: the image has no mask.
+    """
+    mask = dataset.load_mask(index)
+    if mask is None:
+        raise ValueError(f"{dataset.name}: no mask for {dataset.names[index]}")
+    return resize_labels(resize_labels(mask, resolution), score_resolution), mask
 
 
 def score_table(

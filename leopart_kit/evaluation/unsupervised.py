@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -96,13 +97,14 @@ class Unsupervised(UnsupervisedSettings):
         """Choose what is not set, and segment all images with every seed."""
         choice = self.choose(stages, select)
         num_clusters, merging = choice.best.num_clusters, choice.best.merging
-        parts, objects, object_of_part = {}, {}, {}
+        parts, objects, object_of_part, edges = {}, {}, {}, {}
         for seed in self.seeds:
             parts[seed] = stages.parts(choice.threshold, num_clusters, seed)
             graph = stages.graph(parts[seed], num_clusters)
-            object_of_part[seed] = objects_of(graph.communities(merging, seed)[0])
+            communities, edges[seed] = graph.communities(merging, seed)
+            object_of_part[seed] = objects_of(communities)
             objects[seed] = object_of_part[seed][parts[seed]]
-        return Segmentation(choice, parts, objects, object_of_part)
+        return Segmentation(choice, parts, objects, object_of_part, edges)
 
     def choose(self, stages: Stages, select: Select) -> Choice:
         """Foreground threshold first, then parts and communities within that foreground."""
@@ -120,11 +122,13 @@ class Unsupervised(UnsupervisedSettings):
         space = self.search_space()
         if select == "labels":
             unmatched = 0 if stages.task.dataset.has_background else -1
-            rate = rate_with_labels(
-                lambda k: _train_counts(stages, stages.parts(threshold, k, seed), k),
-                unmatched,
-                seed,
-            )
+
+            @cache  # the same for every merging of these parts
+            def counts(num_clusters: int) -> Tensor:
+                maps = stages.parts(threshold, num_clusters, seed)
+                return _train_counts(stages, maps, num_clusters)
+
+            rate = rate_with_labels(counts, unmatched, seed)
         else:
             rate = rate_without_labels(space.num_resamples, seed)
         fixed = self.fixed_merging(stages.task.dataset.num_classes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.result import ObjectView, ScoreTable
@@ -42,12 +43,14 @@ class Segmentation:
         parts: by seed, int `[N, h, w]`; 0 is background.
         objects: the same with the parts merged; 0 is what has no edge, background as a rule.
         object_of_part: by seed, `[K + 1]`.
+        edges: by seed, weights `[K + 1, K + 1]` of the graph, 0 where there is no edge.
     """
 
     choice: Choice
     parts: Mapping[int, np.ndarray]
     objects: Mapping[int, np.ndarray]
     object_of_part: Mapping[int, np.ndarray]
+    edges: Mapping[int, Tensor]
 
 
 def segmentation_details(stages: Stages, segmentation: Segmentation) -> dict[str, Any]:
@@ -124,9 +127,7 @@ def boundary_details(stages: Stages, objects: np.ndarray, scored: Scored) -> dic
 def object_view(stages: Stages, segmentation: Segmentation, num_pictures: int = 6) -> ObjectView:
     """The first seed, with the attention of a few images spread over the set."""
     seed, rows = stages.settings.seeds[0], stages.scored
-    best = segmentation.choice.best
-    graph = stages.graph(segmentation.parts[seed], best.num_clusters)
-    weights = graph.communities(best.merging, seed)[1]
+    weights = segmentation.edges[seed]
     pairs = weights.triu().nonzero().tolist()
     store = stages.attention_store
     shown = np.unique(np.linspace(0, len(store) - 1, num_pictures).round().astype(int)).tolist()
@@ -135,7 +136,8 @@ def object_view(stages: Stages, segmentation: Segmentation, num_pictures: int = 
         object_of_part=segmentation.object_of_part[seed],
         edges=tuple((i, j, float(weights[i, j])) for i, j in pairs),
         attention={
-            row: store.tokens[store.indices[row]].T.reshape(-1, *store.grid) for row in shown
+            row: store.token_map(int(store.indices[row])).permute(2, 0, 1).half().numpy()
+            for row in shown
         },
         foreground=stages.foreground_masks(segmentation.choice.threshold)[rows],
     )

@@ -19,6 +19,7 @@ from leopart_kit.evaluation.foreground_stage import ForegroundParts, cluster_for
 from leopart_kit.evaluation.joined_stores import JoinedStores
 from leopart_kit.evaluation.part_graph import PartGraph
 from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.scoring import scored_masks
 from leopart_kit.evaluation.settings import TokenClustering
 from leopart_kit.evaluation.stage_cache import StageCache
 from leopart_kit.evaluation.task import Task
@@ -126,7 +127,7 @@ class Stages:
                 track=run.track,
             ),
         )
-        return ForegroundParts(arrays["maps"], arrays["precision"], float(arrays["suggested"]))
+        return ForegroundParts(arrays["maps"], arrays["precision"])
 
     @cached_property
     def points(self) -> Tensor:
@@ -183,12 +184,5 @@ class Stages:
         train, settings = self.task.train, self.settings
         if train is None or not self.has_train_labels:
             raise ValueError("select=labels needs training images with masks; set train_split")
-        targets = []
-        for index in self.train_indices:
-            mask = train.load_mask(index)
-            if mask is None:
-                raise ValueError(f"{train.name}: no mask for {train.names[index]}")
-            targets.append(
-                resize_labels(resize_labels(mask, settings.resolution), settings.score_resolution)
-            )
-        return torch.stack(targets)
+        sizes = settings.resolution, settings.score_resolution
+        return torch.stack([scored_masks(train, index, *sizes)[0] for index in self.train_indices])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,6 @@ from leopart_kit.report.page import Section
 from leopart_kit.report.parts_graph import Images, graph_view, resized
 from leopart_kit.report.pictures import photo_uri
 from leopart_kit.report.sample_view import Panel
-from leopart_kit.report.training_section import signed
 
 _NAMES_SHOWN = 5
 _PICTURE_SIDE = 200  # pixels, of the pictures of attention
@@ -92,8 +90,10 @@ def comparison(result: Result) -> list[Comparison]:
     return [
         Comparison(
             name=row["segmentation"],
-            miou=_rate(row["miou"], row["std"], row["num_seeds"]),
-            miou_present=_rate(row["miou_present"], row["std_present"], row["num_seeds"]),
+            miou=wording.mean_and_spread(row["miou"], row["std"], row["num_seeds"]),
+            miou_present=wording.mean_and_spread(
+                row["miou_present"], row["std_present"], row["num_seeds"]
+            ),
             pixel_accuracy=wording.rate(row["pixel_accuracy"]),
             own=row is own,
         )
@@ -108,18 +108,12 @@ def cost_of_no_labels(rows: Sequence[Mapping[str, Any]]) -> str | None:
     by_labels = named.get("foreground, communities by labels")
     if without is None or by_labels is None:
         return None
-    change = signed(without["miou"] - by_labels["miou"])
-    present = signed(without["miou_present"] - by_labels["miou_present"])
+    change = wording.signed(without["miou"] - by_labels["miou"])
+    present = wording.signed(without["miou_present"] - by_labels["miou_present"])
     return (
         f"Choosing without labels instead of by the labels of the training images: {change} points "
         f"of mIoU over all classes, {present} over those present."
     )
-
-
-def _rate(mean: float, std: float, num_seeds: int) -> str:
-    if num_seeds < 2 or not math.isfinite(mean):
-        return wording.rate(mean)
-    return f"{wording.rate(mean)} ± {wording.rate(std)}"
 
 
 def chosen_facts(details: Mapping[str, Any]) -> list[tuple[str, str]]:

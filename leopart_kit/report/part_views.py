@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.data.palettes import cluster_palette
@@ -75,13 +74,8 @@ def _maps(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     indices = store.indices.tolist()
     for index in track(indices, "parts", len(indices)):
-        labels, margins = model.assign_with_margin(_tokens(store, index))
+        labels, margins = model.assign_with_margin(store.token_map(index))
         yield index, of_cluster[labels.numpy()], margins.numpy()
-
-
-def _tokens(store: FeatureStore, index: int) -> torch.Tensor:
-    tokens = torch.from_numpy(store.tokens[index].astype(np.float32))
-    return tokens.unflatten(0, store.grid)
 
 
 def _crops(
@@ -99,7 +93,7 @@ def _crops(
     crops = {}
     for index, patches in wanted.items():
         image = dataset.load_image(index).permute(1, 2, 0).numpy()
-        labels = of_cluster[model.assign(_tokens(store, index)).numpy()]
+        labels = of_cluster[model.assign(store.token_map(index)).numpy()]
         for unit, patch in patches:
             crops[unit, patch] = part_crop(image, labels, patch.row, patch.column)
     return crops

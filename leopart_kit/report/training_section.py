@@ -114,7 +114,7 @@ def _compare_tables(
         interval = None
         if paired is not None:
             low, high = getattr(paired, key).interval
-            interval = f"{signed(low)} to {signed(high)}"
+            interval = f"{wording.signed(low)} to {wording.signed(high)}"
         rows.append(
             ComparisonRow(
                 metric=title,
@@ -123,21 +123,11 @@ def _compare_tables(
                 before_interval=wording.interval(first.ci95),
                 after=wording.rate_and_spread(second),
                 after_interval=wording.interval(second.ci95),
-                change=signed(second.mean - first.mean),
+                change=wording.signed(second.mean - first.mean),
                 change_interval=interval,
             )
         )
     return rows
-
-
-def signed(points: float) -> str:
-    """`+3.4`, `−0.2`, `0.0`; a dash where there is no value."""
-    if not math.isfinite(points):
-        return wording.MISSING
-    text = f"{abs(points):.1f}"
-    if text == "0.0":
-        return text
-    return f"+{text}" if points > 0 else f"−{text}"
 
 
 def training_charts(metrics: Rows, before: Result, after: Result) -> list[ChartView]:

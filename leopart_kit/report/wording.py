@@ -36,9 +36,24 @@ def benchmark(target: Benchmark) -> str:
 
 def rate_and_spread(summary: Summary) -> str:
     """`41.7 ± 0.3`; without the spread where one seed was run, since it has none."""
-    if len(summary.per_seed) < 2 or not math.isfinite(summary.mean):
-        return rate(summary.mean)
-    return f"{rate(summary.mean)} ± {rate(summary.std)}"
+    return mean_and_spread(summary.mean, summary.std, len(summary.per_seed))
+
+
+def mean_and_spread(mean: float, std: float, num_seeds: int) -> str:
+    """As `rate_and_spread`, of its parts."""
+    if num_seeds < 2 or not math.isfinite(mean):
+        return rate(mean)
+    return f"{rate(mean)} ± {rate(std)}"
+
+
+def signed(points: float) -> str:
+    """`+3.4`, `−0.2`, `0.0`; a dash where there is no value."""
+    if not math.isfinite(points):
+        return MISSING
+    text = f"{abs(points):.1f}"
+    if text == "0.0":
+        return text
+    return f"+{text}" if points > 0 else f"−{text}"
 
 
 def interval(ci95: tuple[float, float]) -> str:

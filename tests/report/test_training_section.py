@@ -16,7 +16,6 @@ from leopart_kit.report.page import render_page
 from leopart_kit.report.training_section import (
     change_views,
     comparison,
-    signed,
     training_charts,
 )
 from tests.report.test_page import PALETTE, Page
@@ -111,11 +110,6 @@ def test_the_interval_of_the_change_is_after_minus_before(before: Result, after:
 def test_other_images_are_not_compared_in_pairs(before: Result, after: Result):
     rows = comparison(replace(before, image_names=("first", "other")), after)
     assert all(row.change_interval is None for row in rows)
-
-
-def test_signs():
-    assert [signed(v) for v in (3.44, -0.16, 0.04, -0.04)] == ["+3.4", "−0.2", "0.0", "0.0"]
-    assert signed(float("nan")) == "–"
 
 
 def test_curves_of_what_was_logged(before: Result, after: Result):

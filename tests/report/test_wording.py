@@ -56,3 +56,8 @@ def test_settings_are_flattened_in_order():
         ("runs.s", "1, 2"),
         ("e", "{}"),
     ]
+
+
+def test_signs():
+    assert [wording.signed(v) for v in (3.44, -0.16, 0.04, -0.04)] == ["+3.4", "−0.2", "0.0", "0.0"]
+    assert wording.signed(float("nan")) == "–"
