@@ -129,9 +129,10 @@ def build_export(config: DictConfig) -> tuple[Level, Upsampling, ExportSettings]
 
 def load_model(config: DictConfig, names: PartNames | None) -> PartModel:
     """The model of an earlier export, with the names given now if there are any."""
-    given = [text for text in HydraConfig.get().overrides.task if "protocol." in text]
-    if given:
-        raise ValueError(f"the parts of model={config.model} are fixed; leave out {given[0]}")
+    fixed = ("protocol.", "foreground.", "communities.")
+    for text in HydraConfig.get().overrides.task:
+        if text.lstrip("+~").startswith(fixed):
+            raise ValueError(f"the parts of model={config.model} are fixed; leave out {text}")
     model = PartModel.load(Path(config.model).expanduser())
     return model if names is None else model.with_names(names)
 

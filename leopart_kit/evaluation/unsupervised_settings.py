@@ -31,7 +31,7 @@ class UnsupervisedSettings(TokenClustering):
         foreground_clusters: clusters of all patches from which the foreground is chosen.
         attention_mass: share of the attention that the first guess of the foreground holds.
         preferred_communities: what the search is drawn towards; `None` takes the number of
-            classes but background.
+            classes but background, and nothing where there are no classes.
         community_method: `infomap` or `louvain`.
         neighbourhood: see `cooccurrence`.
         search: the values that `select` tries.
@@ -93,8 +93,8 @@ class UnsupervisedSettings(TokenClustering):
     def fixed_merging(self, num_classes: int) -> Merging:
         """What is not searched; a threshold and a Markov time that are not set are 0 and 1."""
         preferred = self.preferred_communities
-        if preferred is None:
-            preferred = max(num_classes - 1, 1)
+        if preferred is None and num_classes > 1:
+            preferred = num_classes - 1
         return Merging(
             edge_threshold=self.edge_threshold or 0.0,
             markov_time=self.markov_time or 1.0,

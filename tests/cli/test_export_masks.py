@@ -316,6 +316,11 @@ BAD = [
     (["images=IMAGES", "model=gone.npz"], r"gone\.npz does not exist; set model to"),
     (["images=IMAGES", "model=NAMES"], r"names\.json is not a part model"),
     (["images=IMAGES", "model=x.npz", FOUR], r"parts of model=x\.npz are fixed; leave out"),
+    (
+        ["images=IMAGES", "model=x.npz", "foreground.method=attention"],
+        r"parts of model=x\.npz are fixed; leave out foreground\.method=attention",
+    ),
+    (["images=IMAGES", "model=x.npz", "communities.seed=1"], r"leave out communities\.seed=1"),
     (["images=IMAGES", FOUR, "communities.markov_time=long"], "markov_time must be a number"),
     (["images=IMAGES", FOUR, "+protocol.k=3"], "protocol has no setting 'k'"),
     (["images=IMAGES", FOUR, "output_dir=IMAGES/out"], "lies inside the folder of images"),

@@ -189,7 +189,8 @@ def test_without_masks_objects_are_found_and_not_scored(tmp_path: Path):
         file.unlink()
     (root / "masks").rmdir()
     (root / "classes.txt").unlink()
-    result = run(load_dataset("folder", root, "all"), tmp_path, preferred_communities=2)
+    result = run(load_dataset("folder", root, "all"), tmp_path)
+    assert result.details["chosen"]["preferred_communities"] is None
     assert result.scores == ()
     assert result.labels_used.match is False
     assert result.cluster_maps is not None
