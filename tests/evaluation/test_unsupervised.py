@@ -16,8 +16,18 @@ from torch.nn import functional as F
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import ComponentForeground, attention_foreground
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import Result, RunSettings, SearchSpace, Unsupervised, evaluate
+from leopart_kit.evaluation import (
+    AttentionAsTokens,
+    Result,
+    RunSettings,
+    SearchSpace,
+    Unsupervised,
+    evaluate,
+)
 from leopart_kit.evaluation import unsupervised_stages as stages
+from leopart_kit.evaluation.refined_scores import refined_tables
+from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.evaluation.scoring import score_clusters, scored_masks
 from tests.evaluation.tiny_data import MeanColour, encoder_of
 
 PATCH, SIDE = 8, 64
@@ -42,15 +52,20 @@ class Looking(Encoder):
         return bright.float() / bright.sum(dim=(2, 3), keepdim=True).clamp(min=1)
 
 
-def write_objects(root: Path, num_images: int, *, empty: tuple[int, ...] = ()) -> Path:
-    """Cats (red beside green) and dogs (blue beside yellow) in turn, at a place of their own."""
+def write_objects(
+    root: Path, num_images: int, *, empty: tuple[int, ...] = (), shift: int = 0
+) -> Path:
+    """Cats (red beside green) and dogs (blue beside yellow) in turn, at a place of their own.
+
+    Their borders are those of patches, or lie `shift` pixels further right and below.
+    """
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
     for index in range(num_images):
         image = np.full((SIDE, SIDE, 3), BACKGROUND, np.uint8)
         mask = np.zeros((SIDE, SIDE), np.uint8)
         if index not in empty:
-            top, left = PATCH * (1 + index % 3), PATCH * (index % 4)
+            top, left = shift + PATCH * (1 + index % 3), shift + PATCH * (index % 4)
             rows = slice(top, top + 4 * PATCH)
             for half, colour in enumerate(CAT if index % 2 else DOG):
                 start = left + 2 * PATCH * half
@@ -214,6 +229,42 @@ def test_refinement_stands_beside_the_result(dataset, tmp_path: Path):
     ]
     assert refined["miou"] == tables["32x32", "bilateral_grid"].miou.mean
     assert refined["num_seeds"] == 1
+
+
+def test_refinement_moves_borders_to_those_of_the_image(tmp_path: Path):
+    dataset = objects(tmp_path / "data", 6, shift=3)
+    indices = np.arange(len(dataset))
+    masks = torch.stack(
+        [scored_masks(dataset, index, (SIDE, SIDE), (32, 32))[1] for index in range(6)]
+    )
+    # The class of each patch's centre: off by up to half a patch at the borders.
+    patches = resize_labels(masks, (2 * SIDE // PATCH, 2 * SIDE // PATCH))[:, 1::2, 1::2]
+    maps = {0: patches.numpy().astype(np.int32)}
+    full, small = (SIDE, SIDE), (32, 32)
+    coarse = score_clusters(
+        dataset,
+        indices,
+        maps,
+        3,
+        rule="hungarian_iou",
+        resolution=full,
+        score_resolution=small,
+    ).scores
+    refined = refined_tables(
+        dataset, indices, maps, "bilateral_grid", resolution=full, score_resolution=small
+    )
+    for before, after in zip(coarse, refined, strict=True):
+        assert after.resolution == before.resolution
+        assert before.miou.mean < 90
+        assert after.miou.mean > before.miou.mean + 5
+
+
+def test_attention_is_stored_where_half_precision_is_at_its_best():
+    images = torch.full((1, 3, SIDE, SIDE), 0.9)
+    prior = AttentionAsTokens(Looking())
+    torch.testing.assert_close(prior.patch_tokens(images), torch.ones(1, 1, 8, 8))
+    assert prior.embed_dim == 1
+    assert prior.fingerprint() != Looking().fingerprint()
 
 
 @pytest.mark.parametrize(

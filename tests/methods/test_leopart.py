@@ -134,7 +134,7 @@ def test_prototypes_of_both_networks_have_length_one_before_each_step():
 
 
 def test_the_teacher_is_a_copy_unless_given_and_never_drops_a_path(batch):
-    student = tiny_clusterer(drop_path_rate=0.9)
+    student = tiny_clusterer(drop_path_rate=0.5)
     method = Leopart(student, LeopartSettings(**NO_QUEUE)).train()
     assert method.student.backbone.training
     assert not any(module.training for module in method.teacher.modules())
@@ -143,8 +143,8 @@ def test_the_teacher_is_a_copy_unless_given_and_never_drops_a_path(batch):
         assert own is not other
     taught = [method._teach(batch.views[0], 1)[0] for _ in range(2)]
     assert torch.equal(*taught)
-    learnt = [method.student(batch.views[0]) for _ in range(2)]
-    assert not torch.equal(*learnt), "the student does drop paths"
+    learnt = [method.student(batch.views[0]) for _ in range(20)]
+    assert any(not torch.equal(learnt[0], other) for other in learnt), "the student drops paths"
     method.eval()
     assert not method.student.training
 
