@@ -10,6 +10,7 @@ import numpy as np
 
 from leopart_kit.data.errors import BrokenSampleError
 from leopart_kit.data.segmentation import SegmentationDataset
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,11 @@ class ClassHistogram:
 
 
 def class_histogram(
-    dataset: SegmentationDataset, *, strict: bool = False, track: Track = quiet
+    dataset: SegmentationDataset,
+    *,
+    strict: bool = False,
+    track: Track = quiet,
+    processes: Processes = ALONE,
 ) -> ClassHistogram:
     """Count the pixels of every class in all masks of a data set; holds one mask at a time.
 
@@ -60,31 +65,24 @@ def class_histogram(
         BrokenSampleError: a broken mask, with `strict`.
         ValueError: there are masks, and every one is broken.
     """
+    mine = processes.share(range(len(dataset)))
+    read = [_read(dataset, i, strict) for i in track(mine, "reading masks", len(mine))]
     num_classes = dataset.num_classes
     pixels, images = np.zeros((2, num_classes), dtype=np.int64)
     ignored = 0
     usable: list[int] = []
     unlabelled: list[int] = []
     broken: dict[int, str] = {}
-    for index in track(range(len(dataset)), "reading masks", len(dataset)):
-        try:
-            mask = dataset.load_mask(index)
-            if mask is not None:
-                dataset.check_size(index, mask)
-        except BrokenSampleError as error:
-            if strict:
-                raise
-            logger.warning("left out: %s", error)
-            broken[index] = str(error)
-            continue
-        if mask is None:
+    for index, found in enumerate(processes.join(read)):
+        if found is None:
             unlabelled.append(index)
-            continue
-        counts = np.bincount(mask.numpy().ravel(), minlength=dataset.ignore_index + 1)
-        pixels += counts[:num_classes]
-        images += counts[:num_classes] > 0
-        ignored += int(counts[dataset.ignore_index])
-        usable.append(index)
+        elif isinstance(found, str):
+            broken[index] = found
+        else:
+            pixels += found[:num_classes]
+            images += found[:num_classes] > 0
+            ignored += int(found[-1])
+            usable.append(index)
     if broken and not usable:
         raise ValueError(
             f"no mask of {dataset.name} {dataset.split} can be used: {next(iter(broken.values()))}"
@@ -98,3 +96,19 @@ def class_histogram(
         broken=broken,
         unlabelled=tuple(unlabelled),
     )
+
+
+def _read(dataset: SegmentationDataset, index: int, strict: bool) -> np.ndarray | str | None:
+    """Pixels of each class `[C + 1]`, ignored ones last; a reason; or None without a mask."""
+    try:
+        mask = dataset.load_mask(index)
+        if mask is None:
+            return None
+        dataset.check_size(index, mask)
+    except BrokenSampleError as error:
+        if strict:
+            raise
+        logger.warning("left out: %s", error)
+        return str(error)
+    counts = np.bincount(mask.numpy().ravel(), minlength=dataset.ignore_index + 1)
+    return np.append(counts[: dataset.num_classes], counts[dataset.ignore_index])

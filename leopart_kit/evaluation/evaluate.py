@@ -49,7 +49,7 @@ def evaluate(
     """
     run = run or RunSettings()
     start = time.perf_counter()
-    labels = class_histogram(dataset, strict=run.strict, track=run.track)
+    labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:
         logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
     timing = {"labels": time.perf_counter() - start}
@@ -77,6 +77,7 @@ def evaluate(
         image_names=tuple(dataset.names[index] for index in measured.indices),
         image_indices=measured.indices,
         cluster_maps=measured.cluster_maps,
+        class_maps=measured.class_maps,
         per_image=measured.scored.per_image,
         objects=measured.objects,
     )

@@ -17,7 +17,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file
 
@@ -49,8 +50,11 @@ class FeatureStore:
         self.grid = grid
         self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
         self.indices = np.flatnonzero(np.load(folder / "status.npy") == DONE)
-        reasons = json.loads((folder / "broken.json").read_text())
-        self.broken = {int(index): reason for index, reason in reasons.items()}
+        self.broken = {
+            int(index): reason
+            for file in sorted(folder.glob("broken*.json"))  # one of each process
+            for index, reason in json.loads(file.read_text()).items()
+        }
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -88,6 +92,7 @@ def extract_features(
     device: str | torch.device = "cpu",
     strict: bool = False,
     track: Track = quiet,
+    processes: Processes = ALONE,
 ) -> FeatureStore:
     """Write the patch tokens of `dataset` below `cache_dir`, or reuse what is already there.
 
@@ -95,6 +100,7 @@ def extract_features(
         resolution: `(H, W)` in pixels to which every image is resized (bilinear, antialiased).
         indices: the images to extract; all by default.
         strict: raise at the first image that cannot be read.
+        processes: those that share the work, all on one machine and one `cache_dir`.
 
     Returns:
         The store; images that cannot be read are in its `broken`.
@@ -116,12 +122,20 @@ def extract_features(
     key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     label = re.sub(r"[^\w.-]+", "_", f"{dataset.name}-{dataset.split}-{encoder.name}")
     folder = Path(cache_dir) / f"{label}-{key}"
-    with _only_writer(folder):
-        if not (folder / "store.json").exists():
+    with _only_writer(folder) if processes.first else nullcontext():
+        if processes.first and not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
             _create(folder, shape, description)
-        loader = _pending_batches(folder, dataset, indices, resolution, batch_size, num_workers)
-        _fill(folder, encoder, loader, device, strict, track)
+        pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))
+        loader = DataLoader(
+            _ResizedImages(dataset, resolution),
+            batch_sampler=processes.share(pending),
+            num_workers=num_workers,
+            collate_fn=list,
+        )
+        reasons = "broken.json" if processes.first else f"broken-{processes.rank}.json"
+        _fill(folder, reasons, encoder, loader, device, strict, track)
+        processes.wait()
     store = FeatureStore(folder, grid)
     store.restrict(indices)
     if strict and store.broken:
@@ -142,7 +156,7 @@ def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str,
         with open(tokens, "r+b") as opened:
             os.posix_fallocate(opened.fileno(), 0, tokens.stat().st_size)
         np.save(folder / "status.npy", np.full(shape[0], PENDING, dtype=np.uint8))
-        _write_reasons(folder, {})
+        _write_reasons(folder / "broken.json", {})
         (folder / "store.json").write_text(json.dumps(description, indent=2) + "\n")
     except OSError as error:
         for file in (tokens, folder / "store.json"):
@@ -153,19 +167,12 @@ def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str,
         ) from error
 
 
-def _write_reasons(folder: Path, broken: Mapping[str, str]) -> None:
-    with whole_file(folder / "broken.json") as temporary:
+def _write_reasons(file: Path, broken: Mapping[str, str]) -> None:
+    with whole_file(file) as temporary:
         temporary.write_text(json.dumps(broken, indent=2) + "\n")
 
 
-def _pending_batches(
-    folder: Path,
-    dataset: SegmentationDataset,
-    indices: Sequence[int],
-    resolution: tuple[int, int],
-    batch_size: int,
-    num_workers: int,
-) -> DataLoader:
+def _pending_batches(folder: Path, indices: Sequence[int], batch_size: int) -> list[list[int]]:
     """Batches that are not whole in the store; they are redone whole, as the very same batches."""
     status = np.load(folder / "status.npy")
     batches = [list(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
@@ -175,16 +182,12 @@ def _pending_batches(
     elif len(pending) < len(batches):
         done = len(batches) - len(pending)
         logger.info("features: going on after %d of %d batches", done, len(batches))
-    return DataLoader(
-        _ResizedImages(dataset, resolution),
-        batch_sampler=pending,
-        num_workers=num_workers,
-        collate_fn=list,
-    )
+    return pending
 
 
 def _fill(
     folder: Path,
+    reasons: str,
     encoder: Encoder,
     loader: DataLoader,
     device: str | torch.device,
@@ -196,7 +199,8 @@ def _fill(
         return
     tokens = np.load(folder / "tokens.npy", mmap_mode="r+")
     status = np.load(folder / "status.npy", mmap_mode="r+")
-    broken = json.loads((folder / "broken.json").read_text())
+    file = folder / reasons
+    broken = json.loads(file.read_text()) if file.exists() else {}
     encoder = encoder.to(device).eval()
     num_images, start = 0, time.perf_counter()
     for batch in track(loader, "features", len(loader)):
@@ -211,7 +215,7 @@ def _fill(
             raise BrokenSampleError(next(iter(failed.values())))
         if failed:
             broken |= failed
-            _write_reasons(folder, broken)
+            _write_reasons(file, broken)
             status[[int(index) for index in failed]] = BROKEN
             for reason in failed.values():
                 logger.warning("left out: %s", reason)

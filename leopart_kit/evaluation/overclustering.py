@@ -68,7 +68,14 @@ class Overclustering(TokenClustering):
         clock = Clock()
         store = task.features(self.resolution)
         clock.lap("features")
-        clusters = cluster_tokens(store, self, num_clusters, device=run.device, track=run.track)
+        clusters = cluster_tokens(
+            store,
+            self,
+            num_clusters,
+            device=run.device,
+            track=run.track,
+            processes=run.processes,
+        )
         clock.lap("kmeans")
         scored = Scored()
         if dataset.num_classes:
@@ -81,6 +88,7 @@ class Overclustering(TokenClustering):
                 resolution=self.resolution,
                 score_resolution=self.score_resolution,
                 track=run.track,
+                processes=run.processes,
             )
         clock.lap("scoring")
         return Measurement(

@@ -21,6 +21,15 @@ def iter_clusters(result: Result, dataset: SegmentationDataset) -> Iterator[tupl
         yield result.image_names[row], resize_labels(clusters, dataset.image_size(index)).numpy()
 
 
+def iter_classes(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
+    """`(name, classes int64 [H, W])` of each image at its own size, as they were predicted."""
+    if result.class_maps is None or result.image_indices is None:
+        raise ValueError("this result holds no predicted classes; evaluate again to have masks")
+    for row, index in enumerate(result.image_indices.tolist()):
+        classes = torch.from_numpy(np.array(result.class_maps[row])).long()
+        yield result.image_names[row], resize_labels(classes, dataset.image_size(index)).numpy()
+
+
 def classes_of_clusters(result: Result, ignore_index: int) -> np.ndarray | None:
     """Class of each cluster `[K]` for the first seed, `ignore_index` for none.
 
@@ -34,6 +43,9 @@ def classes_of_clusters(result: Result, ignore_index: int) -> np.ndarray | None:
 
 def iter_masks(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
     """`(name, int64 [H, W])` of each image: classes, or clusters where nothing was matched."""
+    if result.class_maps is not None:
+        yield from iter_classes(result, dataset)
+        return
     classes = classes_of_clusters(result, dataset.ignore_index)
     for name, clusters in iter_clusters(result, dataset):
         yield name, clusters if classes is None else classes[clusters]
@@ -41,22 +53,27 @@ def iter_masks(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[s
 
 def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: int) -> list[Sample]:
     """Images spread evenly over the set, with ground truth, prediction and clusters."""
-    if result.cluster_maps is None or result.image_indices is None:
+    maps = result.cluster_maps if result.class_maps is None else result.class_maps
+    if maps is None or result.image_indices is None:
         return []
     rows = np.linspace(0, len(result.image_indices) - 1, num_samples).round().astype(int)
     classes = classes_of_clusters(result, dataset.ignore_index)
     samples = []
     for row in np.unique(rows).tolist():
         image, target, name = dataset[int(result.image_indices[row])]
-        clusters = torch.from_numpy(result.cluster_maps[row]).long()
-        full = resize_labels(clusters, (image.shape[1], image.shape[2])).numpy()
+        labels = torch.from_numpy(np.array(maps[row])).long()
+        full = resize_labels(labels, (image.shape[1], image.shape[2])).numpy()
+        prediction = None if classes is None else classes[full]
+        clusters = full
+        if result.class_maps is not None:
+            prediction, clusters = full, None
         samples.append(
             Sample(
                 name=name,
                 image=image.permute(1, 2, 0).numpy(),
                 target=None if target is None else target.numpy(),
-                prediction=None if classes is None else classes[full],
-                clusters=full,
+                prediction=prediction,
+                clusters=clusters,
             )
         )
     return samples

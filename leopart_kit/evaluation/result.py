@@ -146,6 +146,8 @@ class Result:
     protocol's own resolution without refinement. It is empty for images without masks.
     `image_names` and `image_indices` name the N images; `cluster_maps` int32 `[N, h, w]` are
     their clusters on the patch grid for the first seed.
+    Protocols that predict classes directly have `class_maps` uint8 `[N, h, w]` instead, 255 for no
+    class, at the size of their choice.
     `confusion` is int64 `[C, C + 1]` for the headline and the first seed: rows are the ground
     truth, the last column counts pixels given to no class.
     `per_image` holds, by resolution, int64 `[seeds, N, C, 3]`: true positives, false positives
@@ -172,6 +174,7 @@ class Result:
     image_names: tuple[str, ...] = ()
     image_indices: np.ndarray | None = None
     cluster_maps: np.ndarray | None = None
+    class_maps: np.ndarray | None = None
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
     objects: ObjectView | None = None
 
@@ -196,4 +199,4 @@ class Sample:
     image: np.ndarray  # uint8 [H, W, 3]
     target: np.ndarray | None  # int64 [H, W], 255 ignored
     prediction: np.ndarray | None  # int64 [H, W] class ids, None where nothing was matched
-    clusters: np.ndarray  # int64 [H, W]
+    clusters: np.ndarray | None  # int64 [H, W], None where classes were predicted directly

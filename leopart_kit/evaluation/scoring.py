@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,9 +20,15 @@ from leopart_kit.metrics import (
     segmentation_scores,
     summarize,
 )
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
 Counts = Mapping[int, PerImageCounts]  # by clustering seed
+
+Size = tuple[int, int]  # (H, W)
+
+# From the row of an image and sizes to its labels `[H, W]` at each size, by seed.
+Predict = Callable[[int, Sequence[Size]], Sequence[Mapping[int, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -50,19 +56,29 @@ def score_clusters(
     resolution: tuple[int, int],
     score_resolution: tuple[int, int],
     track: Track = quiet,
+    processes: Processes = ALONE,
 ) -> Scored:
-    """Count, match at the headline's resolution and score cluster maps, see `count_cluster_maps`.
+    """Count, match at the headline's resolution and score cluster maps, see `count_labels`.
 
-    A cluster without a class is background where the classes have one, else wrong everywhere.
+    Cluster maps `[N, h, w]` are resized by nearest neighbour to the size that is scored. A cluster without a class is background where the classes have one, else wrong everywhere.
     """
-    counts = count_cluster_maps(
+
+    def predict(row: int, sizes: Sequence[Size]) -> list[dict[int, Tensor]]:
+        found = {seed: torch.from_numpy(clusters[row]) for seed, clusters in maps.items()}
+        return [
+            {seed: resize_labels(labels, size) for seed, labels in found.items()} for size in sizes
+        ]
+
+    counts = count_labels(
         dataset,
         indices,
-        maps,
+        predict,
+        tuple(maps),
         num_clusters,
         resolution=resolution,
         score_resolution=score_resolution,
         track=track,
+        processes=processes,
     )
     headline = counts[resolution_name(score_resolution)]
     unmatched = 0 if dataset.has_background else -1
@@ -70,52 +86,98 @@ def score_clusters(
         seed: match_clusters(per_image.total(), rule, unmatched)
         for seed, per_image in headline.items()
     }
+    matching = Matching(rule, {seed: tuple(c.tolist()) for seed, c in classes.items()})
+    return _scored(counts, classes, matching, dataset.class_names)
+
+
+def score_classes(
+    dataset: SegmentationDataset,
+    indices: Sequence[int] | np.ndarray,
+    predict: Predict,
+    seeds: Sequence[int],
+    *,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+    track: Track = quiet,
+    processes: Processes = ALONE,
+) -> Scored:
+    """Score predicted classes, see `count_labels`; nothing is matched.
+
+    `predict` gives class ids from 0 to C, where C, the number of classes, stands for no class.
+    """
+    num_classes = dataset.num_classes
+    counts = count_labels(
+        dataset,
+        indices,
+        predict,
+        seeds,
+        num_classes + 1,
+        resolution=resolution,
+        score_resolution=score_resolution,
+        track=track,
+        processes=processes,
+    )
+    classes = dict.fromkeys(seeds, torch.tensor([*range(num_classes), -1]))
+    return _scored(counts, classes, None, dataset.class_names)
+
+
+def _scored(
+    counts: Mapping[str, Counts],
+    classes: Mapping[int, Tensor],
+    matching: Matching | None,
+    class_names: Sequence[str],
+) -> Scored:
     tables, per_image_outcomes = [], {}
     for name, by_seed in counts.items():
-        table, outcomes = score_table(by_seed, classes, dataset.class_names, resolution=name)
+        table, outcomes = score_table(by_seed, classes, class_names, resolution=name)
         tables.append(table)
         per_image_outcomes[name] = outcomes
-    first = next(iter(maps))
+    headline, first = next(iter(counts.values())), next(iter(classes))
     return Scored(
         scores=tuple(tables),
-        matching=Matching(rule, {seed: tuple(c.tolist()) for seed, c in classes.items()}),
+        matching=matching,
         confusion=confusion_of_classes(headline[first].total(), classes[first]),
         per_image=per_image_outcomes,
     )
 
 
-def count_cluster_maps(
+def count_labels(
     dataset: SegmentationDataset,
     indices: Sequence[int] | np.ndarray,
-    maps: Mapping[int, np.ndarray],
-    num_clusters: int,
+    predict: Predict,
+    seeds: Sequence[int],
+    num_labels: int,
     *,
     resolution: tuple[int, int],
     score_resolution: tuple[int, int],
     track: Track = quiet,
+    processes: Processes = ALONE,
 ) -> dict[str, Counts]:
-    """Pixels of every (class, cluster) pair of every image, by resolution name and seed.
+    """Pixels of every (class, label) pair of every image, by resolution name and seed.
 
     A mask is resized as in the papers: nearest to the network's `resolution`, then nearest to
-    `score_resolution`; cluster maps `[N, h, w]` nearest to the size that is scored. `"full"`
-    scores each mask at its own size.
+    `score_resolution`. `"full"` scores each mask at its own size.
     """
     names = [resolution_name(score_resolution), resolution_name(None)]
-    counts: dict[str, Counts] = {
+    mine = {
         name: {
-            seed: PerImageCounts(dataset.num_classes, num_clusters, dataset.ignore_index)
-            for seed in maps
+            seed: PerImageCounts(dataset.num_classes, num_labels, dataset.ignore_index)
+            for seed in seeds
         }
         for name in names
     }
-    for row, index in enumerate(track(indices, "scoring", len(indices))):
-        targets = scored_masks(dataset, int(index), resolution, score_resolution)
-        for name, target in zip(names, targets, strict=True):
-            size = (target.shape[0], target.shape[1])
-            for seed, clusters in maps.items():
-                prediction = resize_labels(torch.from_numpy(clusters[row]), size)
-                counts[name][seed].update(target, prediction)
-    return counts
+    rows = processes.share(range(len(indices)))
+    for row in track(rows, "scoring", len(rows)):
+        targets = scored_masks(dataset, int(indices[row]), resolution, score_resolution)
+        found = predict(row, [(target.shape[0], target.shape[1]) for target in targets])
+        for name, target, labels in zip(names, targets, found, strict=True):
+            for seed, counts in mine[name].items():
+                counts.update(target, labels[seed])
+    shares = processes.gather(mine)
+    return {
+        name: {seed: PerImageCounts.interleave([s[name][seed] for s in shares]) for seed in seeds}
+        for name in names
+    }
 
 
 def scored_masks(

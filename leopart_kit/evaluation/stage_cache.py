@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -22,10 +23,12 @@ class StageCache:
     Args:
         folder: receives one file a stage and setting; deleting it costs time only.
         key: what holds for every stage, such as the stores that are read.
+        processes: those that share the measurement; the first one computes.
     """
 
-    def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, key: Mapping[str, Any], processes: Processes = ALONE) -> None:
         self.folder = folder
+        self.processes = processes
         self.key = dict(key)
 
     def get(
@@ -39,6 +42,11 @@ class StageCache:
         text = json.dumps({**self.key, "stage": stage, **key}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.folder / f"{stage}-{digest}.npz"
+        return self.processes.once(lambda: self._load_or_make(path, stage, compute))
+
+    def _load_or_make(
+        self, path: Path, stage: str, compute: Callable[[], Mapping[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
         if path.exists():
             logger.info("%s: reused %s", stage, path)
             with np.load(path, allow_pickle=False) as archive:

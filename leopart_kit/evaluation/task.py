@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import SegmentationDataset
+from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
 from leopart_kit.evaluation.features import FeatureStore, extract_features
 from leopart_kit.evaluation.result import LabelsUsed, ObjectView
 from leopart_kit.evaluation.scoring import Scored
 from leopart_kit.evaluation.settings import check_whole
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
 
@@ -27,6 +28,8 @@ class RunSettings:
         cache_dir: folder of the feature stores; runs that share it share features. `None` keeps
             them in a temporary folder for the time of the run.
         strict: stop at the first broken image or mask, instead of leaving it out and naming it.
+        processes: those that share the work; every one returns the same result. Several need a
+            `cache_dir` that all of them see.
     """
 
     cache_dir: Path | None = None
@@ -35,12 +38,15 @@ class RunSettings:
     device: str = "cpu"
     strict: bool = False
     track: Track = quiet
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         check_whole("batch_size", self.batch_size, minimum=1)
         check_whole("num_workers", self.num_workers, minimum=0)
         if not isinstance(self.strict, bool):
             raise ValueError(f"strict must be true or false, got {self.strict!r}")
+        if self.cache_dir is None and self.processes.count > 1:
+            raise ValueError("several processes share features on disk: set cache_dir")
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,11 @@ class Task:
     cache_dir: Path
     train: SegmentationDataset | None = None
     prior: Encoder | None = None
+
+    def labels_of(self, dataset: SegmentationDataset) -> ClassHistogram:
+        """What the masks of a further split hold; names those that are broken."""
+        run = self.run
+        return class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
 
     def features(self, resolution: tuple[int, int]) -> FeatureStore:
         """Patch tokens of the usable images, see `extract_features`."""
@@ -83,6 +94,7 @@ class Task:
             device=self.run.device,
             strict=self.run.strict,
             track=self.run.track,
+            processes=self.run.processes,
         )
 
 
@@ -101,6 +113,7 @@ class Measurement:
     details: Mapping[str, Any] = field(default_factory=dict)
     broken: Mapping[int, str] = field(default_factory=dict)
     cluster_maps: np.ndarray | None = None
+    class_maps: np.ndarray | None = None
     objects: ObjectView | None = None
 
 

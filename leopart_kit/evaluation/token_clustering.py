@@ -16,6 +16,7 @@ from leopart_kit.clustering import FaissKMeans, KMeans, TokenProjection
 from leopart_kit.evaluation.features import FeatureStore
 from leopart_kit.evaluation.joined_stores import PatchTokens
 from leopart_kit.evaluation.settings import TokenClustering
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,11 @@ def cluster_tokens(
     *,
     device: str | torch.device = "cpu",
     track: Track = quiet,
+    processes: Processes = ALONE,
 ) -> ClusterMaps:
     """Standardise, reduce and cluster the tokens of a store, once for every seed.
+
+    Several processes take a share of the seeds each.
 
     Raises:
         ValueError: fewer patches than clusters.
@@ -48,14 +52,12 @@ def cluster_tokens(
     check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
     with tempfile.TemporaryFile(dir=store.folder) as scratch:
         points, details = project_tokens(store, protocol, scratch)
-        maps: dict[int, np.ndarray] = {}
-        runs = []
-        for seed in protocol.seeds:
+        found = []
+        for seed in processes.share(protocol.seeds):
             labels, run = cluster_points(
                 points, protocol, num_clusters, seed, device=device, track=track
             )
-            maps[seed] = labels.reshape(len(store), *store.grid)
-            runs.append(run)
+            found.append((labels.reshape(len(store), *store.grid), run))
             logger.info(
                 "seed %d: the largest of %d clusters holds %.1f %% of the patches, %d are empty",
                 seed,
@@ -63,6 +65,9 @@ def cluster_tokens(
                 run["largest_cluster_percent"],
                 run["empty_clusters"],
             )
+    found = processes.join(found)
+    maps = {seed: labels for seed, (labels, _) in zip(protocol.seeds, found, strict=True)}
+    runs = [run for _, run in found]
     details = {"num_clusters": num_clusters, "points": num_points, **details, "kmeans": runs}
     return ClusterMaps(maps, store.indices, num_clusters, details)
 

@@ -157,6 +157,7 @@ class Unsupervised(UnsupervisedSettings):
             resolution=self.resolution,
             score_resolution=self.score_resolution,
             track=stages.task.run.track,
+            processes=stages.task.run.processes,
         )
 
     def _refine(self, stages: Stages, segmentation: Segmentation, scored: Scored) -> Scored:
@@ -192,7 +193,12 @@ class Unsupervised(UnsupervisedSettings):
         threshold = segmentation.choice.threshold
         few = max(dataset.num_classes - 1, 1)
         plain = cluster_tokens(
-            stages.store, self, dataset.num_classes, device=run.device, track=run.track
+            stages.store,
+            self,
+            dataset.num_classes,
+            device=run.device,
+            track=run.track,
+            processes=run.processes,
         )
         extracted = {seed: stages.parts(threshold, few, seed) for seed in self.seeds}
         rows = [

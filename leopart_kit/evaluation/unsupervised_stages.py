@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from leopart_kit.clustering import ComponentForeground
-from leopart_kit.data import SegmentationDataset, class_histogram
+from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.attention_prior import AttentionAsTokens, attention_masks
 from leopart_kit.evaluation.features import FeatureStore
 from leopart_kit.evaluation.foreground_stage import ForegroundParts, cluster_for_foreground
@@ -48,7 +48,7 @@ class Stages:
         # Of the training images only those whose masks can be trusted, should labels be asked for.
         self.train_indices: tuple[int, ...] = ()
         if task.train is not None:
-            labels = class_histogram(task.train, strict=task.run.strict, track=task.run.track)
+            labels = task.labels_of(task.train)
             self.train_indices = labels.usable
         prior = AttentionAsTokens(task.prior or task.encoder)
         self.attention_store = self._attend(prior, task.dataset, self.store)
@@ -74,6 +74,7 @@ class Stages:
                 "prior": prior.fingerprint(),
                 "attention_mass": settings.attention_mass,
             },
+            task.run.processes,
         )
 
     def _attend(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -69,6 +71,24 @@ class PerImageCounts:
         self._pairs += other._pairs
         self._pixels += other._pixels
         return self
+
+    @staticmethod
+    def interleave(shares: Sequence[PerImageCounts]) -> PerImageCounts:
+        """The images of n shares in the order 1st of the 1st, 1st of the 2nd, … 2nd of the 1st, …
+
+        Raises:
+            ValueError: the shares are not those of one list dealt out in turn.
+        """
+        first = shares[0]
+        whole = PerImageCounts(first.num_classes, first.num_clusters, first.ignore_index)
+        total = sum(len(share) for share in shares)
+        for index in range(total):
+            share, row = shares[index % len(shares)], index // len(shares)
+            if row >= len(share):
+                raise ValueError(f"shares of {[len(s) for s in shares]} images were not dealt out")
+            whole._pairs.append(share._pairs[row])
+            whole._pixels.append(share._pixels[row])
+        return whole
 
     def total(self) -> Tensor:
         """int64 `[C, K]` over all images, as a `ConfusionMatrix` of them holds."""

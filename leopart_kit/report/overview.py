@@ -43,15 +43,15 @@ def write_overview(samples: Sequence[Sample], path: Path, palette: np.ndarray) -
 
 
 def _cells(sample: Sample, palette: np.ndarray) -> list[Image.Image]:
-    clusters = colour_labels(
-        sample.clusters, cluster_palette(max(1, int(sample.clusters.max()) + 1))
-    )
     labels = [
         colour_labels(m, palette) for m in (sample.target, sample.prediction) if m is not None
     ]
+    if sample.clusters is not None:
+        colours = cluster_palette(max(1, int(sample.clusters.max()) + 1))
+        labels.append(colour_labels(sample.clusters, colours))
     return [
         _square(sample.image, Image.Resampling.LANCZOS),
-        *(_square(picture, Image.Resampling.NEAREST) for picture in (*labels, clusters)),
+        *(_square(picture, Image.Resampling.NEAREST) for picture in labels),
     ]
 
 

@@ -40,7 +40,7 @@ class SampleView:
     panels: tuple[Panel, ...]
     legend: tuple[LegendEntry, ...]
     num_more: int  # classes the legend leaves out, the smallest
-    num_clusters: int
+    num_clusters: int | None  # None where classes were predicted directly
     accuracy: float | None  # percent, at the image's own size
 
 
@@ -48,8 +48,8 @@ def sample_views(
     samples: Sequence[Sample], class_names: Sequence[str], palette: np.ndarray
 ) -> list[SampleView]:
     """Views of all samples; a cluster has the same colour in each of them."""
-    num_clusters = max(1, 1 + max(int(sample.clusters.max()) for sample in samples))
-    colours = cluster_palette(num_clusters)
+    highest = [int(sample.clusters.max()) for sample in samples if sample.clusters is not None]
+    colours = cluster_palette(max(1, 1 + max(highest, default=0)))
     return [_view(sample, class_names, palette, colours) for sample in samples]
 
 
@@ -62,9 +62,11 @@ def _view(
             found = ", ".join(class_names[c] for c in _by_area([labels], len(class_names)))
             alt = f"{caption} of {sample.name}: {found or 'no class'}"
             panels.append(Panel(caption, alt, label_uri(labels, palette)))
-    num_clusters = int((np.unique(sample.clusters) >= 0).sum())
-    alt = f"Raw clusters of {sample.name}: {num_clusters} different"
-    panels.append(Panel("Clusters", alt, label_uri(sample.clusters, cluster_colours)))
+    num_clusters = None
+    if sample.clusters is not None:
+        num_clusters = int((np.unique(sample.clusters) >= 0).sum())
+        alt = f"Raw clusters of {sample.name}: {num_clusters} different"
+        panels.append(Panel("Clusters", alt, label_uri(sample.clusters, cluster_colours)))
     height, width = shrunk_size(*sample.image.shape[:2])
     legend = _legend(sample, class_names, palette)
     return SampleView(

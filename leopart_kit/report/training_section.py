@@ -203,7 +203,9 @@ def change_views(
         )
     if not before:
         return []
-    maps = [[shrink_labels(sample.clusters) for sample in samples] for samples in (before, after)]
+    maps = [
+        [shrink_labels(_shown_labels(sample)) for sample in samples] for samples in (before, after)
+    ]
     ids = agreeing_ids(*maps)
     recoloured = [np.where(m >= 0, ids[m], m) for m in maps[1]]
     num_colours = 1 + max(int(m.max()) for m in (*maps[0], *recoloured))
@@ -212,6 +214,13 @@ def change_views(
         _change_view(first, second, (clusters, others), palette, class_names, colours)
         for first, second, clusters, others in zip(before, after, maps[0], recoloured, strict=True)
     ]
+
+
+def _shown_labels(sample: Sample) -> np.ndarray:
+    labels = sample.prediction if sample.clusters is None else sample.clusters
+    if labels is None:
+        raise ValueError(f"sample {sample.name} has neither clusters nor a prediction")
+    return labels
 
 
 def _change_view(

@@ -115,7 +115,7 @@ def matching(rule: str) -> str:
 def labels_used(labels: LabelsUsed) -> str:
     """Which steps saw ground truth, in one sentence."""
     steps = (
-        ("to fit the clustering", labels.fit),
+        ("to train", labels.fit),
         ("to choose settings", labels.select),
         ("to name the clusters", labels.match),
     )

@@ -9,9 +9,10 @@ import torch
 from leopart_kit.data import Sample, SegmentationDataset
 from leopart_kit.data.label_sets import LabelSet
 from leopart_kit.evaluation.cluster_matching import Rule, match_clusters
+from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.scoring import (
     confusion_of_classes,
-    count_cluster_maps,
+    count_labels,
     resolution_name,
     score_table,
 )
@@ -30,6 +31,18 @@ def dataset_of(masks: Sequence[np.ndarray], num_classes: int) -> SegmentationDat
     )
 
 
+def count_maps(dataset, indices, maps, num_clusters: int, **options):
+    """`count_labels` of cluster maps `[N, h, w]` by seed."""
+
+    def predict(row: int, sizes):
+        return [
+            {seed: resize_labels(torch.from_numpy(m[row]), size) for seed, m in maps.items()}
+            for size in sizes
+        ]
+
+    return count_labels(dataset, indices, predict, tuple(maps), num_clusters, **options)
+
+
 MASKS = [
     np.array([[0, 0, 1, 1], [0, 0, 1, 255]]),
     np.array([[1, 1], [0, 255]]),
@@ -39,7 +52,7 @@ MAPS = {7: np.array([[[0, 1]], [[2, 1]]], np.int32)}  # 1 x 2 patches, K = 3
 
 def count(**options):
     options = {"resolution": (4, 4), "score_resolution": (2, 2), **options}
-    return count_cluster_maps(dataset_of(MASKS, 2), [0, 1], MAPS, 3, **options)
+    return count_maps(dataset_of(MASKS, 2), [0, 1], MAPS, 3, **options)
 
 
 def test_counts_by_hand_at_both_resolutions():
@@ -64,9 +77,7 @@ def test_a_missing_mask_is_named():
         "bare", "val", ".", LabelSet("two", ("a", "b")), [Sample("cat", "x")], lambda _: MASKS[0]
     )
     with pytest.raises(ValueError, match="no mask for cat"):
-        count_cluster_maps(
-            dataset, [0], {0: MAPS[7][:1]}, 3, resolution=(4, 4), score_resolution=(2, 2)
-        )
+        count_maps(dataset, [0], {0: MAPS[7][:1]}, 3, resolution=(4, 4), score_resolution=(2, 2))
 
 
 def test_a_table_by_hand():
@@ -95,7 +106,7 @@ def test_intervals_hold_the_estimate_and_widen_with_differing_images():
 
 def test_seeds_are_averaged_with_the_sample_deviation():
     maps = {0: MAPS[7], 1: np.zeros_like(MAPS[7])}
-    counts = count_cluster_maps(
+    counts = count_maps(
         dataset_of(MASKS, 2), [0, 1], maps, 3, resolution=(4, 4), score_resolution=(2, 2)
     )["full"]
     classes = {0: torch.tensor([0, 1, 1]), 1: torch.tensor([0, 1, 1])}
@@ -127,7 +138,7 @@ def test_maps_of_the_released_code_score_as_there(golden, num_clusters: int, rul
     figures = golden("overclustering_maps")
     masks = figures["masks"]
     maps = {0: figures[f"assignment_K{num_clusters}"].astype(np.int32)}
-    counts = count_cluster_maps(
+    counts = count_maps(
         dataset_of(masks, 21),
         range(len(masks)),
         maps,
@@ -148,7 +159,7 @@ def test_no_interval_of_a_perfect_score_rounds_above_100():
         targets = [generator.integers(0, 3, (1, size)) for size in generator.integers(5, 99, 4)]
         maps = {0: np.stack([np.resize(target, (1, 99)) for target in targets]).astype(np.int32)}
         masks = [np.resize(target, (1, 99)) for target in targets]
-        counts = count_cluster_maps(
+        counts = count_maps(
             dataset_of(masks, 3), range(4), maps, 3, resolution=(1, 99), score_resolution=(1, 99)
         )["full"]
         table, _ = score_table(counts, {0: torch.arange(3)}, ("a", "b", "c"), resolution="full")

@@ -37,13 +37,11 @@ def test_small_shares_do_not_read_as_nothing():
 
 def test_labels_used():
     assert wording.labels_used(LabelsUsed(False, False, True)) == (
-        "Ground truth was used to name the clusters, "
-        "but not to fit the clustering or to choose settings."
+        "Ground truth was used to name the clusters, but not to train or to choose settings."
     )
     assert wording.labels_used(LabelsUsed(False, False, False)) == "No ground truth was used."
     assert wording.labels_used(LabelsUsed(True, True, True)) == (
-        "Ground truth was used to fit the clustering and to choose settings and to name the "
-        "clusters."
+        "Ground truth was used to train and to choose settings and to name the clusters."
     )
 
 

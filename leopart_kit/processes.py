@@ -1,0 +1,90 @@
+"""Several processes that share one measurement: each takes its share, all get the whole.
+
+A long loop takes its `share` of the items and joins what all made of theirs, in order. Every
+process then goes on with the same values, so that decisions (a matching, a choice of settings)
+need no message. Alone, all of this does nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+# A process may wait for hours while the first one clusters; one that died is noticed by torchrun.
+_PATIENCE = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among `count`, as number `rank`."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes files and speaks to the user."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """Every `count`-th item, from the `rank`-th on."""
+        return items[self.rank :: self.count]
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, by rank; waits for all."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
+    def join(self, mine: Sequence[T]) -> list[T]:
+        """The items of all processes in the order they had before `share`."""
+        shares = self.gather(list(mine))
+        total = sum(len(share) for share in shares)
+        return [shares[i % self.count][i // self.count] for i in range(total)]
+
+    def once(self, compute: Callable[[], T]) -> T:
+        """What the first process computes, in every process."""
+        if self.count == 1:
+            return compute()
+        values: list[Any] = [compute() if self.first else None]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def wait(self) -> None:
+        """Go on when every process has come this far."""
+        self.gather(None)
+
+
+ALONE = Processes()
+
+
+def join_processes() -> Processes:
+    """The processes that torchrun started, or this one alone.
+
+    Objects travel through gloo, also beside GPUs; each process takes the GPU of its local rank.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return ALONE
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    dist.init_process_group("gloo", timeout=_PATIENCE)
+    atexit.register(_leave)
+    return Processes(dist.get_rank(), count)
+
+
+def _leave() -> None:
+    # Threads of the process group that outlive the interpreter abort the process now and then.
+    if dist.is_initialized():
+        dist.destroy_process_group()
