@@ -58,9 +58,10 @@ def score_clusters(
     track: Track = quiet,
     processes: Processes = ALONE,
 ) -> Scored:
-    """Count, match at the headline's resolution and score cluster maps, see `count_labels`.
+    """Count, match at the headline's resolution and score cluster maps `[N, h, w]`.
 
-    Cluster maps `[N, h, w]` are resized by nearest neighbour to the size that is scored. A cluster without a class is background where the classes have one, else wrong everywhere.
+    Maps are resized by nearest neighbour to the size that is scored, masks as `count_labels` says.
+    A cluster without a class is background where the classes have one, else wrong everywhere.
     """
 
     def predict(row: int, sizes: Sequence[Size]) -> list[dict[int, Tensor]]:
