@@ -36,8 +36,8 @@ def linear_labels(
 ) -> np.ndarray:
     """Each pixel takes the best score after bilinear interpolation between patch centres.
 
-    Only clusters that are best in some patch of the image are considered, so that the cost does
-    not grow with the number of clusters, and none appears that no patch has.
+    The candidates of a pixel are the best clusters of the four patches around it, so that the cost
+    does not grow with the number of clusters, and none appears where no patch beside has it.
 
     Args:
         scores: float `[h, w, K]`, higher is better.
@@ -46,40 +46,49 @@ def linear_labels(
     Returns:
         int64 `[H, W]`, 0 to K - 1.
     """
-    present = np.unique(scores.argmax(axis=2))
-    if len(present) == 1:
-        return np.full(size, present[0])
+    height, width, num_clusters = scores.shape
     rows, columns = (
         _neighbours(pixels, patches, grid)
-        for pixels, patches, grid in zip(size, extent, scores.shape[:2], strict=True)
+        for pixels, patches, grid in zip(size, extent, (height, width), strict=True)
     )
-    by_cluster = scores.transpose(2, 0, 1)[present]
-    before, after = by_cluster[..., columns.lower], by_cluster[..., columns.upper]
-    lines = before + columns.share * (after - before)
-    best = _between_lines(lines[0], rows)
-    labels = np.zeros(size, dtype=np.int16)
-    for index in range(1, len(present)):
-        candidate = _between_lines(lines[index], rows)
-        np.copyto(labels, index, where=candidate > best)
-        np.maximum(best, candidate, out=best)
-    return present[labels]
+    best = scores.argmax(axis=2)
+    corners = _corners(height, width)
+    candidates = best.ravel()[corners]  # [h·w, 4], by the patch before a pixel
+    mixed = (candidates != candidates[:, :1]).any(axis=1)
+    labels = best[rows.lower[:, None], columns.lower]
+    y, x = np.nonzero(mixed.reshape(height, width)[rows.lower[:, None], columns.lower])
+    place = np.cumsum(mixed) - 1  # of a mixed cell among the mixed ones
+    cell = place[rows.lower[y] * width + columns.lower[x]]
+    at_corners = scores.reshape(-1, num_clusters)[
+        corners[mixed][:, :, None], candidates[mixed][:, None, :]
+    ]
+    below, right = rows.share[y], columns.share[x]
+    top = at_corners[cell, 0] + right[:, None] * (at_corners[cell, 1] - at_corners[cell, 0])
+    bottom = at_corners[cell, 2] + right[:, None] * (at_corners[cell, 3] - at_corners[cell, 2])
+    winner = (top + below[:, None] * (bottom - top)).argmax(axis=1)
+    labels[y, x] = candidates[mixed][cell, winner]
+    return labels
+
+
+def _corners(height: int, width: int) -> np.ndarray:
+    """Each patch and its neighbours right, below and both, as flat indices `[h·w, 4]`."""
+    down, right = np.minimum(np.arange(1, height + 1), height - 1), np.arange(1, width + 1)
+    right = np.minimum(right, width - 1)
+    y, x = np.arange(height)[:, None], np.arange(width)
+    parts = (
+        y * width + x,
+        y * width + right,
+        down[:, None] * width + x,
+        down[:, None] * width + right,
+    )
+    return np.stack(parts, axis=-1).reshape(-1, 4)
 
 
 class _Neighbours(NamedTuple):
-    """For each pixel the patch centres before and after it, and how far it is from the former."""
+    """For each pixel the patch centre before it, and how far it is from that to the next."""
 
     lower: np.ndarray
-    upper: np.ndarray
     share: np.ndarray
-
-
-def _between_lines(lines: np.ndarray, rows: _Neighbours) -> np.ndarray:
-    """`[h, W]` → `[H, W]`. No matrix product: its threads wait for each other on a busy machine."""
-    before, values = lines[rows.lower], lines[rows.upper]
-    values -= before
-    values *= rows.share[:, None]
-    values += before
-    return values
 
 
 def _centres(pixels: int, patches: float) -> np.ndarray:
@@ -92,5 +101,4 @@ def _neighbours(pixels: int, patches: float, grid: int) -> _Neighbours:
     """Along one side; beyond the centre of the first and the last patch these go on."""
     position = np.clip(_centres(pixels, patches) - 0.5, 0, grid - 1)
     lower = position.astype(np.int64)
-    upper = np.minimum(lower + 1, grid - 1)
-    return _Neighbours(lower, upper, (position - lower).astype(np.float32))
+    return _Neighbours(lower, (position - lower).astype(np.float32))
