@@ -17,6 +17,7 @@ from leopart_kit.backbones.zoo import ZOO
 from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
+    build_predictions,
     build_protocol,
     build_train_split,
     plain,
@@ -24,11 +25,19 @@ from leopart_kit.cli.build import (
 from leopart_kit.cli.config import config_folder, register_configs
 from leopart_kit.data import DATASETS
 from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco_stuff, write_voc
-from leopart_kit.evaluation import EvaluationProtocol, Overclustering, Unsupervised
-from leopart_kit.evaluation.settings import TokenClustering
+from leopart_kit.evaluation import (
+    EvaluationProtocol,
+    Overclustering,
+    Predictions,
+    Unsupervised,
+    Unsupervised27,
+)
 
 BENCHMARKS = sorted(path.stem for path in (config_folder("eval") / "benchmark").glob("*.yaml"))
-PROTOCOLS = sorted(path.stem for path in (config_folder("eval") / "protocol").glob("*.yaml"))
+PROTOCOLS = sorted(
+    {path.stem for path in (config_folder("eval") / "protocol").glob("*.yaml")}
+    - {"predictions"}  # of which the settings are a group of their own
+)
 ENCODERS = sorted({*list_encoders(), "timm"})
 
 # Data sets that the scenes can be written as; the others have one label set each.
@@ -66,8 +75,7 @@ def test_benchmarks_fit_the_code(name: str, tmp_path: Path):
     assert benchmark.name == name
     if isinstance(protocol, Overclustering):
         assert protocol.resolve_num_clusters(dataset.num_classes) == protocol.num_clusters
-    assert isinstance(protocol, TokenClustering)
-    height, width = protocol.score_resolution
+    height, width = vars(protocol)["score_resolution"]
     assert benchmark.scored_at in (f"{height}x{width}", "full")
     for row in benchmark.published:
         assert row.method and row.encoder and row.source  # noqa: PT018
@@ -82,8 +90,11 @@ def test_one_to_one_benchmarks_have_as_many_clusters_as_classes(tmp_path: Path):
         write_data(config.dataset.name, tmp_path / name)
         assert build_dataset(config.dataset).num_classes == classes
         protocol = build_protocol(config.protocol)
-        assert isinstance(protocol, Overclustering)
-        assert protocol.resolve_rule(classes).startswith("hungarian")
+        if isinstance(protocol, Overclustering):
+            assert protocol.resolve_rule(classes).startswith("hungarian")
+        else:
+            assert isinstance(protocol, Unsupervised27)
+            assert protocol.num_clusters == classes
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -95,9 +106,17 @@ def test_protocols_build_and_state_every_setting(name: str):
     assert stated == set(dataclasses.asdict(protocol)), "the file must show all that can be changed"
 
 
-@pytest.mark.parametrize("protocol", [Overclustering(), Unsupervised()])
+@pytest.mark.parametrize("protocol", [Overclustering(), Unsupervised(), Unsupervised27()])
 def test_the_protocol_file_agrees_with_the_defaults_of_the_code(protocol: EvaluationProtocol):
     assert build_protocol(composed(f"protocol={protocol.name}").protocol) == protocol
+
+
+def test_the_file_of_predictions_states_every_setting_and_the_defaults(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"")
+    config = composed("protocol=predictions", f"predictions.root={tmp_path}").predictions
+    assert set(plain(config)) == {"root", *dataclasses.asdict(Predictions())}
+    folder, protocol = build_predictions(config)
+    assert (folder.root, protocol) == (tmp_path, Predictions())
 
 
 def test_the_paper_settings_of_unsupervised_segmentation():

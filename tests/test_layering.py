@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 LEVELS = [
     {"processes", "progress", "whole_file"},
     {"backbones", "data", "metrics"},
-    {"clustering"},
+    {"clustering", "style"},
     {"losses"},
     {"methods"},
     {"masks"},

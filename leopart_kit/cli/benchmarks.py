@@ -1,42 +1,28 @@
-"""Evaluations of eval/benchmark on one encoder, each beside the figure that it should reach."""
+"""Encoders on benchmarks: one evaluation after another, each a folder of results or a reason."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import (
-    build_benchmark,
-    build_dataset,
-    build_prior,
-    build_protocol,
-    build_train_split,
-    plain,
-)
+from leopart_kit.cli.build import plain
 from leopart_kit.cli.config import USER_ERRORS, config_folder, describe_error
-from leopart_kit.evaluation import Result, RunSettings, evaluate
-from leopart_kit.report import wording, write_results
+from leopart_kit.cli.eval_segmentation import measure_encoder, write_outputs
+from leopart_kit.evaluation import RunSettings
+from leopart_kit.report import Cell, read_results, wording
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class BenchmarkRow:
-    """One benchmark on one encoder: a `Result`, or why there is none.
-
-    `expected` is the published mIoU in percent that the run should reach, where there is one.
-    """
-
-    name: str
-    outcome: Result | str
-    expected: float | None
+# How a run was made, not what was measured: other values give the same figures.
+_HOW = ("output_dir", "cache_dir", "device", "batch_size", "num_workers", "masks", "page_images")
 
 
 def list_benchmarks() -> list[str]:
@@ -60,72 +46,128 @@ def choose_benchmarks(wanted: str | Sequence[str]) -> list[str]:
     return names
 
 
-def compose_benchmark(name: str, roots: Mapping[str, str | None]) -> DictConfig:
+def compose_benchmark(
+    overrides: Sequence[str], roots: Mapping[str, str | None], setting: str
+) -> DictConfig:
     """The evaluation's configuration for one benchmark.
 
     Args:
-        roots: folder of each data set, by its name.
+        overrides: as on the command line of `leopart-eval`.
+        roots: folder of each data set, by its name; `setting` is where the user gives them.
 
     Raises:
         ValueError: the benchmark's data set has no folder; says which setting is missing.
     """
-    config = compose("eval_segmentation", overrides=[f"benchmark={name}"])
+    config = compose("eval_segmentation", overrides=list(overrides))
     data = config.dataset.name
     if roots.get(data) is not None:
         config.dataset.root = roots[data]
-    elif data in roots:
-        raise ValueError(f"no data: set reproduce.roots.{data}=DIR")
+    elif OmegaConf.is_missing(config.dataset, "root"):
+        raise ValueError(f"no data: set {setting}.{data}=DIR")
     return config
 
 
-def run_benchmarks(
-    encoder: Encoder,
-    names: Sequence[str],
-    roots: Mapping[str, str | None],
-    expected: Mapping[str, float],
-    output_dir: Path,
+def run_cell(
+    config: DictConfig, encoder: Encoder, folder: Path, run: RunSettings, command: str
+) -> None:
+    """Evaluate an encoder into `folder`, unless the very same was done before."""
+    config.output_dir = str(folder)
+    if run.processes.once(lambda: _is_done(config, encoder, folder)):
+        logger.info("reused %s", folder)
+        return
+    result, dataset = measure_encoder(config, encoder, run)
+    if run.processes.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_outputs(config, result, dataset, folder, command)
+    run.processes.wait()
+
+
+def _is_done(config: DictConfig, encoder: Encoder, folder: Path) -> bool:
+    try:
+        document = read_results(folder)
+    except (OSError, ValueError):
+        return False
+    settings, before = plain(config), document["settings"]
+
+    def what(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if key not in _HOW}
+
+    return document["encoder"]["sha256"] == encoder.fingerprint() and what(settings) == what(before)
+
+
+def run_encoder(
+    name: str,
+    build: Callable[[], Encoder],
+    benchmarks: Mapping[str, Sequence[str]],
+    prepare: Callable[[Sequence[str]], DictConfig],
+    folder: Path,
     run: RunSettings,
-) -> list[BenchmarkRow]:
-    """Run one benchmark after another; a failing one becomes a row that says why.
+    published_as: tuple[str, str] | None = None,
+) -> list[Cell]:
+    """One encoder on every benchmark; a failing one becomes a cell that says why.
 
-    `results.json` of each goes to `output_dir/<name>`.
+    Args:
+        build: loads the encoder; if it fails, every cell says so.
+        benchmarks: by name, what to override in the configuration of `leopart-eval`.
+        prepare: makes the configuration of one benchmark.
     """
-    rows = []
-    for name in names:
+
+    def isolated(task: Callable[[], None]) -> str | None:
+        """Run a task; the reason if it failed."""
         try:
-            config = compose_benchmark(name, roots)
-            outcome: Result | str = evaluate(
-                encoder,
-                build_dataset(config.dataset),
-                build_protocol(config.protocol),
-                run,
-                train=build_train_split(config),
-                prior=build_prior(config),
-                settings={key: plain(config[key]) for key in ("dataset", "protocol")},
-                benchmark=build_benchmark(config.benchmark),
-            )
-            write_results(outcome, output_dir / name)
+            task()
         except USER_ERRORS as error:
-            outcome = describe_error(error)
-            logger.warning("%s was not run: %s", name, outcome)
-        rows.append(BenchmarkRow(name, outcome, expected.get(name)))
-    return rows
+            return describe_error(error)
+        except Exception as error:
+            if run.processes.count > 1:  # the others would wait for this one
+                raise
+            logger.exception("%s failed", name)
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    loaded: list[Encoder] = []
+    failure = isolated(lambda: loaded.append(build()))
+    cells = []
+    for benchmark, overrides in benchmarks.items():
+        cell_folder = folder / benchmark
+
+        def evaluate_one(
+            overrides: Sequence[str] = overrides, cell_folder: Path = cell_folder
+        ) -> None:
+            config = prepare(overrides)
+            run_cell(config, loaded[0], cell_folder, run, shlex.join(["leopart-eval", *overrides]))
+
+        logger.info("%s on %s", name, benchmark)
+        reason = failure or isolated(evaluate_one)
+        if reason is not None:
+            logger.warning("%s was not run on %s: %s", benchmark, name, reason)
+        found = None if reason is not None else cell_folder
+        cells.append(Cell(name, benchmark, found, reason, published_as))
+    return cells
 
 
-def benchmark_table(rows: Sequence[BenchmarkRow]) -> Table:
+def merge_settings(config: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    """The configuration with some of its settings replaced."""
+    with open_dict(config):
+        for key, value in values.items():
+            config[key] = value
+    return config
+
+
+def benchmark_table(cells: Sequence[Cell], expected: Mapping[str, float]) -> Table:
     """mIoU of every benchmark beside what was expected; the log says why one was not run."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("benchmark")
     for title in ("mIoU", "expected", "difference"):
         table.add_column(title, justify="right")
-    for row in rows:
-        expected = wording.rate_or_nothing(row.expected)
-        if isinstance(row.outcome, str):
-            table.add_row(row.name, "not run", expected, wording.MISSING)
+    for cell in cells:
+        wanted = expected.get(cell.benchmark)
+        shown = wording.rate_or_nothing(wanted)
+        if cell.folder is None:
+            table.add_row(cell.benchmark, "not run", shown, wording.MISSING)
             continue
-        miou = row.outcome.metrics["miou"]
-        difference = wording.MISSING
-        if row.expected is not None:
-            difference = f"{miou.mean - row.expected:+.1f}"
-        table.add_row(row.name, wording.rate_and_spread(miou), expected, difference)
+        miou = read_results(cell.folder)["metrics"]["miou"]
+        difference = wording.MISSING if wanted is None else wording.signed(miou["mean"] - wanted)
+        spread = wording.mean_and_spread(miou["mean"], miou["std"], len(miou["per_seed"]))
+        table.add_row(cell.benchmark, spread, shown, difference)
     return table

@@ -16,15 +16,30 @@ from leopart_kit.data import SegmentationDataset, load_dataset
 from leopart_kit.evaluation import (
     Benchmark,
     EvaluationProtocol,
+    FcnProbe,
+    InContext,
+    LinearProbe,
     Overclustering,
+    PredictionFolder,
+    Predictions,
     PublishedFigure,
     RunSettings,
     SearchSpace,
     Unsupervised,
+    Unsupervised27,
 )
-from leopart_kit.progress import rich_progress
+from leopart_kit.processes import ALONE, Processes
+from leopart_kit.progress import quiet, rich_progress
 
 T = TypeVar("T")
+
+_PROTOCOLS: Mapping[str, type[EvaluationProtocol]] = {
+    "overclustering": Overclustering,
+    "linear": LinearProbe,
+    "fcn": FcnProbe,
+    "in_context": InContext,
+    "unsupervised_27": Unsupervised27,
+}
 
 
 def build_dataset(config: DictConfig) -> SegmentationDataset:
@@ -51,14 +66,28 @@ def build_protocol(config: DictConfig) -> EvaluationProtocol:
     """
     options = {key: _tuples(value) for key, value in plain(config).items()}
     name = options.pop("name")
-    if name == "overclustering":
-        return build_part(Overclustering, "protocol", options)
+    for key in ("train_split", "prior"):
+        options.pop(key, None)
     if name == "unsupervised":
-        for key in ("train_split", "prior"):
-            options.pop(key, None)
         search = build_part(SearchSpace, "protocol.search", options.pop("search"))
         return build_part(Unsupervised, "protocol", {**options, "search": search})
-    raise ValueError(f"unknown protocol {name!r}; there is: overclustering, unsupervised")
+    if name not in _PROTOCOLS:
+        known = ", ".join(sorted([*_PROTOCOLS, "predictions", "unsupervised"]))
+        raise ValueError(f"unknown protocol {name!r}; there is: {known}")
+    return build_part(_PROTOCOLS[name], "protocol", options)
+
+
+def build_predictions(config: DictConfig) -> tuple[PredictionFolder, Predictions]:
+    """The folder of the group `predictions` and how it is scored.
+
+    Raises:
+        FileNotFoundError: the folder does not exist or holds no prediction.
+        ValueError: an unknown setting, or a value out of range.
+    """
+    options = {key: _tuples(value) for key, value in plain(config).items()}
+    root, name = options.pop("root"), options.pop("name")
+    protocol = build_part(Predictions, "predictions", options)
+    return PredictionFolder(root, name), protocol
 
 
 def build_train_split(config: DictConfig) -> SegmentationDataset | None:
@@ -75,7 +104,7 @@ def build_train_split(config: DictConfig) -> SegmentationDataset | None:
     except (ValueError, OSError) as error:
         raise ValueError(
             f"no training images: {error}; set protocol.train_split to another split, or to null "
-            "to use the images that are measured alone"
+            "where the protocol can do with the images that are measured"
         ) from error
 
 
@@ -103,8 +132,8 @@ def build_benchmark(config: DictConfig | None) -> Benchmark | None:
     return build_part(Benchmark, "benchmark", {"published": published, **options})
 
 
-def build_run_settings(config: DictConfig) -> RunSettings:
-    """How to run, from the settings beside the groups."""
+def build_run_settings(config: DictConfig, processes: Processes = ALONE) -> RunSettings:
+    """How to run, from the settings beside the groups; bars are drawn by one process."""
     device = choose_device(str(config.device))
     return RunSettings(
         cache_dir=Path(config.cache_dir).expanduser(),
@@ -112,7 +141,8 @@ def build_run_settings(config: DictConfig) -> RunSettings:
         num_workers=choose_num_workers(config.num_workers, device),
         device=device,
         strict=config.strict,
-        track=rich_progress,
+        track=rich_progress if processes.first else quiet,
+        processes=processes,
     )
 
 

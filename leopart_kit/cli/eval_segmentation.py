@@ -11,10 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
+from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
     build_encoder,
+    build_predictions,
     build_prior,
     build_protocol,
     build_run_settings,
@@ -23,8 +25,18 @@ from leopart_kit.cli.build import (
 )
 from leopart_kit.cli.config import run_command
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation import Result, collect_samples, evaluate, iter_masks
+from leopart_kit.evaluation import (
+    Result,
+    RunSettings,
+    collect_samples,
+    evaluate,
+    evaluate_predictions,
+    iter_masks,
+    save_head,
+    view_of,
+)
 from leopart_kit.masks import cluster_palette, write_masks
+from leopart_kit.processes import join_processes
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
     objects_section,
@@ -40,31 +52,45 @@ logger = logging.getLogger(__name__)
 
 def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json, report.html and masks/ into `output_dir`."""
+    processes = join_processes()
+    # A folder named by the time may have another name in each process.
+    output_dir, config.cache_dir = processes.once(lambda: (output_dir, config.cache_dir))
+    if not processes.first:
+        logging.getLogger().setLevel(logging.WARNING)
     writable_output_dir(output_dir)
     check_outputs(config)
-    # What is quick to build comes first: a mistyped setting shows before the data are listed.
-    protocol = build_protocol(config.protocol)
-    benchmark = build_benchmark(config.get("benchmark"))
-    run = build_run_settings(config)
-    dataset = build_dataset(config.dataset)
-    encoder = build_encoder(config.encoder, config.precision)
-    result = evaluate(
-        encoder,
-        dataset,
-        protocol,
-        run,
-        train=build_train_split(config),
-        prior=build_prior(config),
-        settings=plain(config),
-        benchmark=benchmark,
-    )
+    run = build_run_settings(config, processes)
+    if config.protocol.name == "predictions":
+        result, dataset = measure_predictions(config, run)
+    else:
+        build_protocol(config.protocol)  # a mistyped setting shows before anything is loaded
+        result, dataset = measure_encoder(
+            config, build_encoder(config.encoder, config.precision), run
+        )
+    if processes.first:
+        command = shlex.join(["leopart-eval", *HydraConfig.get().overrides.task])
+        write_outputs(config, result, dataset, output_dir, command)
+        print_result(result, Console())
+        logger.info("page: %s", output_dir / "report.html")
+    processes.wait()  # torchrun ends all when the first one leaves with an error
+
+
+def write_outputs(
+    config: DictConfig,
+    result: Result,
+    dataset: SegmentationDataset,
+    output_dir: Path,
+    command: str,
+) -> None:
+    """Everything a run leaves on disk; `command` repeats it."""
     write_results(result, output_dir)
+    for seed, head in result.heads.items():
+        save_head(head, output_dir / f"head_seed{seed}.safetensors", dataset.class_names)
     if config.masks:
         masks, total = iter_masks(result, dataset), len(result.image_names)
         palette = mask_palette(result, dataset)
         write_masks(masks, total, output_dir / "masks", palette, track=rich_progress)
     samples = collect_samples(result, dataset, config.page_images)
-    command = shlex.join(["leopart-eval", *HydraConfig.get().overrides.task])
     write_page(
         result,
         samples,
@@ -75,8 +101,38 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     )
     if samples:
         write_overview(samples, output_dir / "overview.png", dataset.palette)
-    print_result(result, Console())
-    logger.info("page: %s", output_dir / "report.html")
+
+
+def measure_encoder(
+    config: DictConfig, encoder: Encoder, run: RunSettings
+) -> tuple[Result, SegmentationDataset]:
+    """Evaluate an encoder; returns what of the data the protocol looked at, too."""
+    protocol = build_protocol(config.protocol)
+    benchmark = build_benchmark(config.get("benchmark"))
+    dataset = view_of(protocol, build_dataset(config.dataset))
+    result = evaluate(
+        encoder,
+        dataset,
+        protocol,
+        run,
+        train=build_train_split(config),
+        prior=build_prior(config),
+        settings=plain(config),
+        benchmark=benchmark,
+    )
+    return result, dataset
+
+
+def measure_predictions(config: DictConfig, run: RunSettings) -> tuple[Result, SegmentationDataset]:
+    """Score a folder of predictions; otherwise as `measure_encoder`."""
+    folder, protocol = build_predictions(config.predictions)
+    benchmark = build_benchmark(config.get("benchmark"))
+    dataset = view_of(protocol, build_dataset(config.dataset))
+    settings = {key: value for key, value in plain(config).items() if key != "encoder"}
+    result = evaluate_predictions(
+        folder, dataset, protocol, run, settings=settings, benchmark=benchmark
+    )
+    return result, dataset
 
 
 def check_outputs(config: DictConfig) -> None:
@@ -89,7 +145,7 @@ def check_outputs(config: DictConfig) -> None:
 
 def mask_palette(result: Result, dataset: SegmentationDataset) -> np.ndarray:
     """The data set's colours where clusters have classes, else a colour for each cluster."""
-    if result.matching is not None:
+    if result.matching is not None or result.class_maps is not None:
         return dataset.palette
     return cluster_palette(int(result.details["num_clusters"]))
 

@@ -12,13 +12,28 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.benchmarks import benchmark_table, run_benchmarks
+from leopart_kit.cli.benchmarks import (
+    benchmark_table,
+    compose_benchmark,
+    merge_settings,
+    run_encoder,
+)
 from leopart_kit.cli.build import build_dataset, build_protocol, plain
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation import Overclustering, Result, RunSettings, collect_samples, evaluate
+from leopart_kit.evaluation import (
+    Overclustering,
+    Result,
+    RunSettings,
+    collect_samples,
+    evaluate,
+    view_of,
+)
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import print_result, training_section, write_page, write_results
 from leopart_kit.training import read_metrics
+
+# Where nothing says how many clusters the pictures of unlabelled images should have.
+CLUSTERS_TO_SHOW, MOST_CLUSTERS_TO_SHOW = 20, 500
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +62,11 @@ class TrainingReport:
             self.dataset = training_set.spread(config.evaluation.unlabelled_images)
         protocol = build_protocol(config.evaluation.protocol)
         if self.dataset.num_classes == 0 and isinstance(protocol, Overclustering):
-            number = protocol.num_clusters or config.method.num_prototypes
+            prototypes = config.method.get("num_prototypes", CLUSTERS_TO_SHOW)
+            number = protocol.num_clusters or min(prototypes, MOST_CLUSTERS_TO_SHOW)
             protocol = replace(protocol, num_clusters=number)
         self.protocol = protocol
+        self.dataset = view_of(protocol, self.dataset)
 
     def evaluate(self, encoder: Encoder, name: str) -> Result:
         """Measure the encoder as it is; results go to `evaluation/<name>`."""
@@ -69,11 +86,25 @@ class TrainingReport:
         run = RunSettings(
             cache_dir=Path(self.config.cache_dir), device=str(self.device), track=rich_progress
         )
-        folder = self.output_dir / "evaluation"
-        rows = run_benchmarks(
-            encoder, names, plain(reproduce.roots), plain(reproduce.expected), folder, run
+        settings = {
+            "encoder": {"name": encoder.name, "weights": encoder.weights},
+            "precision": self.config.precision,
+            "masks": False,
+        }
+
+        def prepare(overrides: Sequence[str]) -> DictConfig:
+            config = compose_benchmark(overrides, plain(reproduce.roots), "reproduce.roots")
+            return merge_settings(config, settings)
+
+        cells = run_encoder(
+            "the trained encoder",
+            lambda: encoder,
+            {name: [f"benchmark={name}"] for name in names},
+            prepare,
+            self.output_dir / "evaluation",
+            run,
         )
-        Console().print(benchmark_table(rows))
+        Console().print(benchmark_table(cells, plain(reproduce.expected)))
 
     def write(self, before: Result, after: Result, command: str) -> None:
         """Print what the training changed and write `report.html`."""

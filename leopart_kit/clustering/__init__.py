@@ -12,6 +12,8 @@ from leopart_kit.clustering.cooccurrence import CooccurrenceSums, cooccurrence
 from leopart_kit.clustering.foreground import attention_foreground, foreground_confidence
 from leopart_kit.clustering.kmeans import KMeans
 from leopart_kit.clustering.kmeans_faiss import FaissKMeans
+from leopart_kit.clustering.nearest_faiss import FaissNeighbours, describe_faiss
+from leopart_kit.clustering.nearest_neighbours import merge_neighbours, nearest_neighbours
 from leopart_kit.clustering.partition_quality import (
     PartitionQuality,
     partition_quality,
@@ -26,6 +28,7 @@ __all__ = [
     "ComponentForeground",
     "CooccurrenceSums",
     "FaissKMeans",
+    "FaissNeighbours",
     "KMeans",
     "PartitionQuality",
     "Standardizer",
@@ -34,11 +37,14 @@ __all__ = [
     "cluster_graph",
     "cluster_precision",
     "cooccurrence",
+    "describe_faiss",
     "detect_communities",
     "foreground_clusters",
     "foreground_confidence",
     "label_free_threshold",
+    "merge_neighbours",
     "mutual_edges",
+    "nearest_neighbours",
     "partition_quality",
     "partition_stability",
     "sinkhorn_knopp",

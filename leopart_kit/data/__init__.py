@@ -1,33 +1,64 @@
 """Segmentation data sets in their released layouts, their label sets, and training views."""
 
 from leopart_kit.data.anchored_views import AnchoredTransform, AnchoredViews
+from leopart_kit.data.captions import Captions, read_captions
+from leopart_kit.data.center_crop import CenterCrops, center_crops
 from leopart_kit.data.class_histogram import ClassHistogram, class_histogram
+from leopart_kit.data.classification import (
+    CLASSIFICATION_SETS,
+    ClassificationDataset,
+    load_classification,
+)
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
+from leopart_kit.data.hidden_region import HiddenRegionTransform
 from leopart_kit.data.image_files import read_image, read_label_map
+from leopart_kit.data.image_views import CentralView, OfImage, RandomViews, ViewSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
 from leopart_kit.data.loading import DATASETS, load_dataset
 from leopart_kit.data.multi_crop import MultiCropTransform, MultiCropViews, view_overlaps
+from leopart_kit.data.patch_pairs import NEIGHBOURS, PatchPair, PatchPairTransform
 from leopart_kit.data.photometric import PhotometricAugmentation
+from leopart_kit.data.read_images import ReadImages, central_squares
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.data.single_image import CropSettings, single_image
 
 __all__ = [
+    "CLASSIFICATION_SETS",
     "DATASETS",
     "IGNORE_INDEX",
+    "NEIGHBOURS",
     "AnchoredTransform",
     "AnchoredViews",
     "BrokenSampleError",
+    "Captions",
+    "CenterCrops",
+    "CentralView",
     "ClassHistogram",
+    "ClassificationDataset",
+    "CropSettings",
+    "HiddenRegionTransform",
     "LabelSet",
     "LabelTable",
     "MultiCropTransform",
     "MultiCropViews",
+    "OfImage",
+    "PatchPair",
+    "PatchPairTransform",
     "PhotometricAugmentation",
+    "RandomViews",
+    "ReadImages",
     "Sample",
     "SegmentationDataset",
     "UnknownClassError",
+    "ViewSettings",
+    "center_crops",
+    "central_squares",
     "class_histogram",
+    "load_classification",
     "load_dataset",
+    "read_captions",
     "read_image",
     "read_label_map",
+    "single_image",
     "view_overlaps",
 ]

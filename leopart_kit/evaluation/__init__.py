@@ -1,9 +1,13 @@
 """Protocols: from an encoder and a data set to a `Result`."""
 
 from leopart_kit.evaluation.attention_prior import AttentionAsTokens, attention_masks
-from leopart_kit.evaluation.evaluate import evaluate
+from leopart_kit.evaluation.evaluate import evaluate, evaluate_predictions
+from leopart_kit.evaluation.fcn_probe import FcnProbe
 from leopart_kit.evaluation.features import FeatureStore, extract_features
+from leopart_kit.evaluation.in_context import InContext
+from leopart_kit.evaluation.linear_probe import LinearProbe
 from leopart_kit.evaluation.overclustering import Overclustering
+from leopart_kit.evaluation.prediction_folder import PredictionFolder
 from leopart_kit.evaluation.predictions import collect_samples, iter_clusters, iter_masks
 from leopart_kit.evaluation.resizing import resize_image, resize_labels
 from leopart_kit.evaluation.result import (
@@ -15,18 +19,34 @@ from leopart_kit.evaluation.result import (
     ScoreTable,
     Summary,
 )
+from leopart_kit.evaluation.score_predictions import Predictions
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead, load_head, save_head
 from leopart_kit.evaluation.selection import SearchSpace
-from leopart_kit.evaluation.task import EvaluationProtocol, Measurement, RunSettings, Task
+from leopart_kit.evaluation.task import (
+    EvaluationProtocol,
+    Measurement,
+    RunSettings,
+    Task,
+    view_of,
+)
 from leopart_kit.evaluation.unsupervised import Unsupervised
+from leopart_kit.evaluation.unsupervised_27 import Unsupervised27
 
 __all__ = [
     "AttentionAsTokens",
     "Benchmark",
     "EvaluationProtocol",
+    "FcnHead",
+    "FcnProbe",
     "FeatureStore",
+    "InContext",
+    "LinearHead",
+    "LinearProbe",
     "Measurement",
     "ObjectView",
     "Overclustering",
+    "PredictionFolder",
+    "Predictions",
     "PublishedFigure",
     "Result",
     "RunSettings",
@@ -36,12 +56,17 @@ __all__ = [
     "Summary",
     "Task",
     "Unsupervised",
+    "Unsupervised27",
     "attention_masks",
     "collect_samples",
     "evaluate",
+    "evaluate_predictions",
     "extract_features",
     "iter_clusters",
     "iter_masks",
+    "load_head",
     "resize_image",
     "resize_labels",
+    "save_head",
+    "view_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,16 @@ from typing import Any
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
 from leopart_kit.evaluation import provenance
+from leopart_kit.evaluation.prediction_folder import PredictionFolder
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
-from leopart_kit.evaluation.task import EvaluationProtocol, Measurement, RunSettings, Task
+from leopart_kit.evaluation.score_predictions import Predictions
+from leopart_kit.evaluation.task import (
+    EvaluationProtocol,
+    Measurement,
+    RunSettings,
+    Task,
+    view_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,21 +56,63 @@ def evaluate(
         UnknownClassError: a mask holds an id outside the label set.
     """
     run = run or RunSettings()
+    dataset = view_of(protocol, dataset)
+    train = None if train is None else view_of(protocol, train)
+
+    def measure(usable: Sequence[int]) -> Measurement:
+        with tempfile.TemporaryDirectory(prefix="leopart_kit_") as folder:
+            cache_dir = Path(folder) if run.cache_dir is None else run.cache_dir
+            task = Task(encoder, dataset, usable, run, cache_dir, train, prior)
+            return protocol.measure(task)
+
+    return _result(encoder, dataset, protocol, run, measure, settings, benchmark)
+
+
+def evaluate_predictions(
+    folder: PredictionFolder,
+    dataset: SegmentationDataset,
+    protocol: Predictions,
+    run: RunSettings | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    benchmark: Benchmark | None = None,
+) -> Result:
+    """Score a folder of predictions that any method made; arguments and errors as `evaluate`.
+
+    Returns:
+        The figures; its `encoder` names the folder and holds the sha256 of its files.
+    """
+    run = run or RunSettings()
+    dataset = view_of(protocol, dataset)
+
+    def measure(usable: Sequence[int]) -> Measurement:
+        return protocol.measure(folder, dataset, usable, run)
+
+    return _result(folder, dataset, protocol, run, measure, settings, benchmark)
+
+
+def _result(
+    source: Encoder | PredictionFolder,
+    dataset: SegmentationDataset,
+    protocol: EvaluationProtocol | Predictions,
+    run: RunSettings,
+    measure: Callable[[Sequence[int]], Measurement],
+    settings: Mapping[str, Any] | None,
+    benchmark: Benchmark | None,
+) -> Result:
+    """Read the labels, measure the usable images, and say what all of it stands on."""
     start = time.perf_counter()
     labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:
         logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
     timing = {"labels": time.perf_counter() - start}
-    with tempfile.TemporaryDirectory(prefix="leopart_kit_") as folder:
-        cache_dir = Path(folder) if run.cache_dir is None else run.cache_dir
-        task = Task(encoder, dataset, labels.usable, run, cache_dir, train, prior)
-        measured = protocol.measure(task)
+    measured = measure(labels.usable)
     timing |= measured.timing_seconds
     timing["total"] = sum(timing.values())
     return Result(
         protocol=protocol.name,
         dataset=_dataset_info(dataset, labels, measured),
-        encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
+        encoder=EncoderInfo(source.name, source.weights, source.fingerprint()),
         settings=asdict(protocol) if settings is None else settings,
         scores=measured.scored.scores,
         matching=measured.scored.matching,
@@ -78,6 +128,7 @@ def evaluate(
         image_indices=measured.indices,
         cluster_maps=measured.cluster_maps,
         class_maps=measured.class_maps,
+        heads=measured.heads,
         per_image=measured.scored.per_image,
         objects=measured.objects,
     )
@@ -94,9 +145,10 @@ def _dataset_info(
     )
     if broken:
         logger.warning("%d of %d samples were left out", len(broken), len(dataset))
-    # Of the images that were scored, at full size, where no small object is lost.
+    # Of the images that were scored, at full size, where no small object is lost; crops may have
+    # been scored at their own size alone.
     scores = measured.scored.scores
-    full = next((table for table in scores if table.resolution == "full"), None)
+    full = next((table for table in scores if table.resolution == "full"), next(iter(scores), None))
     present = [score.id for score in full.per_class if score.pixels] if full else []
     return DatasetInfo(
         name=dataset.name,

@@ -12,12 +12,23 @@ from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.result import Result, Sample
 
 
+def _check_view(result: Result, dataset: SegmentationDataset) -> None:
+    """Raise `ValueError` unless a result is of these very samples and this view of them."""
+    if result.dataset.notes != tuple(dataset.notes):
+        raise ValueError(
+            f"the result is of {dataset.name} with the notes {list(result.dataset.notes)}, and not "
+            f"{list(dataset.notes)}: give the data set that was evaluated, for protocols of crops "
+            "view_of(protocol, dataset)"
+        )
+
+
 def iter_clusters(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
     """`(name, clusters int64 [H, W])` of each image at its own size, for the first seed."""
     if result.cluster_maps is None or result.image_indices is None:
         raise ValueError("this result holds no cluster maps; evaluate again to have masks")
+    _check_view(result, dataset)
     for row, index in enumerate(result.image_indices.tolist()):
-        clusters = torch.from_numpy(result.cluster_maps[row]).long()
+        clusters = torch.from_numpy(np.array(result.cluster_maps[row])).long()
         yield result.image_names[row], resize_labels(clusters, dataset.image_size(index)).numpy()
 
 
@@ -25,6 +36,7 @@ def iter_classes(result: Result, dataset: SegmentationDataset) -> Iterator[tuple
     """`(name, classes int64 [H, W])` of each image at its own size, as they were predicted."""
     if result.class_maps is None or result.image_indices is None:
         raise ValueError("this result holds no predicted classes; evaluate again to have masks")
+    _check_view(result, dataset)
     for row, index in enumerate(result.image_indices.tolist()):
         classes = torch.from_numpy(np.array(result.class_maps[row])).long()
         yield result.image_names[row], resize_labels(classes, dataset.image_size(index)).numpy()
@@ -56,6 +68,7 @@ def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: i
     maps = result.cluster_maps if result.class_maps is None else result.class_maps
     if maps is None or result.image_indices is None:
         return []
+    _check_view(result, dataset)
     rows = np.linspace(0, len(result.image_indices) - 1, num_samples).round().astype(int)
     classes = classes_of_clusters(result, dataset.ignore_index)
     samples = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,10 +11,49 @@ import torch
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.result import ScoreTable
-from leopart_kit.evaluation.scoring import resolution_name, score_table, scored_masks
+from leopart_kit.evaluation.scoring import Scored, resolution_name, score_table, scored_masks
 from leopart_kit.masks import Refinement, refine_many
 from leopart_kit.metrics import PerImageCounts
 from leopart_kit.progress import Track, quiet
+
+
+def with_refinements(
+    scored: Scored,
+    dataset: SegmentationDataset,
+    indices: np.ndarray,
+    cluster_maps: Mapping[int, np.ndarray],
+    methods: Sequence[Refinement],
+    *,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+    num_processes: int = 1,
+    track: Track = quiet,
+) -> Scored:
+    """The scores, and behind them the tables of every refinement of matched clusters.
+
+    Args:
+        scored: of these clusters, whose matching is kept.
+        cluster_maps: by seed, `[N, h, w]` of the images `indices`; some of the seeds will do.
+
+    Raises:
+        ValueError: as `refined_tables`.
+    """
+    if scored.matching is None:
+        return scored
+    tables, classes = list(scored.scores), scored.matching.cluster_to_class
+    class_maps = {seed: np.array(classes[seed])[maps] for seed, maps in cluster_maps.items()}
+    for method in methods:
+        tables += refined_tables(
+            dataset,
+            indices,
+            class_maps,
+            method,
+            resolution=resolution,
+            score_resolution=score_resolution,
+            num_processes=num_processes,
+            track=track,
+        )
+    return replace(scored, scores=tuple(tables))
 
 
 def refined_tables(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
+
 SCHEMA_VERSION = 1
+
+Maps = Sequence[np.ndarray] | np.ndarray  # of ids, one `[h, w]` an image
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,15 @@ class ScoreTable:
     """The scores at one resolution with one refinement.
 
     `resolution` is `"100x100"` or `"full"` (each mask at its own size); `refinement` is
-    `"none"` or the name of the post-processing.
+    `"none"` or the name of the post-processing. The means over classes are those of
+    `SegmentationScores`.
     """
 
     resolution: str
     refinement: str
     miou: Summary
     miou_present: Summary
+    miou_union: Summary
     pixel_accuracy: Summary
     per_class: tuple[ClassScore, ...]
 
@@ -145,9 +151,9 @@ class Result:
     `scores` holds every combination of resolution and refinement, the headline first: the
     protocol's own resolution without refinement. It is empty for images without masks.
     `image_names` and `image_indices` name the N images; `cluster_maps` int32 `[N, h, w]` are
-    their clusters on the patch grid for the first seed.
+    their clusters on the patch grid for the first seed, or predicted maps of any size each.
     Protocols that predict classes directly have `class_maps` uint8 `[N, h, w]` instead, 255 for no
-    class, at the size of their choice.
+    class, at the size of their choice, and `heads` by seed where they trained any.
     `confusion` is int64 `[C, C + 1]` for the headline and the first seed: rows are the ground
     truth, the last column counts pixels given to no class.
     `per_image` holds, by resolution, int64 `[seeds, N, C, 3]`: true positives, false positives
@@ -173,8 +179,9 @@ class Result:
     confusion: np.ndarray | None = None
     image_names: tuple[str, ...] = ()
     image_indices: np.ndarray | None = None
-    cluster_maps: np.ndarray | None = None
-    class_maps: np.ndarray | None = None
+    cluster_maps: Maps | None = None
+    class_maps: Maps | None = None
+    heads: Mapping[int, LinearHead | FcnHead] = field(default_factory=dict)
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
     objects: ObjectView | None = None
 
@@ -187,6 +194,7 @@ class Result:
         return {
             "miou": first.miou,
             "miou_present": first.miou_present,
+            "miou_union": first.miou_union,
             "pixel_accuracy": first.pixel_accuracy,
         }
 

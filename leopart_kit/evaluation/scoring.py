@@ -55,13 +55,14 @@ def score_clusters(
     rule: Rule,
     resolution: tuple[int, int],
     score_resolution: tuple[int, int],
+    unmatched: int | None = None,
     track: Track = quiet,
     processes: Processes = ALONE,
 ) -> Scored:
     """Count, match at the headline's resolution and score cluster maps `[N, h, w]`.
 
     Maps are resized by nearest neighbour to the size that is scored, masks as `count_labels` says.
-    A cluster without a class is background where the classes have one, else wrong everywhere.
+    See `score_predicted_clusters` for the rest.
     """
 
     def predict(row: int, sizes: Sequence[Size]) -> list[dict[int, Tensor]]:
@@ -70,11 +71,46 @@ def score_clusters(
             {seed: resize_labels(labels, size) for seed, labels in found.items()} for size in sizes
         ]
 
-    counts = count_labels(
+    return score_predicted_clusters(
         dataset,
         indices,
         predict,
         tuple(maps),
+        num_clusters,
+        rule=rule,
+        resolution=resolution,
+        score_resolution=score_resolution,
+        unmatched=unmatched,
+        track=track,
+        processes=processes,
+    )
+
+
+def score_predicted_clusters(
+    dataset: SegmentationDataset,
+    indices: Sequence[int] | np.ndarray,
+    predict: Predict,
+    seeds: Sequence[int],
+    num_clusters: int,
+    *,
+    rule: Rule,
+    resolution: tuple[int, int],
+    score_resolution: tuple[int, int],
+    unmatched: int | None = None,
+    track: Track = quiet,
+    processes: Processes = ALONE,
+) -> Scored:
+    """Score clusters 0 to `num_clusters` - 1 that `predict` gives, see `count_labels`.
+
+    They are matched at the headline's resolution. A cluster without a class is of the class
+    `unmatched`, -1 for wrong everywhere; by default it is background where the classes have one,
+    else wrong.
+    """
+    counts = count_labels(
+        dataset,
+        indices,
+        predict,
+        seeds,
         num_clusters,
         resolution=resolution,
         score_resolution=score_resolution,
@@ -82,7 +118,8 @@ def score_clusters(
         processes=processes,
     )
     headline = counts[resolution_name(score_resolution)]
-    unmatched = 0 if dataset.has_background else -1
+    if unmatched is None:
+        unmatched = 0 if dataset.has_background else -1
     classes = {
         seed: match_clusters(per_image.total(), rule, unmatched)
         for seed, per_image in headline.items()
@@ -231,6 +268,7 @@ def score_table(
         refinement=refinement,
         miou=summary("miou"),
         miou_present=summary("miou_present"),
+        miou_union=summary("miou_union"),
         pixel_accuracy=summary("pixel_accuracy"),
         per_class=_per_class(scores, intervals.iou, class_names),
     )

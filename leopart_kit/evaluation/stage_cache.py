@@ -39,10 +39,13 @@ class StageCache:
         Args:
             key: what determines the result beside the cache's own key; plain JSON values.
         """
-        text = json.dumps({**self.key, "stage": stage, **key}, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = self.folder / f"{stage}-{digest}.npz"
+        path = self.path(stage, key)
         return self.processes.once(lambda: self._load_or_make(path, stage, compute))
+
+    def path(self, stage: str, key: Mapping[str, Any]) -> Path:
+        """Where `get` keeps the arrays of a stage."""
+        text = json.dumps({**self.key, "stage": stage, **key}, sort_keys=True)
+        return self.folder / f"{stage}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
 
     def _load_or_make(
         self, path: Path, stage: str, compute: Callable[[], Mapping[str, np.ndarray]]

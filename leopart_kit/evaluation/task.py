@@ -13,8 +13,9 @@ import numpy as np
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
 from leopart_kit.evaluation.features import FeatureStore, extract_features
-from leopart_kit.evaluation.result import LabelsUsed, ObjectView
+from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
 from leopart_kit.evaluation.scoring import Scored
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.settings import check_whole
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
@@ -112,8 +113,9 @@ class Measurement:
     scored: Scored = field(default_factory=Scored)
     details: Mapping[str, Any] = field(default_factory=dict)
     broken: Mapping[int, str] = field(default_factory=dict)
-    cluster_maps: np.ndarray | None = None
-    class_maps: np.ndarray | None = None
+    cluster_maps: Maps | None = None
+    class_maps: Maps | None = None
+    heads: Mapping[int, LinearHead | FcnHead] = field(default_factory=dict)
     objects: ObjectView | None = None
 
 
@@ -131,8 +133,21 @@ class Clock:
         self._start = now
 
 
+def view_of(protocol: object, dataset: SegmentationDataset) -> SegmentationDataset:
+    """What a protocol looks at: the data set itself, or what its method `view` makes of it.
+
+    Masks and pictures of a result are made from the same view: give it to `iter_masks` and
+    `collect_samples` too.
+    """
+    view = getattr(protocol, "view", None)
+    return dataset if view is None else view(dataset)
+
+
 class EvaluationProtocol(Protocol):
-    """A dataclass of a paper's numbers that knows how to measure by them."""
+    """A dataclass of a paper's numbers that knows how to measure by them.
+
+    One that looks at crops has a method `view(dataset)` too, see `view_of`.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.cluster_matching import Rule
 from leopart_kit.evaluation.foreground_stage import best_threshold
 from leopart_kit.evaluation.part_graph import PartGraph, objects_of
-from leopart_kit.evaluation.refined_scores import refined_tables
+from leopart_kit.evaluation.refined_scores import with_refinements
 from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scoring import Scored, score_clusters
@@ -56,6 +57,9 @@ class Unsupervised(UnsupervisedSettings):
             ValueError: the prior has no attention, labels are asked for that are not there, or
                 the foreground is too small for the parts.
         """
+        if self.foreground is None:
+            scenes = task.dataset.num_classes > 0 and not task.dataset.has_background
+            return replace(self, foreground="all" if scenes else "clusters").measure(task)
         clock = Clock()
         stages = Stages(self, task)
         clock.lap("features")
@@ -131,7 +135,7 @@ class Unsupervised(UnsupervisedSettings):
             rate = rate_with_labels(counts, unmatched, seed)
         else:
             rate = rate_without_labels(space.num_resamples, seed)
-        fixed = self.fixed_merging(stages.task.dataset.num_classes)
+        fixed = self.fixed_merging(_num_objects(stages.task.dataset))
         found = candidates(graph, space, fixed, rate, stages.task.run.track)
         best = found[0]
         logger.info(
@@ -162,28 +166,22 @@ class Unsupervised(UnsupervisedSettings):
 
     def _refine(self, stages: Stages, segmentation: Segmentation, scored: Scored) -> Scored:
         """The scores, and those after every refinement."""
-        task, matching = stages.task, scored.matching
-        tables = list(scored.scores)
-        if matching is None:
-            return scored
-        class_maps = {
-            seed: np.array(matching.cluster_to_class[seed])[
-                segmentation.objects[seed][stages.scored]
-            ]
+        run = stages.task.run
+        maps = {
+            seed: segmentation.objects[seed][stages.scored]
             for seed in self.seeds[: self.refinement_seeds]
         }
-        for method in self.refinement:
-            tables += refined_tables(
-                task.dataset,
-                stages.store.indices,
-                class_maps,
-                method,
-                resolution=self.resolution,
-                score_resolution=self.score_resolution,
-                num_processes=max(task.run.num_workers, 1),
-                track=task.run.track,
-            )
-        return replace(scored, scores=tuple(tables))
+        return with_refinements(
+            scored,
+            stages.task.dataset,
+            stages.store.indices,
+            maps,
+            self.refinement,
+            resolution=self.resolution,
+            score_resolution=self.score_resolution,
+            num_processes=max(run.num_workers, 1),
+            track=run.track,
+        )
 
     def _compare(
         self, stages: Stages, segmentation: Segmentation, scored: Scored
@@ -191,7 +189,6 @@ class Unsupervised(UnsupervisedSettings):
         """The same images by less, by more and by labels, each beside the protocol itself."""
         dataset, run = stages.task.dataset, stages.task.run
         threshold = segmentation.choice.threshold
-        few = max(dataset.num_classes - 1, 1)
         plain = cluster_tokens(
             stages.store,
             self,
@@ -200,18 +197,24 @@ class Unsupervised(UnsupervisedSettings):
             track=run.track,
             processes=run.processes,
         )
-        extracted = {seed: stages.parts(threshold, few, seed) for seed in self.seeds}
-        rows = [
-            *comparison_rows("k-means, K = classes", self.score(stages, plain.maps)),
-            *comparison_rows("foreground, k-means", self.score(stages, extracted)),
-            *comparison_rows(f"foreground, communities by {self.select}", scored),
-        ]
+        rows = comparison_rows("k-means, K = classes", self.score(stages, plain.maps))
+        inside = "" if self.foreground == "all" else "foreground, "
+        if inside:
+            few = max(_num_objects(dataset), 1)
+            extracted = {seed: stages.parts(threshold, few, seed) for seed in self.seeds}
+            rows += comparison_rows("foreground, k-means", self.score(stages, extracted))
+        rows += comparison_rows(f"{inside}communities by {self.select}", scored)
         if self.select != "labels" and stages.has_train_labels:
             tuned = self.score(stages, self.segment(stages, "labels").objects)
-            rows += comparison_rows("foreground, communities by labels", tuned)
+            rows += comparison_rows(f"{inside}communities by labels", tuned)
         bound = self.score(stages, segmentation.parts, "many_to_one_precision")
         rows += comparison_rows("upper bound: parts many to one", bound)
         return rows
+
+
+def _num_objects(dataset: SegmentationDataset) -> int:
+    """Classes but background; 0 for a set without classes."""
+    return max(dataset.num_classes - int(dataset.has_background), 0)
 
 
 def _train_counts(stages: Stages, maps: np.ndarray, num_parts: int) -> Tensor:

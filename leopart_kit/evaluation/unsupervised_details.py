@@ -164,6 +164,8 @@ def _comparison_row(name: str, headline: ScoreTable) -> dict[str, Any]:
         "std": headline.miou.std,
         "miou_present": headline.miou_present.mean,
         "std_present": headline.miou_present.std,
+        "miou_union": headline.miou_union.mean,
+        "std_union": headline.miou_union.std,
         "pixel_accuracy": headline.pixel_accuracy.mean,
     }
 

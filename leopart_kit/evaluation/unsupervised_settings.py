@@ -11,7 +11,7 @@ from leopart_kit.evaluation.settings import TokenClustering, check_choice, check
 from leopart_kit.masks import REFINEMENTS, Refinement, check_dense_crf
 
 Select = Literal["stability", "labels"]
-Foreground = Literal["clusters", "attention", "component"]
+Foreground = Literal["clusters", "attention", "component", "all"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class UnsupervisedSettings(TokenClustering):
         num_clusters: parts in the foreground; `None` leaves the choice to `select`.
         edge_threshold, markov_time: see `Merging`; both `None` leaves the choice to `select`.
         foreground: `clusters` that lie inside the attention masks often enough (CBFE), the
-            `attention` masks themselves, or one side of the first principal `component`.
+            `attention` masks themselves, one side of the first principal `component`, or `all`
+            patches. `None` takes `all` where classes are to be found and none of them is a
+            background, as in street scenes, else `clusters`.
         foreground_threshold: smallest share of a cluster inside the attention masks for it to be
             foreground; `None` leaves the choice to `select`. For `clusters` only.
         select: `stability` chooses without labels; `labels` by ground truth of the training images,
@@ -46,7 +48,7 @@ class UnsupervisedSettings(TokenClustering):
     num_clusters: int | None = None
     edge_threshold: float | None = None
     markov_time: float | None = None
-    foreground: Foreground = "clusters"
+    foreground: Foreground | None = None
     foreground_threshold: float | None = None
     select: Select = "stability"
     foreground_clusters: int = 200
@@ -81,8 +83,8 @@ class UnsupervisedSettings(TokenClustering):
         if "dense_crf" in self.refinement:
             check_dense_crf()  # now, not after hours
         check_number("attention_mass", self.attention_mass, 0.01, 1)
-        check_choice("foreground", self.foreground, get_args(Foreground))
-        if self.foreground != "clusters" and self.foreground_threshold is not None:
+        check_choice("foreground", self.foreground, (None, *get_args(Foreground)))
+        if self.foreground not in ("clusters", None) and self.foreground_threshold is not None:
             raise ValueError(
                 f"foreground={self.foreground} has no threshold; leave out foreground_threshold"
             )
@@ -90,11 +92,13 @@ class UnsupervisedSettings(TokenClustering):
         check_choice("community_method", self.community_method, get_args(CommunityMethod))
         check_choice("neighbourhood", self.neighbourhood, get_args(Neighbourhood))
 
-    def fixed_merging(self, num_classes: int) -> Merging:
-        """What is not searched; a threshold and a Markov time that are not set are 0 and 1."""
-        preferred = self.preferred_communities
-        if preferred is None and num_classes > 1:
-            preferred = num_classes - 1
+    def fixed_merging(self, num_objects: int) -> Merging:
+        """What is not searched; a threshold and a Markov time that are not set are 0 and 1.
+
+        Args:
+            num_objects: classes to be found, background left out; 0 where nothing says how many.
+        """
+        preferred = self.preferred_communities or num_objects or None
         return Merging(
             edge_threshold=self.edge_threshold or 0.0,
             markov_time=self.markov_time or 1.0,

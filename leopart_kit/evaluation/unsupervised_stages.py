@@ -96,6 +96,8 @@ class Stages:
 
     def foreground_masks(self, threshold: float | None) -> np.ndarray:
         """bool `[N, h, w]` on the grid of the tokens; `threshold` is that of the clusters."""
+        if self.settings.foreground == "all":
+            return np.ones((len(self.tokens), *self.tokens.grid), dtype=bool)
         if self.settings.foreground == "component":
             return self.component_masks
         if self.settings.foreground == "attention" or threshold is None:

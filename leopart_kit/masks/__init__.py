@@ -1,7 +1,7 @@
 """Segmentation masks on disk, and the model of parts that they are made with."""
 
 from leopart_kit.data.palettes import cluster_palette
-from leopart_kit.masks.dense_crf import check_dense_crf
+from leopart_kit.masks.dense_crf import check_dense_crf, dense_crf_available
 from leopart_kit.masks.export import ExportSettings, ExportSummary, export_masks
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.label_maps import label_map
@@ -25,6 +25,7 @@ __all__ = [
     "Refinement",
     "check_dense_crf",
     "cluster_palette",
+    "dense_crf_available",
     "export_masks",
     "label_map",
     "part_classes",

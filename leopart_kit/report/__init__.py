@@ -1,6 +1,18 @@
 """What a run leaves for people and programs: results.json, the console table, the page."""
 
 from leopart_kit.report.console import print_result
+from leopart_kit.report.filters import first_convolution, write_filters
+from leopart_kit.report.image_level_console import print_image_level
+from leopart_kit.report.image_level_json import read_image_level, write_image_level
+from leopart_kit.report.image_level_page import write_image_level_page
+from leopart_kit.report.leaderboard import (
+    Cell,
+    build_leaderboard,
+    read_leaderboard,
+    write_leaderboard,
+)
+from leopart_kit.report.leaderboard_markdown import leaderboard_markdown, write_between_marks
+from leopart_kit.report.leaderboard_page import write_leaderboard_page
 from leopart_kit.report.naming import PartView, part_crop, write_naming_page
 from leopart_kit.report.objects_section import objects_section
 from leopart_kit.report.output import writable_output_dir
@@ -12,17 +24,30 @@ from leopart_kit.report.results_json import read_per_image, read_results, write_
 from leopart_kit.report.training_section import training_section
 
 __all__ = [
+    "Cell",
     "PartView",
     "Section",
+    "build_leaderboard",
+    "first_convolution",
+    "leaderboard_markdown",
     "objects_section",
     "part_crop",
     "part_views",
+    "print_image_level",
     "print_result",
+    "read_image_level",
+    "read_leaderboard",
     "read_per_image",
     "read_results",
     "representative_patches",
     "training_section",
     "writable_output_dir",
+    "write_between_marks",
+    "write_filters",
+    "write_image_level",
+    "write_image_level_page",
+    "write_leaderboard",
+    "write_leaderboard_page",
     "write_naming_page",
     "write_overview",
     "write_page",

@@ -42,10 +42,10 @@ def print_result(result: Result, console: Console) -> None:
 
 
 def _score_table(result: Result) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("percent at")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("percent at", min_width=len("100 × 100 pixels"))
     for name in wording.METRIC_NAMES.values():
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=len("38.5 – 46.0"))
     for index, scores in enumerate(result.scores):
         cells = [wording.table_title(scores.resolution, scores.refinement)]
         for name in wording.METRIC_NAMES:

@@ -11,6 +11,7 @@ import numpy as np
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.result import ObjectView, Result
 from leopart_kit.report import wording
+from leopart_kit.report.comparison import comparison
 from leopart_kit.report.page import Section
 from leopart_kit.report.parts_graph import Images, graph_view, resized
 from leopart_kit.report.pictures import photo_uri
@@ -31,17 +32,6 @@ _COLUMNS = {
     "coverage": "Coverage",
     "score": "Score",
 }
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One way to segment the images: rates in words; `own` is what the page is about."""
-
-    name: str
-    miou: str
-    miou_present: str
-    pixel_accuracy: str
-    own: bool
 
 
 @dataclass(frozen=True)
@@ -81,24 +71,6 @@ def objects_section(result: Result, dataset: SegmentationDataset) -> Section:
         "attention": attention_views(result, objects, images),
     }
     return Section("objects", "Parts and objects", "objects.html", data)
-
-
-def comparison(result: Result) -> list[Comparison]:
-    """The protocol beside other ways to segment the same images, as they were measured."""
-    rows = result.details.get("comparison", ())
-    own = next((row for row in rows if "communities" in row["segmentation"]), None)
-    return [
-        Comparison(
-            name=row["segmentation"],
-            miou=wording.mean_and_spread(row["miou"], row["std"], row["num_seeds"]),
-            miou_present=wording.mean_and_spread(
-                row["miou_present"], row["std_present"], row["num_seeds"]
-            ),
-            pixel_accuracy=wording.rate(row["pixel_accuracy"]),
-            own=row is own,
-        )
-        for row in rows
-    ]
 
 
 def cost_of_no_labels(rows: Sequence[Mapping[str, Any]]) -> str | None:

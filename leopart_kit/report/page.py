@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import Matching, Result, Sample
 from leopart_kit.report import wording
+from leopart_kit.report.comparison import comparison
 from leopart_kit.report.confusion_view import confusion_view
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.pictures import css_colour
@@ -93,6 +94,7 @@ def render_page(
     parts = [
         *([Section("scores", "Scores", "scores.html", {})] if result.scores else []),
         *_published_section(result),
+        *_comparison_section(result),
         *_picture_section(result, samples, colours),
         *sections,
         *(_class_sections(result, colours) if result.scores else []),
@@ -107,6 +109,13 @@ def _published_section(result: Result) -> list[Section]:
         return []
     data = {"benchmark": result.benchmark}
     return [Section("published", "Published figures", "published.html", data)]
+
+
+def _comparison_section(result: Result) -> list[Section]:
+    rows = comparison(result)
+    if result.objects is not None or len(rows) < 2:  # objects have a section that holds them
+        return []
+    return [Section("comparison", "Beside it", "comparison.html", {"rows": rows})]
 
 
 def _picture_section(
@@ -157,7 +166,7 @@ def _matching_data(
 
 
 def _run_data(result: Result, command: str | None) -> dict[str, Any]:
-    shown = _OF_OBJECTS if result.objects is not None else set()
+    shown = _OF_OBJECTS if result.objects is not None else {"comparison"}
     return {
         "command": command,
         "settings": wording.flatten(result.settings),

@@ -140,6 +140,7 @@ _SUMMARY = _fields(
     ci95=_interval,
 )
 _METRICS = {"miou": _SUMMARY, "miou_present": _SUMMARY, "pixel_accuracy": _SUMMARY}
+_LATER_METRICS = {"miou_union": _SUMMARY}  # that files of earlier releases do not have
 _CLASS_SCORE = _fields(
     id=_count,
     name=_text,
@@ -174,7 +175,18 @@ _PUBLISHED = _fields(
 def _metrics(value: Any, path: str) -> None:
     """Empty where nothing was scored, complete otherwise."""
     if value != {}:
-        _fields(**_METRICS)(value, path)
+        _rates(value, path)
+
+
+def _rates(value: Any, path: str) -> None:
+    """The summaries of one score table."""
+    _fields(**_METRICS)(value, path)
+    _fields(**{name: check for name, check in _LATER_METRICS.items() if name in value})(value, path)
+
+
+def _table(value: Any, path: str) -> None:
+    _fields(resolution=_text, refinement=_text, per_class=_list(_CLASS_SCORE))(value, path)
+    _rates(value, path)
 
 
 _DOCUMENT = _fields(
@@ -183,9 +195,7 @@ _DOCUMENT = _fields(
     encoder=_fields(name=_text, weights=_text, sha256=_text),
     settings=_mapping(_json),
     metrics=_metrics,
-    scores=_list(
-        _fields(resolution=_text, refinement=_text, per_class=_list(_CLASS_SCORE), **_METRICS)
-    ),
+    scores=_list(_table),
     matching=_or_null(_fields(rule=_text, cluster_to_class=_mapping(_list(_whole)))),
     labels_used=_fields(fit=_flag, select=_flag, match=_flag),
     timing_seconds=_mapping(_positive),
@@ -208,7 +218,8 @@ def _validate_agreement(document: dict[str, Any]) -> None:
     for index, class_id in enumerate(document["dataset"]["classes_present"]):
         _class_id(class_id, f"dataset.classes_present[{index}]", num_classes)
     scores = document["scores"]
-    headline = {name: scores[0][name] for name in _METRICS} if scores else {}
+    rates = [*_METRICS, *_LATER_METRICS]
+    headline = {name: scores[0][name] for name in rates if name in scores[0]} if scores else {}
     if document["metrics"] != headline:
         raise ValueError("metrics must be those of scores[0], the headline")
     for row, table in enumerate(scores):

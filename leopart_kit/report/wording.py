@@ -12,6 +12,7 @@ MISSING = "–"
 METRIC_NAMES = {
     "miou": "mIoU",
     "miou_present": "mIoU, present classes",
+    "miou_union": "mIoU, present or predicted",
     "pixel_accuracy": "Pixel accuracy",
 }
 

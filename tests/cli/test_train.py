@@ -236,7 +236,7 @@ def test_small_images_are_enlarged(tmp_path: Path):
     [
         (["dataset.root=nowhere"], "nowhere is not a folder; set the root of the data set folder"),
         (["dataset.root=empty"], "empty holds no image"),
-        (["method=byol"], "unknown method 'byol'; choose one of anchored_leopart, leopart"),
+        (["method=byol"], "unknown method 'byol'; choose one of anchored_leopart, autoencoder"),
         (["method.name=byol"], "unknown method 'byol'; there is leopart, anchored_leopart"),
         (["recipe=fast"], "unknown recipe 'fast'; choose one of .*leopart_cpu_minutes"),
         (
@@ -359,7 +359,8 @@ def test_the_papers_evaluations_follow_with_the_expected_figure_beside_each(
     assert f"{miou - 12.5:+.1f}" in lines["voc_k21"]
     assert "not run" in lines["cityscapes27"]
     log = (tmp_path / "out" / "train.log").read_text()
-    assert "cityscapes27 was not run: no data: set reproduce.roots.cityscapes=DIR" in log
+    assert "cityscapes27 was not run on the trained encoder: no data" in log
+    assert "set reproduce.roots.cityscapes=DIR" in log
 
 
 def test_an_unknown_benchmark_shows_before_training(images: Path, tmp_path: Path):

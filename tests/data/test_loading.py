@@ -33,7 +33,7 @@ def test_unknown_names_list_the_choices(tmp_path: Path):
         load_dataset("voc", tmp_path, "val", source="x")
 
 
-@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"scenes"}))
+@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"scenes", "single_image"}))
 def test_a_missing_root_is_named(tmp_path: Path, name: str):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder; set the root of the"):
         load_dataset(name, tmp_path / "nowhere", "val")
@@ -50,7 +50,7 @@ def test_scenes_make_their_root(tmp_path: Path):
 
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_every_data_set_lists_its_splits_and_label_sets(tmp_path: Path, name: str):
-    with pytest.raises(ValueError, match="no split 'monday'; choose one of"):
+    with pytest.raises(ValueError, match="no split 'monday'"):
         load_dataset(name, tmp_path, "monday")
     split = "all" if name == "folder" else "val"
     with pytest.raises(ValueError, match="no label set 'mine'; choose one of"):

@@ -198,6 +198,23 @@ def test_another_encoder_can_mark_the_foreground(dataset, tmp_path: Path):
     assert result.scores[0].miou.mean == 100
 
 
+def test_where_no_class_is_a_background_every_patch_counts(tmp_path: Path):
+    """As in street scenes: the dark ground is a class to be found like the others."""
+    root = write_objects(tmp_path / "data", 20)
+    (root / "classes.txt").write_text("road\ncat\ndog\n")
+    streets = load_dataset("folder", root, "all")
+    assert not streets.has_background
+    result = run(streets, tmp_path, num_clusters=5)
+    assert result.details["foreground"]["share_of_patches"] == 1
+    assert result.details["chosen"]["preferred_communities"] == 3
+    named = [row for row in comparison(result) if "foreground" in row]
+    assert not named, "there is no foreground to speak of"
+    bound = comparison(result)["upper bound: parts many to one"]
+    assert bound == 100
+    inside = run(streets, tmp_path, num_clusters=4, foreground="clusters")
+    assert inside.details["foreground"]["share_of_patches"] < 0.5
+
+
 def test_without_masks_objects_are_found_and_not_scored(tmp_path: Path):
     root = write_objects(tmp_path / "data", 20)
     for file in (root / "masks").iterdir():
@@ -292,7 +309,7 @@ def test_what_the_data_cannot_give_is_said(dataset, tmp_path: Path, options, mes
         ({"attention_mass": 0.0}, "attention_mass must be a number from 0.01 to 1"),
         ({"community_method": "spectral"}, "community_method must be one of infomap, louvain"),
         ({"refinement": ("blur",)}, "refinement must be one of dense_crf, bilateral_grid"),
-        ({"foreground": "luck"}, "foreground must be one of clusters, attention, component"),
+        ({"foreground": "luck"}, "foreground must be one of none, clusters, attention"),
         (
             {"foreground": "component", "foreground_threshold": 0.5},
             "foreground=component has no threshold",

@@ -99,7 +99,7 @@ def test_page_shows_the_figures_of_the_result(page: Page):
     assert "sky & sea 71.4 ± 1.5 66.6 – 75.5 90.0 %" in page.text
     assert "<cat> 53.8 ± 2.5 44.4 – 58.8 10.0 %" in page.text
     assert "not at all in the mIoU over present classes: absent." in page.text
-    assert "Ground truth was used to name the clusters, but not to fit" in page.text
+    assert "Ground truth was used to name the clusters, but not to train" in page.text
 
 
 def test_published_figures_are_shown_escaped(result: Result):

@@ -18,6 +18,7 @@ from leopart_kit.report.training_section import (
     comparison,
     training_charts,
 )
+from leopart_kit.report.wording import METRIC_NAMES
 from tests.report.test_page import PALETTE, Page
 
 COLOURS = PALETTE
@@ -34,7 +35,7 @@ def shifted(table: ScoreTable, points: float) -> ScoreTable:
             per_seed=tuple(value + points for value in summary.per_seed),
         )
 
-    return replace(table, **{k: shift(k) for k in ("miou", "miou_present", "pixel_accuracy")})
+    return replace(table, **{k: shift(k) for k in METRIC_NAMES})
 
 
 def outcomes(right: int) -> np.ndarray:
@@ -87,7 +88,7 @@ def pixels(uri: str) -> np.ndarray:
 
 def test_every_metric_before_after_and_its_change(before: Result, after: Result):
     rows = comparison(before, after)
-    assert [(row.metric, row.scored_at) for row in rows[::3]] == [
+    assert [(row.metric, row.scored_at) for row in rows[::4]] == [
         ("mIoU", "100 × 100 pixels"),
         ("mIoU", "full mask size"),
     ]
@@ -101,7 +102,7 @@ def test_the_interval_of_the_change_is_after_minus_before(before: Result, after:
     low, high = paired_bootstrap(outcomes(60), outcomes(40)).miou.interval
     assert 0 < low < high
     assert rows[0].change_interval == f"+{low:.1f} to +{high:.1f}"
-    assert rows[3].change_interval is None, "no counts of each image at full mask size"
+    assert rows[4].change_interval is None, "no counts of each image at full mask size"
     backwards = comparison(after, before)[0]
     assert backwards.change == "−5.2"
     assert backwards.change_interval == f"−{high:.1f} to −{low:.1f}"

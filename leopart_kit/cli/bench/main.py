@@ -15,6 +15,7 @@ from leopart_kit.cli.bench.evaluation import (
     bench_scoring,
 )
 from leopart_kit.cli.bench.export import bench_export
+from leopart_kit.cli.bench.in_context import bench_in_context
 from leopart_kit.cli.bench.refine import bench_refine
 from leopart_kit.cli.bench.training import bench_train
 
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "communities": bench_communities,
     "refine": bench_refine,
     "export": bench_export,
+    "in_context": bench_in_context,
 }
 
 

@@ -92,9 +92,9 @@ class FineTuningSettings:
 
     def __post_init__(self) -> None:
         _check_numbers("fine_tuning.fractions", self.fractions, 1e-6, 1.0)
-        for name in ("epochs", "batch_size"):
-            check_whole(f"fine_tuning.{name}", getattr(self, name), minimum=1)
-        check_whole("fine_tuning.min_steps", self.min_steps, minimum=0)
+        check_whole("fine_tuning.epochs", self.epochs, minimum=1)
+        check_whole("fine_tuning.batch_size", self.batch_size, minimum=2)
+        check_whole("fine_tuning.min_steps", self.min_steps, minimum=1)
         for name in ("backbone_learning_rate", "head_learning_rate", "weight_decay"):
             check_number(f"fine_tuning.{name}", getattr(self, name), 0.0, 1e4)
         _check_numbers("fine_tuning.crop_scale", self.crop_scale, 1e-3, 1.0)

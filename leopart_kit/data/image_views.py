@@ -1,0 +1,144 @@
+"""Independent random views of an image, as the image-level methods draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as TF
+
+from leopart_kit.data.multi_crop import random_box
+from leopart_kit.data.photometric import PhotometricAugmentation, uniform
+
+REFERENCE_SIZE = 224
+"""Side of the views for which the papers give the blur in pixels."""
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How `count` views of an image are drawn.
+
+    Attributes:
+        count: views of this kind.
+        size: side in pixels.
+        scale: range of the crop's share of the image area.
+        flip_probability: of mirroring left to right.
+        jitter, jitter_probability: strength and probability of `PhotometricAugmentation`.
+        grey_probability: of dropping the colour.
+        blur_probability, blur_sigma: of a Gaussian blur, sigma in pixels where the largest views
+            are 224 px wide and in proportion otherwise.
+        solarise_probability: of inverting all values above the middle.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    count: int = 1
+    size: int = REFERENCE_SIZE
+    scale: tuple[float, float] = (0.08, 1.0)
+    flip_probability: float = 0.5
+    jitter: float = 0.0
+    jitter_probability: float = 0.8
+    grey_probability: float = 0.0
+    blur_probability: float = 0.0
+    blur_sigma: tuple[float, float] = (0.1, 2.0)
+    solarise_probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.size < 1:
+            raise ValueError(
+                f"count must be 0 or more and size 1 or more, got {self.count} and {self.size}"
+            )
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f"scale must be 0 < low <= high <= 1, got {self.scale}")
+        for name in ("flip_probability", "solarise_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        self.photometric(self.size)
+
+    def photometric(self, largest: int) -> PhotometricAugmentation:
+        """The changes of colour and sharpness, for views of which the largest has this side."""
+        low, high = (sigma * largest / REFERENCE_SIZE for sigma in self.blur_sigma)
+        return PhotometricAugmentation(
+            strength=self.jitter,
+            jitter_probability=self.jitter_probability,
+            grey_probability=self.grey_probability,
+            blur_probability=self.blur_probability,
+            blur_sigma=(low, high),
+        )
+
+
+class RandomViews:
+    """Crop, mirror and recolour an image several times, every time anew.
+
+    Args:
+        kinds: the views in the order in which they are returned.
+        mean, std: of the normalisation, in RGB for values in [0, 1].
+
+    Raises:
+        ValueError: no view at all.
+    """
+
+    def __init__(
+        self, kinds: Sequence[ViewSettings], mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        self.views = [kind for kind in kinds for _ in range(kind.count)]
+        if not self.views:
+            raise ValueError("there must be a view; set the count of one kind to 1 or more")
+        largest = max(view.size for view in self.views)
+        self.photometric = [view.photometric(largest) for view in self.views]
+        self.mean, self.std = list(mean), list(std)
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """uint8 `[3, H, W]` → V float32 `[3, s_v, s_v]`, normalised.
+
+        Draws come from torch's global generator.
+        """
+        pairs = zip(self.views, self.photometric, strict=True)
+        return [self._view(image, settings, photometric) for settings, photometric in pairs]
+
+    def _view(
+        self, image: Tensor, settings: ViewSettings, photometric: PhotometricAugmentation
+    ) -> Tensor:
+        x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], settings.scale)
+        size = [settings.size, settings.size]
+        view = TF.resized_crop(image, y0, x0, y1 - y0, x1 - x0, size, antialias=True)
+        view = TF.to_dtype(view, torch.float32, scale=True)
+        if uniform(0, 1) < settings.flip_probability:
+            view = TF.horizontal_flip(view)
+        view = photometric(view)
+        if uniform(0, 1) < settings.solarise_probability:
+            view = TF.solarize(view, 0.5)
+        return TF.normalize(view, self.mean, self.std)
+
+
+class CentralView:
+    """The whole image's central square, the same at each call.
+
+    Args:
+        size: side in pixels; the image's shorter side is resized to it.
+        mean, std: of the normalisation.
+    """
+
+    def __init__(self, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.size = size
+        self.mean, self.std = list(mean), list(std)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """uint8 `[3, H, W]` → float32 `[3, size, size]`, normalised."""
+        image = TF.center_crop(TF.resize(image, [self.size], antialias=True), [self.size])
+        return TF.normalize(TF.to_dtype(image, torch.float32, scale=True), self.mean, self.std)
+
+
+class OfImage:
+    """A transform of the image of an item `(image, more)`; what else is in it stays."""
+
+    def __init__(self, transform: RandomViews) -> None:
+        self.transform = transform
+
+    def __call__(self, item: tuple[Tensor, object]) -> tuple[list[Tensor], object]:
+        """`(uint8 [3, H, W], more)` → `(views, more)`."""
+        image, more = item
+        return self.transform(image), more

@@ -1,0 +1,135 @@
+"""Heads that turn frozen patch tokens into classes: linear, and a small FCN; saved and reused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from leopart_kit.whole_file import whole_file
+
+HeadKind = Literal["linear", "fcn"]
+
+
+class LinearHead(nn.Module):
+    """One 1 × 1 convolution, tokens `[B, D, h, w]` → logits `[B, C, h, w]`.
+
+    Convolving and enlarging commute here, since the bilinear weights of a pixel sum to one: tokens
+    enlarged to 100 × 100 and then convolved, as in the papers, are the same logits for ten times
+    the work.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.classify = nn.Conv2d(embed_dim, num_classes, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits on the grid of the tokens."""
+        return self.classify(tokens)
+
+
+class FcnHead(nn.Module):
+    """Two 3 × 3 convolutions, their input beside their output, a third, dropout, 1 × 1 classes.
+
+    Leopart (Ziegler & Asano, CVPR 2022, appendix), after Long, Shelhamer & Darrell (CVPR 2015); no
+    normalisation, 512 channels, whole channels dropped.
+
+    Args:
+        input_size: `(h, w)` to which tokens are enlarged first; `None` leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_classes: int,
+        *,
+        channels: int = 512,
+        dropout: float = 0.1,
+        input_size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.convs = nn.Sequential(
+            nn.Conv2d(embed_dim, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )
+        self.join = nn.Conv2d(embed_dim + channels, channels, 3, padding=1)
+        self.dropout = nn.Dropout2d(dropout)
+        self.classify = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits `[B, C, h, w]`, or of `input_size` where it is set."""
+        if self.input_size is not None:
+            tokens = F.interpolate(tokens, size=self.input_size, mode="bilinear")
+        found = F.relu(self.join(torch.cat([tokens, self.convs(tokens)], dim=1)))
+        return self.classify(self.dropout(found))
+
+
+def save_head(head: LinearHead | FcnHead, path: Path, class_names: tuple[str, ...]) -> Path:
+    """Write a head with all that is needed to use it again, as safetensors."""
+    description: dict[str, object] = {
+        "kind": "linear" if isinstance(head, LinearHead) else "fcn",
+        "class_names": list(class_names),
+    }
+    if isinstance(head, FcnHead):
+        description["input_size"] = head.input_size
+    state = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    with whole_file(path) as temporary:
+        save_file(state, temporary, metadata={"head": json.dumps(description)})
+    return path
+
+
+def load_head(
+    path: Path, kind: HeadKind, embed_dim: int, class_names: tuple[str, ...]
+) -> LinearHead | FcnHead:
+    """A head that `save_head` wrote, for tokens of `embed_dim` dimensions.
+
+    Args:
+        class_names: of the data set to predict; empty where it has none.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no head, or one of another kind, other tokens or other classes.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no head at {path}; a run with this protocol writes head_seed0 …")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {})["head"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no head written by a probe: {error}") from error
+    if description["kind"] != kind:
+        raise ValueError(f"{path} is a {description['kind']} head; set protocol accordingly")
+    names = tuple(description["class_names"])
+    if class_names and names != class_names:
+        raise ValueError(
+            f"{path} predicts {len(names)} classes ({', '.join(names[:3])}, …), the data set has "
+            f"{len(class_names)} ({', '.join(class_names[:3])}, …); train a head on its train split"
+        )
+    first = state["classify.weight" if kind == "linear" else "convs.0.weight"]
+    if first.shape[1] != embed_dim:
+        raise ValueError(
+            f"{path} takes tokens of {first.shape[1]} dimensions, the encoder gives {embed_dim}; "
+            "use the encoder it was trained on"
+        )
+    if kind == "linear":
+        head: LinearHead | FcnHead = LinearHead(embed_dim, len(names))
+    else:
+        size = description["input_size"]
+        head = FcnHead(
+            embed_dim,
+            len(names),
+            channels=first.shape[0],
+            input_size=None if size is None else (size[0], size[1]),
+        )
+    head.load_state_dict(state)
+    return head.eval()

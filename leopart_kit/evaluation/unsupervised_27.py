@@ -1,0 +1,174 @@
+"""The protocol of 27 classes: clusters of centre crops, one a class, matched by counts.
+
+PiCIE (Cho et al., CVPR 2021) and STEGO (Hamilton et al., ICLR 2022) score COCO-Stuff and Cityscapes
+so: crops of 320 px, features averaged with those of the mirrored image, as many clusters as classes
+matched by the number of common pixels, with and without a dense CRF.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from leopart_kit.backbones.encoder import grid_size
+from leopart_kit.backbones.mirrored import MirroredEncoder
+from leopart_kit.data import SegmentationDataset, center_crops
+from leopart_kit.data.center_crop import Interpolation
+from leopart_kit.evaluation.linear_probe import LinearProbe
+from leopart_kit.evaluation.refined_scores import with_refinements
+from leopart_kit.evaluation.result import LabelsUsed
+from leopart_kit.evaluation.scoring import Scored, score_clusters
+from leopart_kit.evaluation.settings import TokenClustering, check_choice, check_whole
+from leopart_kit.evaluation.task import Clock, Measurement, Task
+from leopart_kit.evaluation.token_clustering import (
+    ClusterMaps,
+    check_enough_patches,
+    cluster_tokens,
+)
+from leopart_kit.evaluation.unsupervised_details import comparison_rows
+from leopart_kit.masks import REFINEMENTS, Refinement, dense_crf_available
+
+
+@dataclass(frozen=True)
+class Unsupervised27(TokenClustering):
+    """The protocol's numbers; the k-means is on the cosine, as STEGO's clusters are.
+
+    Attributes, beside those of `TokenClustering`:
+        num_clusters: K; `None` takes the number of classes. Clusters left over are wrong.
+        crop: side of the centre crops in pixels, see `CenterCrops`.
+        image_interpolation: how images are resized before they are cut; STEGO takes `nearest`.
+        mirrored: average the tokens with those of the mirrored image, see `MirroredEncoder`.
+        refinement: scored beside the result; `None` takes `dense_crf` where its extra is
+            installed, else `bilateral_grid`.
+        refinement_seeds: how many of the seeds are refined.
+
+    Raises:
+        ValueError: a value of the wrong kind or out of range; names the setting.
+    """
+
+    resolution: tuple[int, int] = (320, 320)
+    score_resolution: tuple[int, int] = (320, 320)
+    standardize: bool = False
+    pca_dim: int | None = None
+    l2_normalize: bool = True
+    metric: Literal["euclidean", "spherical"] = "spherical"
+    num_clusters: int | None = None
+    crop: int = 320
+    image_interpolation: Interpolation = "bilinear"
+    mirrored: bool = True
+    refinement: tuple[Refinement, ...] | None = None
+    refinement_seeds: int = 1
+
+    name: str = field(default="unsupervised_27", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_clusters is not None:
+            check_whole("num_clusters", self.num_clusters, minimum=1)
+        check_whole("crop", self.crop, minimum=1)
+        check_whole("refinement_seeds", self.refinement_seeds, minimum=1)
+        check_choice("image_interpolation", self.image_interpolation, ("bilinear", "nearest"))
+        check_choice("mirrored", self.mirrored, (True, False))
+        for method in self.refinement or ():
+            check_choice("refinement", method, REFINEMENTS)
+
+    def view(self, dataset: SegmentationDataset) -> SegmentationDataset:
+        """The centre crops of the images and masks."""
+        return center_crops(dataset, self.crop, self.image_interpolation)
+
+    def measure(self, task: Task) -> Measurement:
+        """Cluster the tokens of all crops, and score them where there are masks.
+
+        With `task.train` a linear probe on the same tokens stands beside the clusters.
+
+        Raises:
+            ValueError: fewer patches than clusters, or neither masks nor `num_clusters`.
+        """
+        dataset, run, clock = task.dataset, task.run, Clock()
+        if self.mirrored:
+            task = replace(task, encoder=MirroredEncoder(task.encoder))
+        num_clusters = self.num_clusters or dataset.num_classes
+        if num_clusters == 0:
+            raise ValueError("without masks there is no number of classes: set num_clusters")
+        rows, columns = grid_size(*self.resolution, task.encoder.patch_size)
+        check_enough_patches(num_clusters, len(task.usable), rows * columns)
+        store = task.features(self.resolution)
+        clock.lap("features")
+        clusters = cluster_tokens(
+            store,
+            self,
+            num_clusters,
+            device=run.device,
+            track=run.track,
+            processes=run.processes,
+        )
+        clock.lap("kmeans")
+        scored, comparison = Scored(), []
+        if dataset.num_classes:
+            scored = self._score(task, clusters)
+            clock.lap("scoring")
+            scored = self._each_once(self._refine(task, clusters, scored))
+            clock.lap("refinement")
+            comparison = comparison_rows(f"k-means, K = {num_clusters}", scored)
+            comparison += self._linear_probe(task)
+            clock.lap("linear probe")
+        return Measurement(
+            indices=store.indices,
+            labels_used=LabelsUsed(fit=False, select=False, match=dataset.num_classes > 0),
+            timing_seconds=clock.seconds,
+            details={**clusters.details, "comparison": comparison},
+            broken=store.broken,
+            cluster_maps=clusters.maps[self.seeds[0]],
+            scored=scored,
+        )
+
+    def _score(self, task: Task, clusters: ClusterMaps) -> Scored:
+        return score_clusters(
+            task.dataset,
+            clusters.indices,
+            clusters.maps,
+            clusters.num_clusters,
+            rule="hungarian_count",
+            unmatched=-1,
+            resolution=self.resolution,
+            score_resolution=self.score_resolution,
+            track=task.run.track,
+            processes=task.run.processes,
+        )
+
+    def _refine(self, task: Task, clusters: ClusterMaps, scored: Scored) -> Scored:
+        methods = self.refinement
+        if methods is None:
+            methods = ("dense_crf",) if dense_crf_available() else ("bilateral_grid",)
+        return with_refinements(
+            scored,
+            task.dataset,
+            clusters.indices,
+            {seed: clusters.maps[seed] for seed in self.seeds[: self.refinement_seeds]},
+            methods,
+            resolution=self.resolution,
+            score_resolution=self.score_resolution,
+            num_processes=max(task.run.num_workers, 1),
+            track=task.run.track,
+        )
+
+    def _each_once(self, scored: Scored) -> Scored:
+        """The scores without those at full size, where the headline's are at the crops' size."""
+        if not self.resolution == self.score_resolution == (self.crop, self.crop):
+            return scored
+        return replace(
+            scored,
+            scores=tuple(table for table in scored.scores if table.resolution != "full"),
+            per_image={name: counts for name, counts in scored.per_image.items() if name != "full"},
+        )
+
+    def _linear_probe(self, task: Task) -> list[dict[str, Any]]:
+        """Rows of a linear probe on the same tokens, where there are images to train it on."""
+        if task.train is None:
+            return []
+        probe = LinearProbe(
+            seeds=self.seeds[:1],
+            resolution=self.resolution,
+            score_resolution=self.score_resolution,
+        )
+        return comparison_rows("linear probe, by labels", probe.measure(task).scored)

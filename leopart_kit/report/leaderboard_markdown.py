@@ -1,0 +1,145 @@
+"""A leaderboard as Markdown, and as the part of a README between two marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leopart_kit.report import wording
+from leopart_kit.whole_file import whole_file
+
+BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
+
+
+def leaderboard_markdown(board: Mapping[str, Any]) -> str:
+    """An overview of all encoders by benchmark, then a table of each benchmark."""
+    parts = [_overview(board["benchmarks"])]
+    parts += [_benchmark(benchmark) for benchmark in board["benchmarks"]]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_between_marks(text: str, path: Path) -> None:
+    """Put `text` between the marks of a Markdown file, in place of what stood there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it does not have both marks once.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path} to write the leaderboard into")
+    whole = path.read_text(encoding="utf-8")
+    if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(END) < whole.index(BEGIN):
+        raise ValueError(f"{path} needs the lines {BEGIN} and {END}, once each, in this order")
+    head, rest = whole.split(BEGIN)
+    tail = rest.split(END)[1]
+    with whole_file(path) as temporary:
+        temporary.write_text(f"{head}{BEGIN}\n{text.strip()}\n{END}{tail}", encoding="utf-8")
+
+
+def _overview(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    encoders = dict.fromkeys(row["encoder"] for b in benchmarks for row in b["rows"])
+    cells = {(b["name"], row["encoder"]): row for b in benchmarks for row in b["rows"]}
+    header = ["mIoU of classes present", *(f"`{encoder}`" for encoder in encoders)]
+    rows = []
+    for benchmark in benchmarks:
+        name = benchmark["name"]
+        figures = [_present(cells.get((name, encoder))) for encoder in encoders]
+        rows.append([f"`{name}`", *figures])
+    return markdown_table(header, rows)
+
+
+def _present(row: Mapping[str, Any] | None) -> str:
+    if row is None or "miou_present" not in row:
+        return wording.MISSING
+    return _figure(row["miou_present"], row["num_seeds"])
+
+
+def _benchmark(benchmark: Mapping[str, Any]) -> str:
+    lines = [f"### `{benchmark['name']}`"]
+    if "protocol" in benchmark:
+        lines.append(
+            f"`protocol={benchmark['protocol']}`, {benchmark['dataset']} "
+            f"({benchmark['label_set']}), {benchmark['num_images']:,} images, "
+            f"{benchmark['num_classes_present']} of {benchmark['num_classes']} classes present, "
+            f"headline at {wording.resolution(benchmark['scored_at'])}."
+        )
+    header = [
+        "encoder",
+        "mIoU",
+        "95 % interval",
+        "classes present",
+        "pixel accuracy",
+        "published",
+        "behind the first",
+        "cost",
+    ]
+    lines.append(markdown_table(header, [_cells(row) for row in benchmark["rows"]]))
+    for row in benchmark["rows"]:
+        if row.get("further"):
+            lines.append(_further(row))
+    published = benchmark.get("published")
+    if published:
+        shown = "; ".join(
+            f"{p['method']} {p['encoder']} {wording.rate_or_nothing(p['miou'])}" for p in published
+        )
+        lines.append(f"Published on the whole set: {shown}.")
+    return "\n\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    if "miou" not in row:
+        return [f"`{row['encoder']}`", f"not run: {row['reason']}", *[""] * 6]
+    seeds = row["num_seeds"]
+    return [
+        f"`{row['encoder']}`",
+        _figure(row["miou"], seeds),
+        wording.interval(tuple(row["miou"]["ci95"])),
+        _figure(row["miou_present"], seeds),
+        _figure(row["pixel_accuracy"], seeds),
+        _published(row),
+        _behind(row),
+        f"{wording.duration(row['seconds'])}, {row['peak_memory_mb']:,} MiB",
+    ]
+
+
+def _figure(summary: Mapping[str, Any], num_seeds: int) -> str:
+    return wording.mean_and_spread(summary["mean"], summary["std"], num_seeds)
+
+
+def _published(row: Mapping[str, Any]) -> str:
+    published = row["published"]
+    if published is None or published["miou"] is None:
+        return wording.MISSING
+    difference = row["miou"]["mean"] - published["miou"]
+    return f"{published['miou']:.1f} ({wording.signed(difference)})"
+
+
+def _behind(row: Mapping[str, Any]) -> str:
+    behind = row.get("behind")
+    if behind is None:
+        return wording.MISSING
+    low, high = behind["interval"]
+    return f"{behind['difference']:.1f} ({low:.1f} – {high:.1f})"
+
+
+def _further(row: Mapping[str, Any]) -> str:
+    header = [f"`{row['encoder']}`, step by step", "mIoU", "classes present", "pixel accuracy"]
+    rows = [
+        [
+            line["segmentation"],
+            wording.mean_and_spread(line["miou"], line["std"], line["num_seeds"]),
+            wording.mean_and_spread(line["miou_present"], line["std_present"], line["num_seeds"]),
+            f"{line['pixel_accuracy']:.1f}",
+        ]
+        for line in row["further"]
+    ]
+    return markdown_table(header, rows)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, figures to the right of the first column; bars in cells are escaped."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )

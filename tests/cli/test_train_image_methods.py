@@ -1,0 +1,138 @@
+"""`leopart-train method=…` for every image-level method: trained, evaluated, saved, loaded."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from leopart_kit.backbones import load_encoder
+from leopart_kit.cli.build_image_method import IMAGE_METHODS
+from leopart_kit.cli.train import main
+from leopart_kit.report import read_results
+from leopart_kit.training import list_checkpoints, read_metrics
+from leopart_kit.training.checkpoint import read_checkpoint_file
+from tests.cli.command import error_of_command, run_command_line
+from tests.cli.train_command import MODEL, TINY, write_images
+
+SMALL = {
+    "autoencoder": ("method.decoder_width=16",),
+    "clip": (
+        "method.captions=captions.csv",
+        "method.vocabulary_size=300",
+        "method.text_dim=16",
+        "method.text_depth=1",
+        "method.text_heads=2",
+    ),
+    "context_encoder": ("method.decoder_width=16",),
+    "context_prediction": ("method.hidden_dim=16",),
+    "deep_cluster": ("method.num_clusters=3", "method.pca_dim=4"),
+    "dino": ("method.num_outputs=12", "method.hidden_dim=16", "method.out_dim=8"),
+    "exemplar": (),
+    "mae": ("method.decoder_dim=16", "method.decoder_depth=1", "method.decoder_heads=2"),
+    "moco_v2": ("method.queue_length=8", "method.hidden_dim=16"),
+    "moco_v3": ("method.hidden_dim=16", "method.learning_rate=0.01"),
+    "rotnet": (),
+    "sela": ("method.num_heads=2", "method.num_labels=3", "method.num_labellings=2"),
+    "simclr": ("method.hidden_dim=16",),
+    "swav": ("method.num_prototypes=6", "method.hidden_dim=16", "method.queue_length=4"),
+}
+STATE = {
+    "clip": {"_extra_state"},
+    "deep_cluster": {"labels", "label_counts"},
+    "dino": {"centre", "teacher.prototypes.weight"},
+    "moco_v2": {"queue.features", "queue.stored", "momentum_encoder.vit.cls_token"},
+    "sela": {"labels"},
+    "swav": {"queue.features", "queue.stored"},
+}
+TWO_STEPS = ("trainer.max_steps=2", "trainer.momentum=0.5", "trainer.checkpoint_every=2")
+
+
+@pytest.fixture(autouse=True)
+def in_a_fresh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a run writes lands in the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
+def arguments(output_dir: Path, method: str, *overrides: str) -> list[str]:
+    """A run of two steps on the six images of the folder `images`; later overrides win."""
+    images = Path("images")
+    if not images.exists():
+        write_images(images)
+        rows = [f"im{index}.png,image number {index}" for index in range(6)]
+        Path("captions.csv").write_text("\n".join(["image,caption", *rows]))
+    # Of TINY all but the sizes of Leopart's head; every other method has sizes of its own.
+    common = [setting for setting in TINY if not setting.startswith("method.")]
+    own = ["dataset.root=images", f"output_dir={output_dir}"]
+    chosen = {o.lstrip("+").partition("=")[0]: o for o in (*common, *own, *TWO_STEPS)}
+    chosen |= {o.lstrip("+").partition("=")[0]: o for o in (*SMALL[method], *overrides)}
+    return [f"method={method}", *chosen.values()]
+
+
+def test_every_method_is_here():
+    assert set(SMALL) == set(IMAGE_METHODS)
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_a_method_trains_and_leaves_a_backbone_for_the_dense_protocols(tmp_path: Path, method: str):
+    out = tmp_path / "out"
+    run_command_line(main, "leopart-train", arguments(out, method))
+    rows = read_metrics(out / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [1, 2]
+    assert all(math.isfinite(row["loss"]) for row in rows)
+    after = read_results(out / "evaluation" / "after")
+    assert after["encoder"]["weights"] == str(out / "backbone.safetensors")
+    assert (out / "report.html").exists()
+    trained = load_encoder(MODEL, out / "backbone.safetensors").state_dict()
+    start = load_encoder(MODEL, "random").state_dict()
+    changed = [key for key, value in trained.items() if not torch.equal(value, start[key])]
+    assert len(changed) > 20
+    content = read_checkpoint_file(list_checkpoints(out / "checkpoints")[-1])
+    assert STATE.get(method, set()) <= set(content["state_dict"])
+
+
+def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
+    given = arguments(tmp_path / "out", "rotnet", "encoder=resnet18_mini", "encoder.weights=random")
+    given.remove(f"encoder.name={MODEL}")
+    run_command_line(main, "leopart-train", given)
+    trained = load_encoder("resnet18_mini", tmp_path / "out" / "backbone.safetensors")
+    means = trained.state_dict()["resnet.bn1.running_mean"]
+    assert means.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "message"),
+    [
+        ("simclr", ["+method.tau=1"], "method has no setting 'tau'; it has .*temperature"),
+        ("simclr", ["+method.views.image.blur=1"], "method.views.image has no setting 'blur'"),
+        (
+            "simclr",
+            ["views.global_size=60"],
+            "method.views.image.size=60 is no multiple of the patch size 16 .*use 48 or 64",
+        ),
+        ("dino", ["views.local_size=40"], "method.views.local.size=40 .*use 32 or 48"),
+        ("context_prediction", ["views.local_size=8"], "method.patch_size=8 .*; use 16"),
+        ("autoencoder", ["views.global_size=176"], "views of 176 px cannot be decoded"),
+        ("deep_cluster", ["method.num_clusters=7"], "num_clusters 7 must lie .* the 6 images"),
+        ("sela", ["method.num_labellings=0"], "num_labellings must be 1 or more"),
+        ("clip", ["method.captions=none.csv"], "none.csv does not exist"),
+        ("clip", ["method.vocabulary_size=3"], "vocabulary_size must be at least 259"),
+        ("moco_v2", ["method.queue_length=0"], "num_views, length and dim must be positive"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_before_any_evaluation(
+    tmp_path: Path, method: str, overrides: list[str], message: str
+):
+    out = tmp_path / "out"
+    line = error_of_command(main, "leopart-train", arguments(out, method, *overrides))
+    assert re.search(message, line), line
+    assert not (out / "evaluation").exists()
+
+
+def test_captions_must_be_given(tmp_path: Path):
+    given = [a for a in arguments(tmp_path / "out", "clip") if "captions" not in a]
+    line = error_of_command(main, "leopart-train", given)
+    assert "method.captions is not set; add method.captions=VALUE" in line

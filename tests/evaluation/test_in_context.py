@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from leopart_kit.data import Sample, SegmentationDataset
+from leopart_kit.data.label_sets import LabelSet
+from leopart_kit.evaluation import RunSettings, evaluate, in_context_search
+from leopart_kit.evaluation.augmented_images import AugmentedImages
+from leopart_kit.evaluation.in_context import InContext
+from tests.evaluation.tiny_data import NAMES, PATCH, SIDE, MeanColour, encoder_of, write_folder
+
+SETTINGS = InContext(
+    seeds=(0,), resolution=(SIDE, SIDE), score_resolution=(SIDE, SIDE), neighbours=3
+)
+
+
+def measure(protocol: InContext, dataset, train, folder: Path | None = None, encoder=None):
+    return evaluate(
+        encoder or encoder_of(MeanColour()),
+        dataset,
+        protocol,
+        RunSettings(cache_dir=folder),
+        train=train,
+    )
+
+
+def relabelled(base: SegmentationDataset, masks, background: bool) -> SegmentationDataset:
+    """The same images with masks of arrays, with or without a background class."""
+    samples = [Sample(s.name, s.image_file, ("array",)) for s in base._samples]
+
+    def read_mask(sample: Sample) -> np.ndarray:
+        return masks[[s.name for s in samples].index(sample.name)].astype(np.int64)
+
+    labels = LabelSet("arrays", NAMES, background)
+    return SegmentationDataset("arrays", base.split, base.root, labels, samples, read_mask)
+
+
+def test_a_memory_of_the_very_images_gives_their_patch_labels(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 8)
+    result = measure(replace(SETTINGS, neighbours=1), images, images)
+    assert result.metrics["miou"].mean == 100
+    assert result.class_maps is not None
+    for row in range(8):
+        assert np.array_equal(result.class_maps[row], np.asarray(images[row][1]))
+    assert (result.labels_used.fit, result.labels_used.select, result.labels_used.match) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_details_name_the_memory(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 8)
+    result = measure(replace(SETTINGS, seeds=(0, 1), memory_size=35), images, images)
+    memories = result.details["memory"]
+    assert [memory["entries"] for memory in memories] == [35, 35]
+    assert memories[0]["index"] == "exact"
+    assert sum(memories[0]["percent_of_class"].values()) == pytest.approx(100, abs=0.01)
+
+
+def test_ignored_pixels_are_background_or_nothing(tmp_path: Path):
+    base = write_folder(tmp_path / "data", 4)
+    masks = [np.asarray(mask).copy() for _, mask, _ in base]
+    for mask in masks:
+        mask[:PATCH] = 255  # the first row of patches
+    entries, percent = {}, {}
+    for background in (True, False):
+        data = relabelled(base, masks, background)
+        [memory] = measure(SETTINGS, data, data).details["memory"]
+        entries[background], percent[background] = memory["entries"], memory["percent_of_class"]
+    assert entries == {True: 4 * 16, False: 4 * 12}
+    # Class 0 lies in the upper half of image 0 and the lower half of image 3: 4 + 8 patches.
+    assert percent[False]["background"] == pytest.approx(100 * 12 / 48, abs=0.01)
+    assert percent[True]["background"] == pytest.approx(100 * 28 / 64, abs=0.01)
+
+
+def test_a_class_that_no_training_image_shows_is_named_and_scores_zero(tmp_path, caplog):
+    images = write_folder(tmp_path / "data", 4)
+    # Image 0 shows classes 0 and 1, image 1 classes 1 and 2.
+    result = measure(SETTINGS, images, images.spread(1))
+    assert result.details["classes_missing_from_train"] == ["dog", "sheep"]
+    assert "no training image shows dog, sheep" in caplog.text
+    assert [score.iou for score in result.scores[0].per_class[2:]] == [0, 0]
+
+
+def test_crops_are_remembered_instead_of_images(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 6)
+    result = measure(replace(SETTINGS, num_augmentations=2), images, images)
+    [memory] = result.details["memory"]
+    assert memory["entries"] == 2 * 6 * 16
+    assert result.metrics["miou"].mean > 80  # the colours stay those of the classes
+
+
+def test_a_run_goes_on_where_it_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    images = write_folder(tmp_path / "data", 8)
+    monkeypatch.setattr(in_context_search, "_IMAGES", 2)
+    expected = measure(SETTINGS, images, images)
+    calls, real = [], in_context_search.nearest_neighbours
+
+    def breaking(queries, *rest, **options):
+        calls.append(len(queries))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(queries, *rest, **options)
+
+    monkeypatch.setattr(in_context_search, "nearest_neighbours", breaking)
+    encoder = encoder_of(MeanColour())
+    with pytest.raises(KeyboardInterrupt):
+        measure(SETTINGS, images, images, tmp_path / "cache", encoder)
+    result = measure(SETTINGS, images, images, tmp_path / "cache", encoder)
+    assert len(calls) == 5, "two blocks were kept, the third is searched again, then the fourth"
+    assert result.metrics["miou"] == expected.metrics["miou"]
+    measure(SETTINGS, images, images, tmp_path / "cache", encoder)
+    assert len(calls) == 5
+
+
+def test_faiss_finds_the_same_in_a_small_memory(tmp_path: Path):
+    pytest.importorskip("faiss")
+    images = write_folder(tmp_path / "data", 8)
+    exact = measure(SETTINGS, images, images)
+    found = measure(replace(SETTINGS, index="faiss"), images, images)
+    assert found.metrics["miou"].mean == pytest.approx(exact.metrics["miou"].mean, abs=1)
+    assert found.details["memory"][0]["index"].startswith("faiss IVF")
+
+
+def test_seeds_draw_their_share_of_the_training_images(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 8)
+    protocol = replace(SETTINGS, seeds=(0, 1), train_share=0.25)
+    result = measure(protocol, images, images)
+    assert [memory["training_images"] for memory in result.details["memory"]] == [2, 2]
+    chosen = [protocol.training_images(range(8), seed) for seed in (0, 1)]
+    assert chosen[0] != chosen[1]
+    assert chosen[0] == protocol.training_images(range(8), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"memory_size": 129}, "memory_size 129 is more than the 128 patches of 8 training"),
+        ({"memory_size": 2}, "3 neighbours are more than the 2 entries"),
+        ({"train_share": 0.1}, "train_share 0.1 of 8 training images is less than one image"),
+        ({"resolution": (36, 32)}, r"resolution \[36, 32\] must be whole patches of 8 px"),
+    ],
+)
+def test_what_the_training_images_cannot_give_is_said_first(tmp_path, change, message):
+    images = write_folder(tmp_path / "data", 8)
+    fn = MeanColour()
+    with pytest.raises(ValueError, match=message):
+        measure(replace(SETTINGS, **change), images, images, encoder=encoder_of(fn))
+    assert not fn.batches, "before any image was encoded"
+
+
+def test_no_training_images(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 2)
+    with pytest.raises(ValueError, match=r"no training images: set protocol\.train_split"):
+        measure(SETTINGS, images, None)
+    bare = write_folder(tmp_path / "bare", 2, masks=False)
+    with pytest.raises(ValueError, match="have no masks to learn from"):
+        measure(SETTINGS, images, bare)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"memory_size": 0}, "memory_size must be a whole number of at least 1"),
+        ({"num_augmentations": -1}, "num_augmentations must be a whole number"),
+        ({"neighbours": 0}, "neighbours must be"),
+        ({"temperature": 0}, "temperature must be a number from"),
+        ({"train_share": 1.5}, "train_share must be a number from"),
+        ({"index": "annoy"}, "index must be one of exact, faiss"),
+        ({"seeds": ()}, "seeds must be distinct"),
+    ],
+)
+def test_wrong_settings_are_named(change, message: str):
+    with pytest.raises(ValueError, match=message):
+        InContext(**change)
+
+
+def test_crops_follow_from_epoch_and_image_alone(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 4)
+    first, other = (AugmentedImages(images, epoch, (16, 16)) for epoch in (0, 1))
+    again = AugmentedImages(images, 0, (16, 16))
+    assert first.fingerprint() == again.fingerprint() != other.fingerprint()
+    assert first.fingerprint() != images.fingerprint()
+    for index in range(4):
+        assert torch.equal(first.load_image(index), again.load_image(index))
+        mask, image = first.load_mask(index), first.load_image(index)
+        assert mask is not None
+        # Every class keeps its colour: the crop of the mask is that of the image.
+        colours = {tuple(image[:, y, x].tolist()) for y, x in (mask == mask[0, 0]).nonzero()[:1]}
+        assert len(colours) == 1
+    assert any(not torch.equal(first.load_image(i), other.load_image(i)) for i in range(4))

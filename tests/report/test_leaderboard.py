@@ -1,0 +1,147 @@
+"""Leaderboards from result folders: order, pairing, published figures, forms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leopart_kit.evaluation import Benchmark, Overclustering, PublishedFigure, Result, evaluate
+from leopart_kit.report import (
+    Cell,
+    build_leaderboard,
+    leaderboard_markdown,
+    read_leaderboard,
+    write_between_marks,
+    write_leaderboard,
+    write_leaderboard_page,
+    write_results,
+)
+from tests.evaluation.tiny_data import MeanColour, encoder_of, write_folder
+
+PUBLISHED = Benchmark(
+    "tiny", "4x4", 1.0, (PublishedFigure("Method", "ViT-S/16", "its README", miou=90.0),)
+)
+
+
+class Grey(MeanColour):
+    """Sees one value a patch: it confuses the classes."""
+
+    def __call__(self, images):
+        return super().__call__(images).mean(dim=1, keepdim=True).round(decimals=1)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Result]]:
+    root = tmp_path_factory.mktemp("leaderboard")
+    dataset = write_folder(root / "data", 8)
+    protocol = Overclustering(
+        seeds=(0, 1), resolution=(32, 32), score_resolution=(4, 4), pca_dim=None
+    )
+    found = {}
+    for name, encoder in (("colour", encoder_of(MeanColour())), ("grey", encoder_of(Grey(), 1))):
+        result = evaluate(encoder, dataset, protocol, benchmark=PUBLISHED)
+        write_results(result, root / name)
+        found[name] = root / name, result
+    return found
+
+
+def cells(runs: dict[str, tuple[Path, Result]]) -> list[Cell]:
+    return [
+        Cell("grey", "tiny", runs["grey"][0]),
+        Cell("lost", "tiny", None, "no data: set roots.voc=DIR"),
+        Cell("colour", "tiny", runs["colour"][0], published_as=("Method", "ViT-S/16")),
+        Cell("colour", "other", None, "no weights"),
+    ]
+
+
+def test_rows_are_ranked_and_paired_with_the_first(runs):
+    board = build_leaderboard(cells(runs))
+    tiny, other = board["benchmarks"]
+    assert [row["encoder"] for row in tiny["rows"]] == ["colour", "grey", "lost"]
+    first, second, third = tiny["rows"]
+    colour, grey = (runs[name][1].metrics["miou"].mean for name in ("colour", "grey"))
+    assert first["miou"]["mean"] == pytest.approx(colour, abs=0.01)
+    assert "behind" not in first
+    assert second["behind"]["difference"] == pytest.approx(colour - grey, abs=0.01)
+    low, high = second["behind"]["interval"]
+    assert low <= second["behind"]["difference"] <= high
+    assert third == {"encoder": "lost", "reason": "no data: set roots.voc=DIR"}
+    assert other["rows"] == [{"encoder": "colour", "reason": "no weights"}]
+    assert first["published"]["miou"] == 90.0
+    assert second["published"] is None, "no row was named for it"
+
+
+def test_results_on_other_images_are_not_paired(runs, tmp_path: Path):
+    result = runs["grey"][1]
+    renamed = replace(result, image_names=tuple(f"x{name}" for name in result.image_names))
+    write_results(renamed, tmp_path)
+    board = build_leaderboard([cells(runs)[2], Cell("grey", "tiny", tmp_path)])
+    assert board["benchmarks"][0]["rows"][1]["behind"] is None
+
+
+def test_the_markdown_says_it_all(runs):
+    text = leaderboard_markdown(build_leaderboard(cells(runs)))
+    lines = text.splitlines()
+    assert lines[0] == "| mIoU of classes present | `colour` | `grey` | `lost` |"
+    colour = runs["colour"][1].metrics
+    row = next(line for line in lines if line.startswith("| `colour` |"))
+    assert f"{colour['miou'].mean:.1f} ± {colour['miou'].std:.1f}" in row
+    assert f"90.0 ({colour['miou'].mean - 90:+.1f}".replace("-", "−") in row
+    assert "| `lost` | not run: no data: set roots.voc=DIR |" in text
+    assert "Published on the whole set: Method ViT-S/16 90.0." in text
+    widths = {line.count("|") for line in lines if line.startswith("| `lost`")}
+    assert widths == {9}, "eight cells, also where nothing was run"
+
+
+def test_bars_in_names_do_not_break_the_table(runs):
+    text = leaderboard_markdown(build_leaderboard([Cell("a|b", "tiny", runs["grey"][0])]))
+    assert "`a\\|b`" in text
+
+
+def test_a_written_leaderboard_comes_back_and_another_file_is_refused(runs, tmp_path: Path):
+    board = build_leaderboard(cells(runs))
+    path = write_leaderboard(board, tmp_path / "board.json")
+    assert read_leaderboard(path) == json.loads(json.dumps(board))
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="no leaderboard of this release"):
+        read_leaderboard(path)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="is not JSON"):
+        read_leaderboard(path)
+    with pytest.raises(FileNotFoundError, match="no leaderboard at"):
+        read_leaderboard(tmp_path / "none.json")
+
+
+def test_a_readme_gets_the_table_between_its_marks(tmp_path: Path):
+    path = tmp_path / "README.md"
+    begin, end = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
+    path.write_text(f"# Title\n{begin}\nold\n{end}\nafter\n")
+    write_between_marks("new\n", path)
+    write_between_marks("newer\n", path)
+    assert path.read_text() == f"# Title\n{begin}\nnewer\n{end}\nafter\n"
+    path.write_text(f"{end}\n{begin}\n")
+    with pytest.raises(ValueError, match="once each, in this order"):
+        write_between_marks("text", path)
+    with pytest.raises(FileNotFoundError, match="to write the leaderboard into"):
+        write_between_marks("text", tmp_path / "none.md")
+
+
+def test_the_page_shows_rows_reasons_and_nothing_from_elsewhere(runs, tmp_path: Path):
+    page = write_leaderboard_page(
+        build_leaderboard(cells(runs)), tmp_path / "leaderboard.html", "Dense <protocols>"
+    ).read_text()
+    assert "Dense &lt;protocols&gt;" in page
+    assert "not run: no data: set roots.voc=DIR" in page
+    assert f"{runs['colour'][1].metrics['miou'].mean:.1f}" in page
+    assert "p = " in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_two_encoders_of_one_name_keep_both_rows(runs):
+    twice: list[Any] = [Cell("same", "tiny", runs[name][0]) for name in ("colour", "grey")]
+    rows = build_leaderboard(twice)["benchmarks"][0]["rows"]
+    assert [row["encoder"] for row in rows] == ["same", "same"]

@@ -1,0 +1,119 @@
+"""Every command and every program of the guides is run, in order, on data as small as can be."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from leopart_kit.data.scenes import SceneGenerator, write_coco_stuff, write_voc
+
+REPOSITORY = Path(__file__).parents[1]
+GUIDES = [
+    "eval/reproduce_leopart.md",
+    "tools/own_encoder.md",
+    "tools/fine_tune.md",
+    "leopart_kit/data/README.md",
+    "leopart_kit/evaluation/README.md",
+]
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# What makes a command small, by what it says: added to its end, where it wins.
+SMALL = {
+    r"eval_segmentation(?!.*=predictions)": ["protocol.resolution=[128,128]"],
+    r"eval_segmentation": ["page_images=1"],
+    r"tools/train": ["trainer.max_steps=2", "trainer.warmup_steps=0", "batch_size=2"],
+    r"recipe=leopart_vits16_coco": ["views.num_local=1", "method.queue_length=0"],
+    r"export_masks": ["protocol.resolution=[112,112]"],
+    r"tools/benchmark": ['overrides="protocol.resolution=[128,128]"'],
+    r"=voc_unsupervised": [
+        "protocol.seeds=[0]",
+        "protocol.num_clusters=8",
+        "protocol.foreground_clusters=10",
+        "protocol.foreground_threshold=0.01",
+        "protocol.refinement=[]",
+    ],
+    r"eval_segmentation.*=(linear|fcn|voc_linear|voc_fcn) ": ["protocol.epochs=1", "protocol.augmentation=false"],
+    r"eval_segmentation.*=(fcn|voc_fcn) ": ["protocol.channels=8", "protocol.head_resolution=[16,16]"],
+    r"=voc_in_context": ["protocol.memory_size=null", "protocol.num_augmentations=0"],
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables that the guides speak of."""
+    root = tmp_path_factory.mktemp("guides")
+    scenes = SceneGenerator((96, 96))
+    voc = root / "VOC2012"
+    write_voc(voc, scenes, {"train": 6, "val": 10})
+    shutil.copytree(voc / "SegmentationClass", voc / "SegmentationClassAug")
+    lists = voc / "ImageSets" / "Segmentation"
+    shutil.copy(lists / "train.txt", lists / "trainaug.txt")
+    write_coco_stuff(root / "coco", scenes, {"train": 4, "val": 10})
+    files = {}
+    for name, model in (("DINO", "vit_small_patch16_224"), ("DINOV2", "vit_small_patch14_dinov2")):
+        torch.manual_seed(0)
+        network = timm.create_model(model, num_classes=0)
+        torch.save(network.state_dict(), root / f"{name}.pth")
+        files[name] = str(root / f"{name}.pth")
+    images = root / "images"
+    images.mkdir()
+    for index in range(4):
+        Image.fromarray(scenes.scene(index).image).resize((256, 256)).save(images / f"{index}.jpg")
+    potholes = root / "potholes" / "val"
+    potholes.mkdir(parents=True)
+    for index in range(2):
+        mask = np.full((64, 64), 127, np.uint8)
+        mask[:40], mask[:20, :20] = 0, 255
+        Image.fromarray(mask).save(potholes / f"{index}.png")
+        Image.fromarray(np.stack([mask] * 3, axis=2)).save(potholes / f"{index}.jpg")
+    return {
+        **files,
+        "LEOPART": files["DINO"],
+        "VOC": str(voc),
+        "COCO": str(root / "coco"),
+        "IMAGES": str(images),
+        "POTHOLES": str(root / "potholes"),
+    }
+
+
+def commands_of(text: str) -> list[str]:
+    """The commands of a bash block, a line each, made small."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.strip():
+            extra = [w for said, words in SMALL.items() if re.search(said, line) for w in words]
+            found.append(" ".join([line, *map(shlex.quote, extra)]))
+    return found
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_a_guide_runs_from_top_to_bottom(guide: str, data: dict[str, str], tmp_path: Path):
+    blocks = BLOCK.findall((REPOSITORY / guide).read_text())
+    assert blocks, f"{guide} has nothing to run"
+    (tmp_path / "tools").symlink_to(REPOSITORY / "tools")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **data, "PATH": path}
+    for language, text in blocks:
+        name = re.match(r"# (\w+\.py)\n", text)
+        if name is not None:
+            (tmp_path / name[1]).write_text(text)
+            continue
+        runs = [["bash", "-c", command] for command in commands_of(text)]
+        if language == "python":
+            runs = [[sys.executable, "-c", text]]
+        for command in runs:
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, f"{command[-1]}\n{done.stderr[-3000:]}"
