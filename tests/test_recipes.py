@@ -33,8 +33,9 @@ def test_recipes_name_data_and_encoders_that_exist(name: str):
     config = composed(f"recipe={name}")
     assert config.dataset.name in DATASETS
     assert config.method.name in {path.stem for path in (CONFIGS / "method").glob("*.yaml")}
-    if config.encoder.name in ZOO:
-        patch_size = ZOO[config.encoder.name].architecture.patch_size
+    spec = ZOO.get(config.encoder.name)
+    if spec is not None and spec.architecture.kind == "ViT":
+        patch_size = spec.architecture.patch_size
         assert config.views.global_size % patch_size == 0
         if config.views.num_local:
             assert config.views.local_size % patch_size == 0

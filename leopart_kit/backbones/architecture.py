@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 _BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$")
-_RESNET50_LAYERS = {1: 3, 2: 4, 3: 6, 4: 3}
+# Blocks of each stage and convolutions of a block: ResNet-50 and ResNet-18.
+_BOTTLENECKS = ({1: 3, 2: 4, 3: 6, 4: 3}, 3)
+_BASIC_BLOCKS = ({1: 2, 2: 2, 3: 2, 4: 2}, 2)
+_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Size of a backbone; zeros where the file does not say (``ResNet-50`` has no blocks)."""
+    """Size of a backbone; zeros where the weights do not say (``patch_size`` of a ResNet)."""
 
-    kind: str  # "ViT" or "ResNet"
+    kind: str  # "ViT", "ResNet" or "AlexNet"
     embed_dim: int
     depth: int
     patch_size: int
@@ -23,10 +26,16 @@ class Architecture:
     layer_scale: bool = False
     rope: bool = False
     pre_norm: bool = False
+    stem: int = 0  # side of a ResNet's first convolution
 
     def __str__(self) -> str:
         if self.kind == "ResNet":
-            return "a ResNet"
+            return (
+                f"a ResNet of {self.embed_dim} channels, {self.depth} blocks and a first "
+                f"convolution of {self.stem} px"
+            )
+        if self.kind == "AlexNet":
+            return "an AlexNet"
         extras = [
             (f"{self.registers} registers", self.registers > 0),
             ("LayerScale", self.layer_scale),
@@ -42,8 +51,10 @@ class Architecture:
 
 def describe(state: dict[str, Tensor]) -> Architecture:
     """Read the architecture off the shapes of a state dict in timm naming."""
+    if "conv5.weight" in state:
+        return Architecture("AlexNet", state["conv5.weight"].shape[0], 5, 16)
     if "patch_embed.proj.weight" not in state:
-        return Architecture("ResNet", 2048, 0, 0)
+        return _describe_resnet(state)
     embed_dim, _, patch, _ = state["patch_embed.proj.weight"].shape
     indices = [int(m[1]) for m in map(_BLOCK.match, state) if m]
     suffixes = {m[2] for m in map(_BLOCK.match, state) if m}
@@ -61,9 +72,8 @@ def describe(state: dict[str, Tensor]) -> Architecture:
 
 def missing_keys(state: dict[str, Tensor]) -> list[str]:
     """Backbone tensors that a complete state dict of this kind has and this one lacks."""
-    if describe(state).kind == "ResNet":
-        return [key for key in _resnet50_keys() if key not in state]
-    return [key for key in _vit_keys(state) if key not in state]
+    keys = {"ResNet": _resnet_keys, "AlexNet": lambda _: _alexnet_keys(), "ViT": _vit_keys}
+    return [key for key in keys[describe(state).kind](state) if key not in state]
 
 
 def _vit_keys(state: dict[str, Tensor]) -> list[str]:
@@ -98,14 +108,39 @@ def _without_cls(state: dict[str, Tensor]) -> bool:
     return round(position.shape[1] ** 0.5) ** 2 == position.shape[1]
 
 
-def _resnet50_keys() -> list[str]:
-    norm = ("weight", "bias", "running_mean", "running_var")
-    keys = ["conv1.weight", *(f"bn1.{n}" for n in norm)]
-    for layer, blocks in _RESNET50_LAYERS.items():
+def _describe_resnet(state: dict[str, Tensor]) -> Architecture:
+    stages, convolutions = _blocks(state)
+    last = state.get(f"layer4.0.bn{convolutions}.weight")
+    return Architecture(
+        kind="ResNet",
+        embed_dim=0 if last is None else len(last),
+        depth=sum(stages.values()),
+        patch_size=0,
+        stem=state["conv1.weight"].shape[-1] if "conv1.weight" in state else 0,
+    )
+
+
+def _blocks(state: dict[str, Tensor]) -> tuple[dict[int, int], int]:
+    return _BOTTLENECKS if any(".conv3." in key for key in state) else _BASIC_BLOCKS
+
+
+def _resnet_keys(state: dict[str, Tensor]) -> list[str]:
+    stages, convolutions = _blocks(state)
+    keys = ["conv1.weight", *(f"bn1.{n}" for n in _NORM)]
+    for stage, blocks in stages.items():
         for block in range(blocks):
-            stem = f"layer{layer}.{block}"
-            for conv in (1, 2, 3):
-                keys += [f"{stem}.conv{conv}.weight", *(f"{stem}.bn{conv}.{n}" for n in norm)]
-        keys.append(f"layer{layer}.0.downsample.0.weight")
-        keys += [f"layer{layer}.0.downsample.1.{n}" for n in norm]
+            stem = f"layer{stage}.{block}"
+            for conv in range(1, convolutions + 1):
+                keys += [f"{stem}.conv{conv}.weight", *(f"{stem}.bn{conv}.{n}" for n in _NORM)]
+        if stage > 1 or convolutions == 3:
+            keys.append(f"layer{stage}.0.downsample.0.weight")
+            keys += [f"layer{stage}.0.downsample.1.{n}" for n in _NORM]
     return keys
+
+
+def _alexnet_keys() -> list[str]:
+    layers = range(1, 6)
+    return [
+        *(f"conv{layer}.weight" for layer in layers),
+        *(f"bn{layer}.{n}" for layer in layers for n in _NORM),
+    ]

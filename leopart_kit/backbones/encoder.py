@@ -71,7 +71,8 @@ class Encoder(nn.Module):
     """A frozen or trainable backbone that maps images to patch tokens.
 
     Subclasses implement ``patch_tokens`` and, where the architecture has a CLS token,
-    ``cls_token``, ``attention`` and ``tokens_and_attention``.
+    ``cls_token``, ``attention`` and ``tokens_and_attention``; and ``layer_features`` where there
+    are layers.
 
     Attributes:
         name: name in the zoo, or of the timm model.
@@ -130,6 +131,14 @@ class Encoder(nn.Module):
     def cls_token(self, images: Tensor) -> Tensor:
         """One vector an image, ``[B, D]``; the mean of its patch tokens where there is no CLS."""
         return self.patch_tokens(images).mean(dim=(2, 3))
+
+    def layer_features(self, images: Tensor) -> dict[str, Tensor]:
+        """Output of every layer, first to last: ``{layer: [B, C, h, w]}``, for layer-wise probes.
+
+        Layers are blocks of a ViT, stages of a ResNet, convolutions of AlexNet. The last one is
+        ``patch_tokens``; it is the only one of an encoder that shows no other.
+        """
+        return {"tokens": self.patch_tokens(images)}
 
     def attention(self, images: Tensor) -> Tensor:
         """Attention of CLS to the patches in the last block, ``[B, heads, h, w]``.

@@ -270,6 +270,17 @@ def convert_resnet(source: Mapping[str, Tensor]) -> Converted:
     return Converted(state, frozenset(state))
 
 
+# --- AlexNet of this toolkit ----------------------------------------------------------------------
+
+_ALEXNET_KEY = re.compile(r"(conv|bn)[1-5]\.\w+")
+
+
+def convert_alexnet(source: Mapping[str, Tensor]) -> Converted:
+    """The convolutions and their batch norms."""
+    state = {key: value for key, value in source.items() if _ALEXNET_KEY.fullmatch(key)}
+    return Converted(state, frozenset(state))
+
+
 SCHEMES = (
     Scheme("timm", "patch_embed.proj.weight", ("blocks.",), convert_timm),
     Scheme(
@@ -282,4 +293,5 @@ SCHEMES = (
     Scheme("Hugging Face", "embeddings.patch_embedding.weight", (), convert_hugging_face),
     Scheme("CLIP", "conv1.weight", ("transformer.resblocks.",), convert_clip),
     Scheme("ResNet", "conv1.weight", ("layer1.0.conv1.weight",), convert_resnet),
+    Scheme("AlexNet", "conv5.weight", ("bn5.weight",), convert_alexnet),
 )

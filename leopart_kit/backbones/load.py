@@ -9,6 +9,7 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
+from leopart_kit.backbones.alexnet import AlexNetEncoder
 from leopart_kit.backbones.architecture import Architecture, describe
 from leopart_kit.backbones.attention import TimmModule
 from leopart_kit.backbones.checkpoints import CheckpointReport, Network, read_checkpoint
@@ -16,7 +17,8 @@ from leopart_kit.backbones.custom import custom_encoder
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
 from leopart_kit.backbones.position_embedding import stored_grid
-from leopart_kit.backbones.resnet import DilatedResNet
+from leopart_kit.backbones.residual_network import ResidualNetwork
+from leopart_kit.backbones.resnet import DilatedResNet, ResNetEncoder
 from leopart_kit.backbones.vit import Facet, Precision, ViTEncoder
 from leopart_kit.backbones.weights import hub_weights, seeded
 from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders, names_that_fit
@@ -27,7 +29,9 @@ _RANDOM = ("random", "none")
 _WITHOUT_WEIGHTS = ("handcrafted", "custom")
 _OPTIONS = {
     "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network"},
-    "ResNet": {"weights", "precision", "network", "patch_size"},
+    "dilated ResNet": {"weights", "precision", "network", "patch_size"},
+    "ResNet": {"weights", "precision", "network"},
+    "AlexNet": {"weights", "precision", "network"},
     "handcrafted": {"patch_size"},
     "custom": {"factory", "factory_options"},
 }
@@ -52,14 +56,16 @@ def load_encoder(
     Args:
         name: one of :func:`list_encoders`, any plain ViT of timm (``vit_base_patch16_224.dino``),
             ``handcrafted`` or ``custom``.
-        weights: ``auto`` (local cache, then the hub through timm), a checkpoint file in any
-            layout that :func:`read_checkpoint` knows, or ``random`` (also ``none``).
+        weights: ``auto`` (local cache, then the hub through timm; random for a network that is
+            there to be trained from scratch), a checkpoint file in any layout that
+            :func:`read_checkpoint` knows, or ``random`` (also ``none``).
         block, facet: which tokens of a vision transformer, see :class:`ViTEncoder`.
         precision: ``fp32``, or ``bf16`` for autocast (tokens are float32 either way).
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
         network: ``student`` or ``teacher`` of a file that holds both.
         seed: of random weights.
-        patch_size: of ``handcrafted`` (default 8) and the stride of a ResNet (16 or 8, default 16).
+        patch_size: of ``handcrafted`` (default 8) and the stride of a dilated ResNet (16 or 8,
+            default 16).
         factory: for ``custom``, ``package.module:function``. It is called with
             ``factory_options`` and returns an :class:`Encoder`, or a callable with the attributes
             ``patch_size``, ``embed_dim`` and, if other than ImageNet's, ``mean`` and ``std``.
@@ -84,7 +90,7 @@ def load_encoder(
         "factory": factory,
         "factory_options": factory_options,
     }
-    _check_options(name, spec.architecture.kind if spec else name, given)
+    _check_options(name, _kind(spec) if spec else name, given)
     if spec is None:
         if name == "custom":
             return custom_encoder(factory, dict(factory_options or {})).eval()
@@ -92,9 +98,9 @@ def load_encoder(
     path, source = _locate(spec, weights)
     loaded = None if path is None else read_checkpoint(path, network)
     with seeded(seed):
-        if spec.architecture.kind == "ResNet":
+        if spec.architecture.kind != "ViT":
             stride = 16 if patch_size is None else patch_size
-            return _resnet(spec, loaded, source, stride, precision).eval()
+            return _convolutional(spec, loaded, source, stride, precision).eval()
         vit = _build_vit(spec, loaded, drop_path_rate)
     return ViTEncoder(
         vit,
@@ -107,6 +113,11 @@ def load_encoder(
         facet=facet,
         precision=precision,
     ).eval()
+
+
+def _kind(spec: EncoderSpec) -> str:
+    dilated = spec.architecture.kind == "ResNet" and not spec.resnet
+    return "dilated ResNet" if dilated else spec.architecture.kind
 
 
 def _check_options(name: str, kind: str, given: dict[str, object]) -> None:
@@ -146,19 +157,30 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
     return Path(weights), str(weights)
 
 
-def _resnet(
+def _convolutional(
     spec: EncoderSpec, loaded: Loaded | None, source: str, stride: int, precision: Precision
-) -> DilatedResNet:
-    encoder = DilatedResNet(
-        name=spec.name,
-        mean=spec.mean,
-        std=spec.std,
-        stride=stride,
-        precision=precision,
-        weights=source,
-    )
+) -> Encoder:
+    """A ResNet or an AlexNet; the stride is that of a dilated ResNet."""
+    common: dict[str, Any] = {
+        "name": spec.name,
+        "mean": spec.mean,
+        "std": spec.std,
+        "precision": precision,
+        "weights": source,
+    }
+    if spec.architecture.kind == "AlexNet":
+        encoder = AlexNetEncoder(**common)
+        network = encoder.convolutions
+    elif spec.resnet:
+        network = ResidualNetwork(**spec.resnet)
+        encoder = ResNetEncoder(
+            network, embed_dim=network.embed_dim, patch_size=network.stride, **common
+        )
+    else:
+        encoder = DilatedResNet(stride=stride, **common)
+        network = encoder.resnet
     if loaded is not None:
-        _fill(encoder.resnet, spec, *loaded)
+        _fill(network, spec, *loaded)
     return encoder
 
 

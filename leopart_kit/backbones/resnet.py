@@ -1,11 +1,12 @@
-"""ResNet-50 with a dilated last stage: the convolutional baselines of Leopart."""
+"""Residual networks as encoders: those trained here, and Leopart's dilated baselines."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, Triple, pad_to_grid
@@ -15,12 +16,70 @@ Precision = Literal["fp32", "bf16"]
 _DILATED_STAGES = {16: [False, False, True], 8: [False, True, True]}
 
 
-class DilatedResNet(Encoder):
-    """Features of torchvision's ResNet-50 after its last stage, ``D = 2048``.
+class ResNetEncoder(Encoder):
+    """Features of a ResNet after its last stage; there is no CLS token and no attention.
+
+    Args:
+        resnet: with torchvision's names, see ``residual_network``.
+        patch_size: stride of the whole network.
+        name, embed_dim, mean, std, weights: see :class:`Encoder`.
+        precision: ``bf16`` runs the network under autocast; tokens are float32 all the same.
+    """
+
+    def __init__(
+        self,
+        resnet: nn.Module,
+        *,
+        name: str,
+        embed_dim: int,
+        patch_size: int,
+        mean: Triple = IMAGENET_MEAN,
+        std: Triple = IMAGENET_STD,
+        precision: Precision = "fp32",
+        weights: str = "none",
+    ) -> None:
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision {precision!r}: choose fp32 or bf16")
+        super().__init__(
+            name=name,
+            embed_dim=embed_dim,
+            patch_size=patch_size,
+            mean=mean,
+            std=std,
+            weights=weights,
+            settings={"precision": precision},
+        )
+        self.precision = precision
+        self.resnet = resnet
+
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        """See :meth:`Encoder.patch_tokens`."""
+        return self._layers(images)["layer4"].float()
+
+    def layer_features(self, images: Tensor) -> dict[str, Tensor]:
+        """See :meth:`Encoder.layer_features`: ``stem`` and ``layer1`` to ``layer4``."""
+        return {name: value.float() for name, value in self._layers(images).items()}
+
+    def _layers(self, images: Tensor) -> dict[str, Tensor]:
+        x = pad_to_grid(images, self.patch_size)
+        net = self.resnet
+        # Only ever switched on: a training loop may have its own autocast around this.
+        bf16 = torch.autocast(x.device.type, torch.bfloat16)
+        features: dict[str, Tensor] = {}
+        with bf16 if self.precision == "bf16" else nullcontext():
+            x = net.maxpool(net.relu(net.bn1(net.conv1(x))))  # pyright: ignore[reportCallIssue]
+            features["stem"] = x
+            for name in ("layer1", "layer2", "layer3", "layer4"):
+                x = features[name] = net.get_submodule(name)(x)
+        return features
+
+
+class DilatedResNet(ResNetEncoder):
+    """torchvision's ResNet-50 with a dilated last stage, ``D = 2048``.
 
     Stride 16, where the last stage is dilated in place of its stride, is what Leopart compares with
     (Ziegler and Asano 2022): 448 px give 28 × 28 tokens, as from a ViT with patches of 16. Stride 8
-    dilates the last two stages. There is no CLS token and no attention.
+    dilates the last two stages.
     """
 
     def __init__(
@@ -35,26 +94,15 @@ class DilatedResNet(Encoder):
     ) -> None:
         if stride not in _DILATED_STAGES:
             raise ValueError(f"stride {stride}: a dilated ResNet-50 has stride 16 or 8")
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision {precision!r}: choose fp32 or bf16")
+        resnet = resnet50(replace_stride_with_dilation=_DILATED_STAGES[stride])
+        del resnet.fc
         super().__init__(
+            resnet,
             name=name,
             embed_dim=2048,
             patch_size=stride,
             mean=mean,
             std=std,
+            precision=precision,
             weights=weights,
-            settings={"precision": precision},
         )
-        self.precision = precision
-        self.resnet = resnet50(replace_stride_with_dilation=_DILATED_STAGES[stride])
-        del self.resnet.fc
-
-    def patch_tokens(self, images: Tensor) -> Tensor:
-        """See :meth:`Encoder.patch_tokens`."""
-        x = pad_to_grid(images, self.patch_size)
-        net = self.resnet
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
-            x = net.layer4(net.layer3(net.layer2(net.layer1(x))))
-        return x.float()

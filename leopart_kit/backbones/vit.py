@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -111,6 +111,49 @@ class ViTEncoder(Encoder):
         attention = attention[:, :, self.num_prefix :].unflatten(2, grid)
         return self._patch_grid(tokens, grid), attention
 
+    def layer_features(self, images: Tensor) -> dict[str, Tensor]:
+        """See :meth:`Encoder.layer_features`: ``block1``, …, each after the final norm.
+
+        Whatever ``block`` and ``facet`` are, these are the tokens of all blocks.
+        """
+        images = pad_to_grid(images, self.patch_size)
+        grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
+        features: dict[str, Tensor] = {}
+        with self._autocast(images):
+            x, rope = self._embed(images, grid), self._rope(grid)
+            for index in range(self.depth or 0):
+                x = self._run_block(index, x, rope)
+                tokens = self.vit.norm(x).float()
+                features[f"block{index + 1}"] = self._patch_grid(tokens, grid)
+        return features
+
+    def visible_tokens(self, images: Tensor, visible: Tensor) -> Tensor:
+        """The network run on a part of the patches of each image, as MAE trains it.
+
+        Args:
+            images: normalised ``[B, 3, H, W]``.
+            visible: int64 ``[B, n]``, patches by row and column, ``row * columns + column``.
+
+        Returns:
+            ``[B, prefix + n, D]`` after the final norm: CLS and registers, then the patches in the
+            order of ``visible``.
+
+        Raises ``ValueError`` for rotary positions, which are given to all patches or to none.
+        """
+        images = pad_to_grid(images, self.patch_size)
+        grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
+        if self._rope(grid) is not None:
+            raise ValueError(f"{self.name} has rotary positions: it cannot be run on some patches")
+        with self._autocast(images):
+            x = self._embed(images, grid)
+            prefix, patches = x[:, : self.num_prefix], x[:, self.num_prefix :]
+            rows = visible.unsqueeze(-1).expand(-1, -1, patches.shape[-1])
+            x = torch.cat([prefix, patches.gather(1, rows)], dim=1)
+            for index in range(self.depth or 0):
+                x = self._run_block(index, x, None)
+            x = self.vit.norm(x)
+        return x.float()
+
     @property
     def num_prefix(self) -> int:
         """Tokens in front of the patches: CLS and registers."""
@@ -129,24 +172,21 @@ class ViTEncoder(Encoder):
         """Tokens ``[B, N, D]`` of the chosen block and facet, attention ``[B, heads, N]``, grid."""
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
-        # Only ever switched on: a training loop may have its own autocast around this.
-        bf16 = torch.autocast(images.device.type, torch.bfloat16)
-        with bf16 if self.precision == "bf16" else nullcontext():
+        with self._autocast(images):
             x = self._embed(images, grid)
             rope = self._rope(grid)
             tokens, heads = x, None
             for index in range(self.depth or 0) if attention else range(self.block + 1):
                 block = self.vit.blocks[index]
-                block_rope = rope[index] if rope is not None and self._rope_per_block else rope
                 if index == self.block and self.facet != "token":
                     tokens = self._projection(block, x)
                     if not attention:
                         break
                 if is_open(block):
-                    x, q, k = block_forward(block, x, block_rope)
+                    x, q, k = block_forward(block, x, self._rope_of(index, rope))
                     heads = (q, k)
                 else:
-                    x = block(x) if rope is None else block(x, rope=block_rope)
+                    x = self._run_block(index, x, rope)
                 if index == self.block and self.facet == "token":
                     tokens = x
             if self.facet == "token":
@@ -192,9 +232,18 @@ class ViTEncoder(Encoder):
         rope = getattr(self.vit, "rope", None)
         return None if rope is None else rope.get_embed(shape=list(grid))
 
-    @property
-    def _rope_per_block(self) -> bool:
-        return bool(getattr(self.vit, "rope_mixed", False))
+    def _rope_of(self, index: int, rope: Tensor | None) -> Tensor | None:
+        per_block = bool(getattr(self.vit, "rope_mixed", False))
+        return rope[index] if rope is not None and per_block else rope
+
+    def _run_block(self, index: int, x: Tensor, rope: Tensor | None) -> Tensor:
+        block = self.vit.blocks[index]
+        return block(x) if rope is None else block(x, rope=self._rope_of(index, rope))
+
+    def _autocast(self, images: Tensor) -> AbstractContextManager[object]:
+        # Only ever switched on: a training loop may have its own autocast around this.
+        bf16 = torch.autocast(images.device.type, torch.bfloat16)
+        return bf16 if self.precision == "bf16" else nullcontext()
 
     def _projection(self, block: TimmModule, x: Tensor) -> Tensor:
         q, k, v = project_heads(block.attn, block.norm1(x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
@@ -12,7 +13,12 @@ from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Triple
 from leopart_kit.backbones.position_embedding import PositionRule
 
-_SIZES = {"s": ("small", 384, 12), "b": ("base", 768, 12), "l": ("large", 1024, 24)}
+_SIZES = {
+    "ti": ("tiny", 192, 12),
+    "s": ("small", 384, 12),
+    "b": ("base", 768, 12),
+    "l": ("large", 1024, 24),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class EncoderSpec:
         position_rule: see ``position_embedding``.
         release: where its authors publish the weights.
         timm_options: arguments of ``timm.create_model`` in which the release differs from timm.
+        from_scratch: made to be trained here; nobody publishes weights of it.
+        resnet: arguments of ``ResidualNetwork``; empty for torchvision's dilated ResNet-50.
     """
 
     name: str
@@ -37,6 +45,8 @@ class EncoderSpec:
     position_rule: PositionRule = "antialias"
     release: str = ""
     timm_options: dict[str, object] = field(default_factory=dict)
+    from_scratch: bool = False
+    resnet: dict[str, Any] = field(default_factory=dict)
 
     @property
     def on_timm_hub(self) -> bool:
@@ -45,7 +55,12 @@ class EncoderSpec:
 
     @property
     def is_random(self) -> bool:
-        """Whether the encoder is a baseline that has no weights to load."""
+        """Whether there are no weights that ``weights="auto"`` could mean but random ones."""
+        return self.from_scratch or self.is_baseline
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the encoder stands for an untrained network."""
         return self.name.startswith("random_")
 
 
@@ -164,7 +179,7 @@ def _specs() -> Iterator[EncoderSpec]:
             position_rule="offset",
             details={"layer_scale": patch == 14},
         )
-    resnet = Architecture("ResNet", 2048, 0, 0)
+    resnet = Architecture("ResNet", 2048, 16, 0, stem=7)
     for family, timm_name, release in (
         ("supervised", "resnet50.tv_in1k", "https://github.com/pytorch/vision"),
         ("moco", "resnet50", "https://github.com/facebookresearch/moco"),
@@ -178,6 +193,51 @@ def _specs() -> Iterator[EncoderSpec]:
         ("random", "resnet50", ""),
     ):
         yield EncoderSpec(f"{family}_resnet50_dilated", timm_name, resnet, release=release)
+    yield from _trained_here()
+
+
+def _trained_here() -> Iterator[EncoderSpec]:
+    """Networks for training from random weights."""
+    yield EncoderSpec("alexnet", "", Architecture("AlexNet", 256, 5, 16), from_scratch=True)
+    for name, options in (
+        ("resnet18", {"depth": 18}),
+        ("resnet18_cifar", {"depth": 18, "stem": "cifar"}),
+        ("resnet18_mini", {"depth": 18, "width": 32, "stem": "small"}),  # 2.8 million parameters
+        ("resnet50", {"depth": 50}),
+        ("resnet50_cifar", {"depth": 50, "stem": "cifar"}),
+    ):
+        channels = options.get("width", 64) * (32 if options["depth"] == 50 else 8)
+        blocks = 16 if options["depth"] == 50 else 8
+        kernel = 3 if "stem" in options else 7
+        yield EncoderSpec(
+            name,
+            "",
+            Architecture("ResNet", channels, blocks, 0, stem=kernel),
+            from_scratch=True,
+            resnet=options,
+        )
+    for size in ("ti", "s"):
+        word, dim, depth = _SIZES[size]
+        yield EncoderSpec(
+            f"vit{size}16",
+            f"vit_{word}_patch16_224",
+            Architecture("ViT", dim, depth, 16),
+            from_scratch=True,
+        )
+    for name, dim, depth in (("vitti4", 192, 12), ("vitmini4", 128, 6)):  # for images of 32 px
+        yield EncoderSpec(
+            name,
+            "vit_tiny_patch16_224",
+            Architecture("ViT", dim, depth, 4),
+            timm_options={
+                "img_size": 32,
+                "patch_size": 4,
+                "embed_dim": dim,
+                "depth": depth,
+                "num_heads": dim // 64 if dim >= 192 else 4,
+            },
+            from_scratch=True,
+        )
 
 
 ZOO: dict[str, EncoderSpec] = {spec.name: spec for spec in _specs()}
@@ -198,5 +258,5 @@ def close_names(name: str, candidates: tuple[str, ...]) -> str:
 
 def names_that_fit(architecture: Architecture) -> tuple[str, ...]:
     """Named encoders whose network has this size; the random baselines left out."""
-    fitting = (s.name for s in ZOO.values() if s.architecture == architecture and not s.is_random)
+    fitting = (s.name for s in ZOO.values() if s.architecture == architecture and not s.is_baseline)
     return tuple(fitting)

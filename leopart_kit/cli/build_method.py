@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
-from lightning_fabric import Fabric
-from omegaconf import DictConfig
-
-from leopart_kit.backbones import Encoder
+from leopart_kit.cli.build_image_method import IMAGE_METHODS, build_image_method
 from leopart_kit.cli.build_training import build_anchored, build_leopart, check_head
-from leopart_kit.data import AnchoredTransform, MultiCropTransform, SegmentationDataset
-from leopart_kit.evaluation import FeatureStore, extract_features
+from leopart_kit.cli.run_parts import RunParts
+from leopart_kit.data import AnchoredTransform
 from leopart_kit.methods import Method
-from leopart_kit.progress import rich_progress
-from leopart_kit.training import ImagesOf, ImagesWithTokens, SeededSamples, list_checkpoints
+from leopart_kit.training import ImagesOf, ImagesWithTokens, SeededSamples
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunParts:
-    """What every method is built from."""
-
-    config: DictConfig
-    encoder: Encoder
-    dataset: SegmentationDataset
-    views: MultiCropTransform
-    fabric: Fabric
-    output_dir: Path
-
-    @property
-    def resumes(self) -> bool:
-        """Whether a checkpoint will fill the method."""
-        named = self.config.trainer.resume not in ("auto", "never")
-        return named or bool(list_checkpoints(self.output_dir / "checkpoints"))
-
-    def features(self, dataset: SegmentationDataset, resolution: tuple[int, int]) -> FeatureStore:
-        """Patch tokens of the encoder as it was before training."""
-        return extract_features(
-            self.encoder,
-            dataset,
-            cache_dir=Path(self.config.cache_dir),
-            resolution=resolution,
-            device=self.fabric.device,
-            track=rich_progress,
-        )
 
 
 def build_method(parts: RunParts) -> tuple[Method, SeededSamples]:
@@ -55,7 +21,11 @@ def build_method(parts: RunParts) -> tuple[Method, SeededSamples]:
     Raises:
         ValueError: an unknown method, or settings that do not fit it.
     """
-    builders = {"leopart": _leopart, "anchored_leopart": _anchored_leopart}
+    builders: dict[str, Callable[[RunParts], tuple[Method, SeededSamples]]] = {
+        "leopart": _leopart,
+        "anchored_leopart": _anchored_leopart,
+        **dict.fromkeys(IMAGE_METHODS, build_image_method),
+    }
     name = parts.config.method.name
     if name not in builders:
         raise ValueError(f"unknown method {name!r}; there is {', '.join(builders)}")

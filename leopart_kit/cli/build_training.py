@@ -49,9 +49,9 @@ def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
         for key, value in plain(config).items()
     }
     strength = options.pop("jitter")
-    _check_patches("global_size", options["global_size"], encoder)
+    check_patches("views.global_size", options["global_size"], encoder)
     if options["num_local"]:
-        _check_patches("local_size", options["local_size"], encoder)
+        check_patches("views.local_size", options["local_size"], encoder)
     given = {
         "photometric": PhotometricAugmentation(strength=strength),
         "mean": encoder.mean,
@@ -60,31 +60,39 @@ def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
     return build_part(MultiCropTransform, "views", {**options, **given})
 
 
-def _check_patches(name: str, size: int, encoder: Encoder) -> None:
+def check_patches(name: str, size: int, encoder: Encoder) -> None:
+    """Raise `ValueError` for a view of a size that is no whole number of patches."""
     below = size // encoder.patch_size * encoder.patch_size
     if below != size:
         raise ValueError(
-            f"views.{name}={size} is no multiple of the patch size {encoder.patch_size} of "
-            f"{encoder.name}; use {below} or {below + encoder.patch_size}"
+            f"{name}={size} is no multiple of the patch size {encoder.patch_size} of "
+            f"{encoder.name}; use {f'{below} or ' if below else ''}{below + encoder.patch_size}"
         )
 
 
 def build_loader(config: DictConfig, samples: SeededSamples, fabric: Fabric) -> TrainingLoader:
     """Batches for this process."""
-    device = fabric.device.type
-    num_workers = config.num_workers
-    if num_workers == "auto":
-        num_workers = default_num_workers(device, fabric.world_size)
-    if not isinstance(num_workers, int):
-        raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
     return TrainingLoader(
         samples,
         config.batch_size,
-        num_workers=num_workers,
+        num_workers=choose_workers(config.num_workers, fabric),
         rank=fabric.global_rank,
         world_size=fabric.world_size,
-        pin_memory=device == "cuda",
+        pin_memory=fabric.device.type == "cuda",
     )
+
+
+def choose_workers(num_workers: int | str, fabric: Fabric) -> int:
+    """`auto` is what suits the machine.
+
+    Raises:
+        ValueError: neither `auto` nor a number.
+    """
+    if num_workers == "auto":
+        return default_num_workers(fabric.device.type, fabric.world_size)
+    if not isinstance(num_workers, int):
+        raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
+    return num_workers
 
 
 def build_settings(config: DictConfig, num_images: int, world_size: int) -> TrainingSettings:

@@ -6,19 +6,23 @@ import logging
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from hydra.core.hydra_config import HydraConfig
+from lightning_fabric import Fabric
 from omegaconf import DictConfig
 from safetensors.torch import save_file
+from torch import nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.benchmarks import choose_benchmarks
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_method import RunParts, build_method
-from leopart_kit.cli.build_training import build_loader, build_settings, build_views
+from leopart_kit.cli.build_method import build_method
+from leopart_kit.cli.build_training import build_loader, build_settings
 from leopart_kit.cli.config import run_command
+from leopart_kit.cli.run_parts import RunParts
 from leopart_kit.cli.training_report import TrainingReport
-from leopart_kit.methods import AnchoredLeopart, Leopart, Method
+from leopart_kit.methods import Method
 from leopart_kit.report import writable_output_dir
 from leopart_kit.training import (
     NonFiniteLoss,
@@ -43,18 +47,18 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
     seed_everything(config.seed)
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision, config.method.drop_path)
-    views = build_views(config.views, encoder)
     settings = build_settings(config, len(dataset), fabric.world_size)
     report = TrainingReport(config, dataset, output_dir, fabric.device)
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
-    method, samples = build_method(RunParts(config, encoder, dataset, views, fabric, output_dir))
+    method, samples = build_method(RunParts(config, encoder, dataset, settings, fabric, output_dir))
+    method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)
     before = report.evaluate(encoder, "before") if fabric.is_global_zero else None
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
         if step == settings.max_steps:  # measured below, with the final weights on disk
             return {}
-        metrics = report.evaluate(_student(method), f"step_{step}").metrics
+        metrics = report.evaluate(method.encoder, f"step_{step}").metrics
         return {name: summary.mean for name, summary in metrics.items()}
 
     summary = train(
@@ -70,12 +74,19 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
     if summary.broken_samples:
         logger.warning("%d broken images were skipped", len(summary.broken_samples))
     if before is not None:
-        student = _student(method)
+        student = method.encoder
         student.weights = str(save_backbone(student, output_dir / "backbone.safetensors"))
         command = shlex.join(["leopart-train", *HydraConfig.get().overrides.task])
         report.write(before, report.evaluate(student, "after"), command)
         if benchmarks:
             report.benchmarks(student, benchmarks)
+
+
+def share_batch_norm(method: Method, fabric: Fabric) -> Method:
+    """Over several GPUs, batch norm takes its statistics from the global batch."""
+    if fabric.world_size == 1 or fabric.device.type != "cuda":
+        return method
+    return cast(Method, nn.SyncBatchNorm.convert_sync_batchnorm(method))
 
 
 def save_backbone(encoder: Encoder, path: Path) -> Path:
@@ -84,12 +95,6 @@ def save_backbone(encoder: Encoder, path: Path) -> Path:
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     save_file(state, path, metadata={"format": "pt", "encoder": encoder.name})
     return path
-
-
-def _student(method: Method) -> Encoder:
-    if not isinstance(method, Leopart | AnchoredLeopart):
-        raise ValueError(f"{type(method).__name__} has no student backbone to evaluate")
-    return method.student.backbone
 
 
 def main() -> None:

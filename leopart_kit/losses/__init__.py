@@ -1,26 +1,53 @@
 """Losses: pure functions from scores to a scalar."""
 
+from leopart_kit.losses.across_views import (
+    across_views_cross_entropy,
+    centred_targets,
+    mean_scores,
+)
 from leopart_kit.losses.anchored import anchored_cross_entropy
 from leopart_kit.losses.assignment_statistics import (
     AssignmentStatistics,
     assignment_statistics,
     collapse_warning,
 )
+from leopart_kit.losses.contrastive import batch_info_nce, nt_xent, queue_info_nce
+from leopart_kit.losses.distillation import distillation_loss
+from leopart_kit.losses.gathering import gather_rows
 from leopart_kit.losses.leopart import (
     assignment_cross_entropy,
     leopart_loss,
     teacher_assignments,
 )
+from leopart_kit.losses.pseudo_labels import balanced_cross_entropy, transport_plan
+from leopart_kit.losses.reconstruction import (
+    masked_squared_error,
+    normalised_patches,
+    patches_of,
+)
 from leopart_kit.losses.region_alignment import align_regions, cells_inside
 
 __all__ = [
     "AssignmentStatistics",
+    "across_views_cross_entropy",
     "align_regions",
     "anchored_cross_entropy",
     "assignment_cross_entropy",
     "assignment_statistics",
+    "balanced_cross_entropy",
+    "batch_info_nce",
     "cells_inside",
+    "centred_targets",
     "collapse_warning",
+    "distillation_loss",
+    "gather_rows",
     "leopart_loss",
+    "masked_squared_error",
+    "mean_scores",
+    "normalised_patches",
+    "nt_xent",
+    "patches_of",
+    "queue_info_nce",
     "teacher_assignments",
+    "transport_plan",
 ]

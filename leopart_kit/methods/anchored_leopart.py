@@ -60,6 +60,11 @@ class AnchoredLeopart(Method):
         self.anchor = anchor
         student.freeze_below(settings.trained_blocks)
 
+    @property
+    def encoder(self) -> Encoder:
+        """See `Method.encoder`: the student's backbone."""
+        return self.student.backbone
+
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` is a collated `AnchoredViews`."""
         views = AnchoredViews(*batch)

@@ -9,9 +9,11 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 @torch.no_grad()
 def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Move the teacher's parameters towards the student's and copy its buffers.
+    """Move the teacher's parameters and running statistics towards the student's.
 
-    `teacher = momentum * teacher + (1 - momentum) * student`, in place.
+    `teacher = momentum * teacher + (1 - momentum) * student`, in place. Running means and variances
+    belong to the weights that they were measured with, and so are averaged alike; a teacher in eval
+    mode then normalises by statistics that fit it. Buffers of whole numbers are copied.
 
     Args:
         teacher: changed in place.
@@ -22,7 +24,8 @@ def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
         ValueError: if the momentum lies outside [0, 1] or the parameters or buffers of the two do
             not match in number and shape.
 
-    Source: Tarvainen and Valpola, NeurIPS 2017; He et al. (MoCo), CVPR 2020, equation 2.
+    Source: Tarvainen and Valpola, NeurIPS 2017; He et al. (MoCo), CVPR 2020, equation 2; for the
+    statistics Cai et al. (EMAN), CVPR 2021, section 3.3.
     """
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum must lie in [0, 1], got {momentum}")
@@ -37,4 +40,7 @@ def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     if followers:
         get_ema_multi_avg_fn(momentum)(followers, leaders, None)
     for copy, source in zip(copies, sources, strict=True):
-        copy.copy_(source)
+        if copy.is_floating_point():
+            copy.lerp_(source, 1 - momentum)
+        else:
+            copy.copy_(source)

@@ -41,6 +41,10 @@ class FeatureQueue(nn.Module):
         """Whether every view's ring is full; only then should the features be used."""
         return int(self.stored.min()) >= self.length
 
+    def content(self, view: int) -> Tensor:
+        """What is stored of a view so far, `[n, dim]` with n up to the length."""
+        return self.features[view, : int(self.stored[view])]
+
     @torch.no_grad()
     def store(
         self,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
+from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import attention_foreground
 from leopart_kit.data import MultiCropViews
 from leopart_kit.losses import (
@@ -26,6 +26,7 @@ from leopart_kit.methods.ema import update_ema
 from leopart_kit.methods.feature_queue import FeatureQueue
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
+from leopart_kit.methods.world import process_group, world_size
 
 logger = logging.getLogger(__name__)
 
@@ -115,9 +116,14 @@ class Leopart(Method):
         student.freeze_below(settings.trained_blocks)
         self.queue = None
         if settings.queue_length:
-            length = -(-settings.queue_length // _world_size())
+            length = -(-settings.queue_length // world_size())
             self.queue = FeatureQueue(num_global, length, student.projection.out_dim)
         self._before_update: list[Tensor] | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """See `Method.encoder`: the student's backbone."""
+        return self.student.backbone
 
     def train(self, mode: bool = True) -> Leopart:
         """The teacher stays in eval mode: no stochastic depth in the targets."""
@@ -136,7 +142,7 @@ class Leopart(Method):
             self.settings.epsilon,
             self.settings.sinkhorn_iterations,
             self._queue_scores(),
-            _process_group(),
+            process_group(),
         )
         loss = assignment_cross_entropy(
             assignments,
@@ -147,7 +153,7 @@ class Leopart(Method):
             self.settings.roi_size,
             self.settings.temperature,
             foreground,
-            _process_group(),
+            process_group(),
         )
         if self.queue is not None:
             self.queue.store(embeddings, foreground)
@@ -220,11 +226,3 @@ def _check_attention(teacher: PatchClusterer, foreground: Foreground) -> None:
             teacher.backbone.attention(next(teacher.parameters()).new_zeros(1, 3, side, side))
     except ValueError as error:
         raise ValueError(f"foreground={foreground}: {error}; or set foreground=all") from error
-
-
-def _process_group() -> dist.ProcessGroup | None:
-    return dist.group.WORLD if dist.is_available() and dist.is_initialized() else None
-
-
-def _world_size() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from leopart_kit.backbones import Encoder
+
 
 class StepOutput(NamedTuple):
     """Result of a forward pass: the scalar to minimise, and detached scalars worth logging.
@@ -33,10 +35,19 @@ class ParameterGroup:
 class Method(nn.Module):
     """A self-supervised objective the loop can train.
 
+    `encoder` is the backbone that the training is for: what is evaluated, and saved at the end.
+    With an EMA teacher it is whichever of the two networks the method's authors evaluate. It may
+    be an attribute or a property.
+
     All state that a resumed run needs lives in `state_dict()`: parameters, buffers (a feature
     queue), and, through `get_extra_state`, anything else (the state of a `torch.Generator`).
     Buffers and extra state may differ between processes; each process gets its own back.
+
+    A method that labels a whole set is built with an `ImagesInOrder` and takes its passes over it
+    in `before_step`; see there why a resumed run stays the same.
     """
+
+    encoder: Encoder
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """Loss of one batch at optimiser step `step` (from 0), under the run's precision.

@@ -62,16 +62,20 @@ class PatchClusterer(nn.Module):
             return self.prototypes(embeddings.float())
 
     def scores_of_views(self, views: Sequence[Tensor]) -> list[Tensor]:
-        """Scores `[B, h_v, w_v, K]` of each view `[B, 3, H_v, W_v]`.
+        """Scores `[B, h_v, w_v, K]` of each view `[B, 3, H_v, W_v]`."""
+        return [self.scores(embeddings) for embeddings in self.embeddings_of_views(views)]
+
+    def embeddings_of_views(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """Embeddings `[B, h_v, w_v, E]` of each view `[B, 3, H_v, W_v]`.
 
         Views of one size go through the network together.
         """
-        scores: dict[int, Tensor] = {}
+        embeddings: dict[int, Tensor] = {}
         for size in dict.fromkeys(view.shape[-2:] for view in views):
             rows = [v for v, view in enumerate(views) if view.shape[-2:] == size]
-            together = self.scores(self(torch.cat([views[v] for v in rows])))
-            scores.update(zip(rows, together.chunk(len(rows)), strict=True))
-        return [scores[v] for v in range(len(views))]
+            together = self(torch.cat([views[v] for v in rows]))
+            embeddings.update(zip(rows, together.chunk(len(rows)), strict=True))
+        return [embeddings[v] for v in range(len(views))]
 
     def parameter_groups(self, backbone_rate: float, head_rate: float) -> list[ParameterGroup]:
         """Backbone and head at their peak learning rates, each with and without weight decay."""

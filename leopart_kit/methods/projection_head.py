@@ -2,40 +2,88 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Activation = Literal["gelu", "relu"]
+
+
+def mlp(
+    in_dim: int,
+    hidden_dim: int,
+    out_dim: int,
+    *,
+    num_layers: int = 3,
+    batch_norm: bool = False,
+    activation: Activation = "gelu",
+) -> nn.Sequential:
+    """Linear layers with an activation between each two, and batch norm before it if asked for.
+
+    Raises:
+        ValueError: fewer than one layer.
+    """
+    if num_layers < 1:
+        raise ValueError(f"a projection needs 1 layer or more, got num_layers={num_layers}")
+    layers: list[nn.Module] = []
+    for layer in range(num_layers):
+        last = layer == num_layers - 1
+        linear = nn.Linear(
+            in_dim if layer == 0 else hidden_dim,
+            out_dim if last else hidden_dim,
+            bias=last or not batch_norm,
+        )
+        nn.init.trunc_normal_(linear.weight, std=0.02)
+        if linear.bias is not None:
+            nn.init.zeros_(linear.bias)
+        layers.append(linear)
+        if not last:
+            norm = [nn.BatchNorm1d(hidden_dim)] if batch_norm else []
+            layers += [*norm, nn.GELU() if activation == "gelu" else nn.ReLU()]
+    return nn.Sequential(*layers)
+
 
 class ProjectionHead(nn.Module):
-    """MLP of three layers with GELU, then L2 normalisation.
+    """MLP, then L2 normalisation: the one projection head of all methods.
 
     Args:
-        in_dim: of the patch tokens.
-        hidden_dim: of both hidden layers.
+        in_dim: of the tokens.
+        hidden_dim: of the hidden layers.
         out_dim: of the embeddings.
+        num_layers, batch_norm, activation: see `mlp`. The defaults are Leopart's and DINO's;
+            SimCLR and SwAV have two layers, batch norm and ReLU.
 
-    Source: Ziegler and Asano (Leopart), CVPR 2022, section 4.1.
+    Source: Ziegler and Asano (Leopart), CVPR 2022, section 4.1; Chen et al. (SimCLR), ICML 2020,
+    section 4.2.
     """
 
-    def __init__(self, in_dim: int, hidden_dim: int = 2048, out_dim: int = 256) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        hidden_dim: int = 2048,
+        out_dim: int = 256,
+        *,
+        num_layers: int = 3,
+        batch_norm: bool = False,
+        activation: Activation = "gelu",
+    ) -> None:
         super().__init__()
         self.out_dim = out_dim
-        self.layers = nn.Sequential(
-            nn.Linear(in_dim, hidden_dim),
-            nn.GELU(),
-            nn.Linear(hidden_dim, hidden_dim),
-            nn.GELU(),
-            nn.Linear(hidden_dim, out_dim),
+        self.layers = mlp(
+            in_dim,
+            hidden_dim,
+            out_dim,
+            num_layers=num_layers,
+            batch_norm=batch_norm,
+            activation=activation,
         )
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                nn.init.zeros_(layer.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`[..., in_dim]` → `[..., out_dim]` of length 1."""
-        return F.normalize(self.layers(tokens), dim=-1)
+        rows = self.layers(tokens.flatten(0, -2))  # batch norm takes a matrix
+        return F.normalize(rows, dim=-1).unflatten(0, tokens.shape[:-1])
 
 
 class LinearProjection(nn.Module):
@@ -93,6 +141,7 @@ class Prototypes(nn.Module):
     def __init__(self, dim: int, num_prototypes: int = 300) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(num_prototypes, dim))
+        self._holding_still = False
         self.normalize_()
 
     @classmethod
@@ -123,6 +172,12 @@ class Prototypes(nn.Module):
         """Give every prototype length 1; call it before each step."""
         self.weight.copy_(F.normalize(self.weight, dim=1))
 
+    def hold_still(self, yes: bool) -> None:
+        """Whether the weights get a gradient of zero from now on; embeddings get theirs."""
+        self._holding_still = yes
+
     def forward(self, embeddings: Tensor) -> Tensor:
         """`[..., dim]` → `[..., K]`."""
-        return F.linear(embeddings, self.weight)
+        # Zero rather than none: over several processes every parameter must have a gradient.
+        weight = self.weight.detach() + 0 * self.weight if self._holding_still else self.weight
+        return F.linear(embeddings, weight)

@@ -110,6 +110,32 @@ class ImagesWithTokens(Dataset[tuple[Tensor, Tensor]]):
         return self.source.image_path(self.indices[index])
 
 
+class ImagesWith(Dataset[tuple[Tensor, Any]]):
+    """Images of a data set, each with a value of its own: a number, a caption.
+
+    source: the images.
+    values: one for each item.
+    indices: the image of each item; all images in order if None.
+    """
+
+    def __init__(
+        self, source: ImageSource, values: Sequence[Any], indices: Sequence[int] | None = None
+    ) -> None:
+        self.source = source
+        self.values = values
+        self.indices = range(len(source)) if indices is None else indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        return self.source.load_image(self.indices[index]), self.values[index]
+
+    def image_path(self, index: int) -> Path:
+        """File of one image."""
+        return self.source.image_path(self.indices[index])
+
+
 class SeededSamples(Dataset[SeededItem]):
     """`transform(dataset[index])` with the random generators seeded by (seed, epoch, index).
 

@@ -38,7 +38,8 @@ def images(height: int, width: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_zoo_entry_describes_the_network_of_timm(name):
     spec = ZOO[name]
-    assert timm.models.is_model(spec.timm_name)
+    assert timm.models.is_model(spec.timm_name) != (spec.timm_name == "")
+    assert spec.timm_name or spec.from_scratch
     if spec.on_timm_hub:
         config = timm.get_pretrained_cfg(spec.timm_name)
         assert config is not None
@@ -49,6 +50,9 @@ def test_zoo_entry_describes_the_network_of_timm(name):
         with torch.device("meta"):
             vit = timm.create_model(spec.timm_name, num_classes=0, **spec.timm_options)
         assert describe(vit.state_dict()) == spec.architecture
+    if not spec.timm_name:
+        network = next(load_encoder(name).children())
+        assert describe(network.state_dict()) == spec.architecture
 
 
 def test_the_names_of_the_papers_are_there():
@@ -148,7 +152,7 @@ def test_any_vit_of_timm_by_its_name():
         ("dino_vits61", "did you mean .*dino_vits16"),
         ("timm", "needs the name of a model"),
         ("vit_base_patch16_224.dinosaur", "dinosaur"),
-        ("resnet18", "resnet18"),
+        ("resnet34", "plain vision transformer|resnet34"),
         ("swin_tiny_patch4_window7_224", "plain vision transformer"),
     ],
 )

@@ -117,8 +117,8 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers_and_what_ran_
     torch.rand(17)
     other, _ = run_tiny(tmp_path / "b", settings={"seed": 4}, num_workers=2)
     third, _ = run_tiny(tmp_path / "c", settings={"seed": 5})
-    assert torch.equal(one.state_dict()["encoder.weight"], other.state_dict()["encoder.weight"])
-    assert not torch.equal(one.state_dict()["encoder.weight"], third.state_dict()["encoder.weight"])
+    assert torch.equal(one.state_dict()["to_code.weight"], other.state_dict()["to_code.weight"])
+    assert not torch.equal(one.state_dict()["to_code.weight"], third.state_dict()["to_code.weight"])
 
 
 def test_evaluation_is_logged_and_changes_nothing(tmp_path: Path):
@@ -134,7 +134,7 @@ def test_evaluation_is_logged_and_changes_nothing(tmp_path: Path):
     other, _ = run_tiny(tmp_path / "b")
     assert seen == [(5, False), (10, False), (12, False)]
     assert one.training
-    assert torch.equal(one.state_dict()["encoder.weight"], other.state_dict()["encoder.weight"])
+    assert torch.equal(one.state_dict()["to_code.weight"], other.state_dict()["to_code.weight"])
     rows = read_metrics(tmp_path / "a" / "metrics.jsonl")
     assert {r["step"]: r["evaluation/miou"] for r in rows if "evaluation/miou" in r} == {
         5: 45.0,
@@ -149,7 +149,7 @@ def test_bf16_keeps_the_weights_in_float32_and_follows_the_float32_curve(tmp_pat
 
     class Watching(TinyMethod):
         def forward(self, batch: Tensor, step: int) -> StepOutput:
-            dtypes.add(self.encoder(batch).dtype)
+            dtypes.add(self.to_code(batch).dtype)
             return super().forward(batch, step)
 
     method, _ = run_tiny(tmp_path / "bf16", method=Watching(**plain), precision="bf16-mixed")
@@ -199,7 +199,7 @@ class BreaksAt(TinyMethod):
         if self.what == "loss":
             return StepOutput(output.loss * math.nan, output.logs)
         if self.what == "gradient":  # the square root of 0 has an infinite slope
-            return StepOutput(output.loss + (self.encoder.bias.sum() * 0.0).sqrt(), output.logs)
+            return StepOutput(output.loss + (self.to_code.bias.sum() * 0.0).sqrt(), output.logs)
         return output
 
     def after_step(self, step: int, momentum: float) -> None:

@@ -112,7 +112,7 @@ def test_forgetting_any_kind_of_state_would_show(tmp_path: Path):
             method.generator.manual_seed(8)
         run_tiny(tmp_path / name, method=method)
         assert not torch.equal(
-            last_state(tmp_path / name)["state_dict"]["encoder.weight"], saved["encoder.weight"]
+            last_state(tmp_path / name)["state_dict"]["to_code.weight"], saved["to_code.weight"]
         ), name
 
 
@@ -180,7 +180,7 @@ def test_resume_from_a_named_checkpoint(tmp_path: Path):
         ({"vectors": Vectors(19)}, r"cannot be continued here: num_images 20 → 19"),
         ({"batch_size": 3}, r"batch_size 4 → 3"),
         ({"settings": {"accumulate_steps": 2}}, r"accumulate_steps 1 → 2"),
-        ({"method": TinyMethod(hidden=5)}, r"encoder\.weight is \[4, 12\] in it and \[5, 12\] in"),
+        ({"method": TinyMethod(hidden=5)}, r"to_code\.weight is \[4, 12\] in it and \[5, 12\] in"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(

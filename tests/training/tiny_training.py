@@ -34,12 +34,12 @@ class TinyMethod(Method):
     def __init__(self, dropout: float = 0.2, queue: bool = True, hidden: int = 4) -> None:
         super().__init__()
         init = torch.Generator().manual_seed(5)
-        self.encoder = nn.Linear(DIM, hidden)
+        self.to_code = nn.Linear(DIM, hidden)
         self.decoder = nn.Linear(hidden, DIM)
         for parameter in self.parameters():
             parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=init))
         self.teacher = nn.Linear(DIM, hidden).requires_grad_(False)
-        self.teacher.load_state_dict(self.encoder.state_dict())
+        self.teacher.load_state_dict(self.to_code.state_dict())
         self.dropout = dropout
         self.uses_queue = queue
         self.queue: Tensor
@@ -47,7 +47,7 @@ class TinyMethod(Method):
         self.generator = torch.Generator().manual_seed(7)
 
     def forward(self, batch: Tensor, step: int) -> StepOutput:
-        code = self.encoder(nn.functional.dropout(batch, self.dropout))
+        code = self.to_code(nn.functional.dropout(batch, self.dropout))
         target = self.teacher(batch)
         consistency = (code - target).square().mean()
         loss = (self.decoder(code) - batch).square().mean() + 0.1 * consistency
@@ -59,13 +59,13 @@ class TinyMethod(Method):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         decoder = ParameterGroup("decoder", list(self.decoder.parameters()), 3e-3, decayed=False)
-        return [*split_by_decay("encoder", self.encoder, 1e-2), decoder]
+        return [*split_by_decay("encoder", self.to_code, 1e-2), decoder]
 
     def before_step(self, step: int) -> None:
-        self.encoder.weight.copy_(nn.functional.normalize(self.encoder.weight, dim=1))
+        self.to_code.weight.copy_(nn.functional.normalize(self.to_code.weight, dim=1))
 
     def after_step(self, step: int, momentum: float) -> None:
-        for own, other in zip(self.teacher.parameters(), self.encoder.parameters(), strict=True):
+        for own, other in zip(self.teacher.parameters(), self.to_code.parameters(), strict=True):
             own.lerp_(other, 1.0 - momentum)
 
     def get_extra_state(self) -> Tensor:

@@ -1,0 +1,90 @@
+"""MoCo v2: find an image's other view, encoded by a slow copy, among a queue of older images.
+
+He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020; Chen et
+al., "Improved Baselines with Momentum Contrastive Learning", 2020.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.losses import gather_rows, queue_info_nce
+from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods.feature_queue import FeatureQueue
+from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.projection_head import ProjectionHead
+from leopart_kit.methods.world import process_group
+
+
+class MoCoV2(Method):
+    """Queries from the encoder, keys from its moving average, negatives from the queue.
+
+    The momentum encoder is in eval mode: it normalises by running statistics, so that keys carry
+    no trace of the batch they were made in. The paper shuffles images between GPUs to that end.
+
+    Args:
+        encoder: trained in place.
+        learning_rate: peak of its schedule.
+        temperature: of the softmax over cosine similarities.
+        queue_length: keys kept, the same in every process.
+        hidden_dim, out_dim: of the projection head.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        learning_rate: float = 1e-3,
+        temperature: float = 0.2,
+        queue_length: int = 65536,
+        hidden_dim: int = 2048,
+        out_dim: int = 128,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projection = ProjectionHead(
+            encoder.embed_dim, hidden_dim, out_dim, num_layers=2, activation="relu"
+        )
+        self.momentum_encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.momentum_projection = copy.deepcopy(self.projection).requires_grad_(False)
+        self.queue = FeatureQueue(1, queue_length, out_dim)
+        self.temperature = temperature
+        self.learning_rate = learning_rate
+
+    def train(self, mode: bool = True) -> MoCoV2:
+        """The momentum encoder stays in eval mode."""
+        super().train(mode)
+        self.momentum_encoder.eval()
+        self.momentum_projection.eval()
+        return self
+
+    @torch.no_grad()
+    def keys(self, images: Tensor) -> Tensor:
+        """Keys `[B, E]` of length 1."""
+        return self.momentum_projection(self.momentum_encoder.cls_token(images)).float()
+
+    def forward(self, batch: Any, step: int) -> StepOutput:
+        """See `Method.forward`; `batch` holds two views `[B, 3, s, s]`."""
+        first, second = batch
+        queries = self.projection(self.encoder.cls_token(first))
+        keys = self.keys(second)
+        # A copy: storing the new keys changes the queue that the backward pass would read.
+        loss = queue_info_nce(queries, keys, self.queue.content(0).clone(), self.temperature)
+        everyones, _ = gather_rows(keys, process_group())
+        self.queue.store(everyones[None, :, None, None])
+        alignment = (queries.detach() * keys).float().sum(dim=1).mean()
+        return StepOutput(loss, {"positive_similarity": alignment})
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All parameters, with and without weight decay."""
+        return split_by_decay("all", self, self.learning_rate)
+
+    def after_step(self, step: int, momentum: float) -> None:
+        """The momentum encoder follows."""
+        update_ema(self.momentum_encoder, self.encoder, momentum)
+        update_ema(self.momentum_projection, self.projection, momentum)

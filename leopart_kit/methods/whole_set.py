@@ -1,0 +1,64 @@
+"""Features of all images of a set in order, for methods that label the set themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.methods.world import process_group, world_rank, world_size
+
+
+class ImagesInOrder(Protocol):
+    """The images of a training set as they are, without random changes.
+
+    A method that needs passes over the set is built with one and takes its passes in `before_step`.
+    The loop then needs to know nothing of it: a pass is a function of the weights alone, it draws
+    nothing at random, and its result belongs into a buffer. So a resumed run, which restores the
+    buffers and calls `before_step` for the next step, continues as if it had never stopped.
+    """
+
+    def __len__(self) -> int: ...
+
+    def batches(self, start: int, stop: int) -> Iterator[Tensor]:
+        """Normalised images `[b, 3, s, s]` number `start` to `stop - 1`."""
+        ...
+
+
+@torch.no_grad()
+def features_in_order(encoder: Encoder, images: ImagesInOrder) -> Tensor:
+    """`cls_token` of every image, float32 `[N, D]` on the encoder's device, in every process.
+
+    Each process runs a share of the images. The encoder is in eval mode meanwhile.
+    """
+    total = len(images)
+    share = -(-total // world_size())
+    start = min(world_rank() * share, total)
+    device = next(encoder.parameters()).device
+    was_training = encoder.training
+    encoder.eval()
+    rows = [
+        encoder.cls_token(batch.to(device)).float()
+        for batch in images.batches(start, min(start + share, total))
+    ]
+    encoder.train(was_training)
+    own = torch.zeros(share, encoder.embed_dim, device=device)
+    if rows:
+        found = torch.cat(rows)
+        own[: len(found)] = found
+    if (group := process_group()) is None:
+        return own
+    parts = [torch.empty_like(own) for _ in range(world_size())]
+    dist.all_gather(parts, own, group=group)
+    return torch.cat(parts)[:total]
+
+
+def agree_on(labels: Tensor) -> Tensor:
+    """The first process's labels in every process: the last bit of a sum may differ elsewhere."""
+    if (group := process_group()) is not None:
+        dist.broadcast(labels, src=0, group=group)
+    return labels

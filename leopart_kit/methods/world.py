@@ -1,0 +1,22 @@
+"""The processes that train together, where there are several."""
+
+from __future__ import annotations
+
+import torch.distributed as dist
+
+
+def process_group() -> dist.ProcessGroup | None:
+    """All processes of the run; None for a process alone."""
+    return dist.group.WORLD if dist.is_available() and dist.is_initialized() else None
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    group = process_group()
+    return 1 if group is None else dist.get_world_size(group)
+
+
+def world_rank() -> int:
+    """The number of this process among them, from 0."""
+    group = process_group()
+    return 0 if group is None else dist.get_rank(group)

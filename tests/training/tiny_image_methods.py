@@ -1,0 +1,156 @@
+"""Image-level methods on a tiny network under the loop, and a program that trains two of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD
+from leopart_kit.data import CentralView, OfImage, RandomViews, ViewSettings
+from leopart_kit.methods import (
+    CLIP,
+    DINO,
+    MAE,
+    CaptionTokenizer,
+    CLIPSettings,
+    DeepCluster,
+    DINOSettings,
+    ImageClusterer,
+    Method,
+    MoCoV2,
+    ProjectionHead,
+    Prototypes,
+    SeLa,
+    SimCLR,
+    SwAV,
+    SwAVSettings,
+)
+from leopart_kit.training import (
+    OrderedImages,
+    SeededSamples,
+    TrainingLoader,
+    TrainingSettings,
+    build_fabric,
+    train,
+)
+from tests.methods.tiny_clusterer import DIM, patchy_images, tiny_vit
+
+NUM_IMAGES, STEPS = 10, 6
+CAPTIONS = [f"image number {index}" for index in range(NUM_IMAGES)]
+
+
+class Items:
+    """Ten images, the same at each call, alone or each with a value."""
+
+    def __init__(self, values: list[Any] | None = None) -> None:
+        self.images = patchy_images(NUM_IMAGES)
+        self.values = values
+
+    def __len__(self) -> int:
+        return NUM_IMAGES
+
+    def __getitem__(self, index: int) -> Any:
+        image: Tensor = self.images[index]
+        return image if self.values is None else (image, self.values[index])
+
+
+def views(count: int) -> RandomViews:
+    settings = ViewSettings(count, 32, scale=(0.3, 1.0), jitter=0.5)
+    return RandomViews([settings], IMAGENET_MEAN, IMAGENET_STD)
+
+
+def _in_order() -> OrderedImages:
+    return OrderedImages(Items(), CentralView(32, IMAGENET_MEAN, IMAGENET_STD), batch_size=4)
+
+
+def _clusterer() -> ImageClusterer:
+    head = ProjectionHead(DIM, 16, 6)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return ImageClusterer(tiny_vit(), head, Prototypes(6, 5))
+
+
+def _clip() -> CLIP:
+    settings = CLIPSettings(1e-3, 300, 16, 16, 1, 2, 8)
+    return CLIP(tiny_vit(), CaptionTokenizer.train(CAPTIONS, 300), settings)
+
+
+METHODS: Mapping[str, tuple[Callable[[], Method], int, list[Any] | None]] = {
+    "simclr": (
+        lambda: SimCLR(tiny_vit(), hidden_dim=16, out_dim=8, batch_norm=False),
+        2,
+        None,
+    ),
+    "moco_v2": (
+        lambda: MoCoV2(tiny_vit(), hidden_dim=16, out_dim=8, queue_length=16),
+        2,
+        None,
+    ),
+    "swav": (lambda: SwAV(_clusterer(), SwAVSettings(queue_length=8)), 2, None),
+    "dino": (lambda: DINO(_clusterer(), DINOSettings()), 2, None),
+    "mae": (
+        lambda: MAE(tiny_vit(), decoder_dim=16, decoder_depth=1, decoder_heads=2),
+        1,
+        None,
+    ),
+    "deep_cluster": (
+        lambda: DeepCluster(tiny_vit(), _in_order(), relabel_every=2, num_clusters=3, pca_dim=4),
+        1,
+        list(range(NUM_IMAGES)),
+    ),
+    "sela": (
+        lambda: SeLa(tiny_vit(), _in_order(), relabel_at=(0, 1, 4), num_heads=2, num_labels=3),
+        1,
+        list(range(NUM_IMAGES)),
+    ),
+    "clip": (_clip, 1, CAPTIONS),
+}
+"""The method, its views, and what comes with each image."""
+
+
+def train_method(
+    output_dir: Path, name: str, batch_size: int, stop_at: int = STEPS, **settings: Any
+) -> Method:
+    """Train up to step `stop_at` of six, the schedules made for six."""
+    fabric = build_fabric("cpu", settings.pop("precision", "32-true"))
+    make, num_views, values = METHODS[name]
+    torch.manual_seed(2)
+    method = make()
+    transform = views(num_views) if values is None else OfImage(views(num_views))
+    loader = TrainingLoader(
+        SeededSamples(Items(values), transform, seed=4),
+        batch_size,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    numbers = {"momentum": 0.9, "log_every": 1, "tensorboard": False, "checkpoint_every": 1}
+    run = TrainingSettings(max_steps=STEPS, keep_checkpoints=10, **{**numbers, **settings})
+    if stop_at < STEPS:
+        _stop_before(method, stop_at)
+    train(method, loader, run, output_dir, fabric=fabric)
+    return method
+
+
+class Stopped(RuntimeError):
+    """The run was broken off on purpose."""
+
+
+def _stop_before(method: Method, step_to_break: int) -> None:
+    forward = method.forward
+
+    def broken(batch: Any, step: int) -> Any:
+        if step == step_to_break:
+            raise Stopped
+        return forward(batch, step)
+
+    method.forward = broken  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    for kind in sys.argv[2:]:
+        train_method(Path(sys.argv[1]) / kind, kind, batch_size=2)
