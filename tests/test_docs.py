@@ -43,8 +43,14 @@ SMALL = {
         "protocol.foreground_threshold=0.01",
         "protocol.refinement=[]",
     ],
-    r"eval_segmentation.*=(linear|fcn|voc_linear|voc_fcn) ": ["protocol.epochs=1", "protocol.augmentation=false"],
-    r"eval_segmentation.*=(fcn|voc_fcn) ": ["protocol.channels=8", "protocol.head_resolution=[16,16]"],
+    r"eval_segmentation.*=(linear|fcn|voc_linear|voc_fcn) ": [
+        "protocol.epochs=1",
+        "protocol.augmentation=false",
+    ],
+    r"eval_segmentation.*=(fcn|voc_fcn) ": [
+        "protocol.channels=8",
+        "protocol.head_resolution=[16,16]",
+    ],
     r"=voc_in_context": ["protocol.memory_size=null", "protocol.num_augmentations=0"],
 }
 

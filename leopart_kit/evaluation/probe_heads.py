@@ -24,7 +24,7 @@ from leopart_kit.evaluation.probe_batches import (
     tokens_of,
 )
 from leopart_kit.evaluation.probe_settings import ProbeSettings
-from leopart_kit.evaluation.probe_training import fit_heads
+from leopart_kit.evaluation.probe_training import fit_heads, is_finite
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.stage_cache import StageCache
 from leopart_kit.evaluation.task import Task
@@ -115,6 +115,11 @@ class HeadTraining:
                 device=self.task.run.device,
                 track=self.task.run.track,
             )
+            if not is_finite(head):
+                raise ValueError(
+                    f"the training of the head diverged at learning rate {rate:g}: lower "
+                    "protocol.learning_rate, or set it to null to have it chosen"
+                )
             return {name: value.cpu().numpy() for name, value in head.state_dict().items()}
 
         return self.cache.get("head", key, compute)
@@ -155,7 +160,10 @@ class HeadTraining:
             track=self.task.run.track,
         )
         out = places[:held]
-        scores = [self._miou(h, self.store, out, self.targets[out]) for h in heads]
+        scores = [
+            self._miou(head, self.store, out, self.targets[out]) if is_finite(head) else 0.0
+            for head in heads
+        ]
         shown = ", ".join(f"{r:g}: {score:.1f}" for r, score in zip(rates, scores, strict=True))
         logger.info("mIoU on %d held-out images by learning rate: %s", held, shown)
         return {"miou": np.array(scores)}

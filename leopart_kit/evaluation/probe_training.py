@@ -67,6 +67,11 @@ def fit_heads(
     return heads
 
 
+def is_finite(head: nn.Module) -> bool:
+    """Whether training has not diverged."""
+    return all(bool(torch.isfinite(value).all()) for value in head.parameters())
+
+
 def head_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross entropy over labelled pixels; logits `[B, C, h, w]` are enlarged bilinearly.
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from leopart_kit.backbones import load_encoder, read_checkpoint
 from leopart_kit.data.scenes import SceneGenerator, write_voc
 from leopart_kit.methods import Leopart
-from leopart_kit.report import read_results
+from leopart_kit.report import read_results, wording
 from leopart_kit.training import list_checkpoints, read_metrics
 from leopart_kit.training.checkpoint import read_checkpoint_file
 from tests.cli.train_command import (
@@ -356,7 +356,7 @@ def test_the_papers_evaluations_follow_with_the_expected_figure_beside_each(
     printed = capsys.readouterr().out
     lines = {line.split()[0]: line for line in printed.splitlines() if line.split()}
     assert "12.5" in lines["voc_k21"]
-    assert f"{miou - 12.5:+.1f}" in lines["voc_k21"]
+    assert wording.signed(miou - 12.5) in lines["voc_k21"]
     assert "not run" in lines["cityscapes27"]
     log = (tmp_path / "out" / "train.log").read_text()
     assert "cityscapes27 was not run on the trained encoder: no data" in log

@@ -94,6 +94,15 @@ def test_the_images_that_are_measured_teach_nothing(val, train, tmp_path: Path):
             assert torch.equal(value, after.heads[seed].state_dict()[name])
 
 
+def test_a_rate_at_which_training_diverges_is_told_and_never_chosen(val, train):
+    # Weights times (1 - rate x decay) at every step: 0.9 at the one, -99 at the other.
+    chosen = probe(val, train, learning_rates=(0.01, 10.0), weight_decay=10.0, momentum=0.0)
+    assert chosen.details["learning_rate"] == 0.01
+    assert chosen.details["miou_on_held_out_images"]["10"] == 0
+    with pytest.raises(ValueError, match=r"diverged at learning rate 10: lower protocol"):
+        probe(val, train, learning_rate=10.0, weight_decay=10.0, momentum=0.0)
+
+
 def test_as_released_chooses_the_epoch_by_the_first_measured_images(val, train):
     result = probe(val, train, selection="as_released", learning_rate=1.0)
     assert result.labels_used.select

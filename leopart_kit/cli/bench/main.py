@@ -16,6 +16,7 @@ from leopart_kit.cli.bench.evaluation import (
 )
 from leopart_kit.cli.bench.export import bench_export
 from leopart_kit.cli.bench.in_context import bench_in_context
+from leopart_kit.cli.bench.processes import bench_probe, bench_processes
 from leopart_kit.cli.bench.refine import bench_refine
 from leopart_kit.cli.bench.training import bench_train
 
@@ -29,6 +30,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "refine": bench_refine,
     "export": bench_export,
     "in_context": bench_in_context,
+    "probe": bench_probe,
+    "processes": bench_processes,
 }
 
 

@@ -1,0 +1,84 @@
+"""Benchmark of two processes that share an evaluation, and of a linear probe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.data import load_dataset
+from leopart_kit.data.scenes import SceneGenerator, write_voc
+from leopart_kit.evaluation import LinearProbe, RunSettings, evaluate
+from leopart_kit.report import read_results
+
+_COMMAND = "from leopart_kit.cli.eval_segmentation import main; main()"
+_STAGES = ("features", "memory", "search", "scoring")
+
+
+def bench_processes(images: int = 16) -> Iterator[str]:
+    """Extraction, in-context search and scoring by one process and by two, one thread each."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_voc(folder / "VOC2012", SceneGenerator((448, 448)), {"train": images, "val": images})
+        seconds = {count: _in_context(folder, count, images) for count in (1, 2)}
+    yield f"processes: in-context, {images} + {images} images at 448 px, ViT-S/14, 1 thread each"
+    for stage in (*_STAGES, "all"):
+        one, two = (
+            sum(found[s] for s in (_STAGES if stage == "all" else (stage,)))
+            for found in seconds.values()
+        )
+        yield f"  {stage:10} 1: {one:7.1f} s   2: {two:7.1f} s   ratio {one / two:5.2f}"
+
+
+def _in_context(folder: Path, processes: int, images: int) -> dict[str, float]:
+    """Seconds of each stage."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--no-python"]
+    launcher += [f"--nproc-per-node={processes}", sys.executable]
+    output = folder / str(processes)
+    settings = [
+        "dataset=voc",
+        f"dataset.root={folder / 'VOC2012'}",
+        "encoder=dinov2_vits14",
+        "encoder.weights=random",
+        "protocol=in_context",
+        f"protocol.memory_size={images * 1000}",
+        "protocol.seeds=[0]",
+        "masks=false",
+        "page_images=1",
+        "device=cpu",
+        f"output_dir={output}",
+    ]
+    subprocess.run(
+        [sys.executable, *launcher, "-c", _COMMAND, *settings],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    return read_results(output)["timing_seconds"]
+
+
+def bench_probe(images: int = 240) -> Iterator[str]:
+    """A linear probe from stored tokens, 384 dimensions of 32 × 32 patches, 21 classes."""
+    weight = torch.randn(384, 3, generator=torch.Generator().manual_seed(0))
+
+    def tokens(pixels: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(F.avg_pool2d(pixels, 14), weight[:, :, None, None])
+
+    encoder = Encoder.from_module(tokens, patch_size=14, embed_dim=384)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_voc(folder / "VOC2012", SceneGenerator((256, 256)), {"train": images, "val": 8})
+        train, val = (load_dataset("voc", folder / "VOC2012", split) for split in ("train", "val"))
+        run = RunSettings(cache_dir=folder / "features")
+        yield f"linear probe: {images} images, {torch.get_num_threads()} threads, one seed"
+        for rate, label in ((None, "rate chosen of 4"), (0.05, "rate given")):
+            protocol = LinearProbe(seeds=(0,), learning_rate=rate)
+            found = evaluate(encoder, val, protocol, run, train=train)
+            yield f"  {label:18} {found.timing_seconds['training']:7.1f} s"

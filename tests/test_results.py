@@ -1,0 +1,30 @@
+"""The committed leaderboards, and the table that eval/README.md shows of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leopart_kit.report import leaderboard_markdown, read_leaderboard
+from leopart_kit.report.leaderboard_markdown import BEGIN, END
+
+EVAL = Path(__file__).parents[1] / "eval"
+
+
+def test_the_readme_shows_the_committed_leaderboard():
+    shown = (EVAL / "README.md").read_text().split(BEGIN)[1].split(END)[0].strip()
+    board = read_leaderboard(EVAL / "results" / "small.json")
+    assert shown == leaderboard_markdown(board).strip()
+
+
+@pytest.mark.parametrize("path", sorted((EVAL / "results").glob("*.json")), ids=lambda p: p.stem)
+def test_committed_figures_are_whole(path: Path):
+    rows = [row for b in read_leaderboard(path)["benchmarks"] for row in b["rows"]]
+    assert rows
+    for row in rows:
+        assert ("miou" in row) != bool(row["reason"])
+        if "miou" in row:
+            low, high = row["miou"]["ci95"]
+            assert low <= row["miou"]["mean"] <= high
+            assert row["git_sha"]
