@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,13 @@ from leopart_kit.evaluation.probe_settings import ProbeSettings
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file
 
+H = TypeVar("H", bound=nn.Module)
+
 logger = logging.getLogger(__name__)
 
 
 def fit_heads(
-    heads: Sequence[nn.Module],
+    heads: Sequence[H],
     learning_rates: Sequence[float],
     batches: Epoch,
     settings: ProbeSettings,
@@ -32,7 +34,7 @@ def fit_heads(
     rate: Callable[[nn.Module], float] | None = None,
     device: str = "cpu",
     track: Track = quiet,
-) -> list[nn.Module]:
+) -> list[H]:
     """Train every head with its learning rate by SGD on the cross entropy, ignored pixels left out.
 
     A head of each learning rate costs little beside the tokens, which all of them share.
