@@ -10,9 +10,9 @@ from typing import Any
 
 from leopart_kit.evaluation.image_level.result import SCHEMA_VERSION, ImageLevelResult
 from leopart_kit.report.output import writable_output_dir
+from leopart_kit.report.results_json import RESULTS_NAME, read_document
 from leopart_kit.whole_file import whole_file
 
-RESULTS_NAME = "results.json"
 KIND = "image_level"
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -115,13 +115,4 @@ def read_image_level(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON, or breaks the schema; names file and field.
     """
-    path = Path(path)
-    file = path / RESULTS_NAME if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(f"no results at {file}; has the run finished?")
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        validate_image_level(document)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    return document
+    return read_document(path, validate_image_level)

@@ -9,7 +9,13 @@ from typing import Any
 from leopart_kit.report import wording
 from leopart_kit.whole_file import whole_file
 
-BEGIN, END = "<!-- leaderboard: begin -->", "<!-- leaderboard: end -->"
+
+def marks(name: str) -> tuple[str, str]:
+    """The comments between which a Markdown file holds the table of that name."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+BEGIN, END = marks("leaderboard")
 
 
 def leaderboard_markdown(board: Mapping[str, Any]) -> str:
@@ -19,22 +25,23 @@ def leaderboard_markdown(board: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_between_marks(text: str, path: Path) -> None:
-    """Put `text` between the marks of a Markdown file, in place of what stood there.
+def write_between_marks(text: str, path: Path, name: str = "leaderboard") -> None:
+    """Put `text` between the `marks` of that name in a Markdown file, in place of what stood there.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it does not have both marks once.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path} to write the leaderboard into")
+        raise FileNotFoundError(f"no file {path} to write the {name} into")
+    begin, end = marks(name)
     whole = path.read_text(encoding="utf-8")
-    if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(END) < whole.index(BEGIN):
-        raise ValueError(f"{path} needs the lines {BEGIN} and {END}, once each, in this order")
-    head, rest = whole.split(BEGIN)
-    tail = rest.split(END)[1]
+    if whole.count(begin) != 1 or whole.count(end) != 1 or whole.index(end) < whole.index(begin):
+        raise ValueError(f"{path} needs the lines {begin} and {end}, once each, in this order")
+    head, rest = whole.split(begin)
+    tail = rest.split(end)[1]
     with whole_file(path) as temporary:
-        temporary.write_text(f"{head}{BEGIN}\n{text.strip()}\n{END}{tail}", encoding="utf-8")
+        temporary.write_text(f"{head}{begin}\n{text.strip()}\n{end}{tail}", encoding="utf-8")
 
 
 def _overview(benchmarks: Sequence[Mapping[str, Any]]) -> str:

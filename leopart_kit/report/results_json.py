@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,21 @@ def read_results(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON, or breaks the schema; names file and field.
     """
+    return read_document(path, validate)
+
+
+def read_document(path: str | Path, check: Callable[[Any], None]) -> dict[str, Any]:
+    """Read a `results.json` and check it; a folder means the file of that name in it.
+
+    Raises: as `read_results`.
+    """
     path = Path(path)
     file = path / RESULTS_NAME if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"no results at {file}; has the run finished?")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        validate(document)
+        check(document)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     return document

@@ -130,6 +130,16 @@ def test_a_readme_gets_the_table_between_its_marks(tmp_path: Path):
         write_between_marks("text", tmp_path / "none.md")
 
 
+def test_a_readme_may_hold_tables_of_several_names(tmp_path: Path):
+    path = tmp_path / "README.md"
+    both = "<!-- {0}: begin -->\n{1}\n<!-- {0}: end -->\n"
+    path.write_text(both.format("leaderboard", "a") + both.format("methods", "b"))
+    write_between_marks("c", path, "methods")
+    assert path.read_text() == both.format("leaderboard", "a") + both.format("methods", "c")
+    with pytest.raises(ValueError, match=r"needs the lines <!-- parts: begin --> and"):
+        write_between_marks("c", path, "parts")
+
+
 def test_the_page_shows_rows_reasons_and_nothing_from_elsewhere(runs, tmp_path: Path):
     page = write_leaderboard_page(
         build_leaderboard(cells(runs)), tmp_path / "leaderboard.html", "Dense <protocols>"
