@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.report import leaderboard_markdown, read_leaderboard
+from leopart_kit.report import leaderboard_markdown, leaderboard_overview, read_leaderboard
 from leopart_kit.report.leaderboard_markdown import BEGIN, END
 
 EVAL = Path(__file__).parents[1] / "eval"
@@ -15,7 +15,8 @@ EVAL = Path(__file__).parents[1] / "eval"
 def test_the_readme_shows_the_committed_leaderboard():
     shown = (EVAL / "README.md").read_text().split(BEGIN)[1].split(END)[0].strip()
     board = read_leaderboard(EVAL / "results" / "small.json")
-    assert shown == leaderboard_markdown(board).strip()
+    assert shown == leaderboard_overview(board).strip()
+    assert (EVAL / "results" / "small.md").read_text() == leaderboard_markdown(board)
 
 
 @pytest.mark.parametrize("path", sorted((EVAL / "results").glob("*.json")), ids=lambda p: p.stem)

@@ -26,6 +26,7 @@ from leopart_kit.report import (
     Cell,
     build_leaderboard,
     leaderboard_markdown,
+    leaderboard_overview,
     writable_output_dir,
     write_between_marks,
     write_leaderboard,
@@ -155,10 +156,12 @@ def write_all(config: DictConfig, cells: Sequence[Cell], output_dir: Path) -> st
     write_leaderboard(board, output_dir / "leaderboard.json")
     (output_dir / "leaderboard.md").write_text(text, encoding="utf-8")
     write_leaderboard_page(board, output_dir / "leaderboard.html", str(config.title))
-    if config.json is not None:
-        write_leaderboard(board, Path(config.json).expanduser())
+    if config.publish is not None:
+        place = Path(config.publish).expanduser()
+        write_leaderboard(board, place.with_suffix(".json"))
+        place.with_suffix(".md").write_text(text, encoding="utf-8")
     if config.write_to is not None:
-        write_between_marks(text, Path(config.write_to).expanduser())
+        write_between_marks(leaderboard_overview(board), Path(config.write_to).expanduser())
     return text
 
 

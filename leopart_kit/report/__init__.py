@@ -11,7 +11,11 @@ from leopart_kit.report.leaderboard import (
     read_leaderboard,
     write_leaderboard,
 )
-from leopart_kit.report.leaderboard_markdown import leaderboard_markdown, write_between_marks
+from leopart_kit.report.leaderboard_markdown import (
+    leaderboard_markdown,
+    leaderboard_overview,
+    write_between_marks,
+)
 from leopart_kit.report.leaderboard_page import write_leaderboard_page
 from leopart_kit.report.naming import PartView, part_crop, write_naming_page
 from leopart_kit.report.objects_section import objects_section
@@ -30,6 +34,7 @@ __all__ = [
     "build_leaderboard",
     "first_convolution",
     "leaderboard_markdown",
+    "leaderboard_overview",
     "objects_section",
     "part_crop",
     "part_views",

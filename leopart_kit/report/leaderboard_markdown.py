@@ -20,7 +20,7 @@ BEGIN, END = marks("leaderboard")
 
 def leaderboard_markdown(board: Mapping[str, Any]) -> str:
     """An overview of all encoders by benchmark, then a table of each benchmark."""
-    parts = [_overview(board["benchmarks"])]
+    parts = [leaderboard_overview(board)]
     parts += [_benchmark(benchmark) for benchmark in board["benchmarks"]]
     return "\n\n".join(parts) + "\n"
 
@@ -44,7 +44,9 @@ def write_between_marks(text: str, path: Path, name: str = "leaderboard") -> Non
         temporary.write_text(f"{head}{begin}\n{text.strip()}\n{end}{tail}", encoding="utf-8")
 
 
-def _overview(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+def leaderboard_overview(board: Mapping[str, Any]) -> str:
+    """One table: mIoU over the classes present of every encoder on every benchmark."""
+    benchmarks = board["benchmarks"]
     encoders = dict.fromkeys(row["encoder"] for b in benchmarks for row in b["rows"])
     cells = {(b["name"], row["encoder"]): row for b in benchmarks for row in b["rows"]}
     header = ["mIoU of classes present", *(f"`{encoder}`" for encoder in encoders)]

@@ -138,12 +138,14 @@ def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[st
         "+encoders.classical.only=[h*]",
         "+encoders.mine.only=away",
         f"write_to={readme}",
-        f"json={tmp_path / 'small.json'}",
+        f"publish={tmp_path / 'small'}",
     )
     found = rows(tmp_path / "board")
     assert set(found["here"]) == {"classical"}
     assert set(found["away"]) == {"mine"}
-    assert "| `classical` |" in readme.read_text()
+    assert "| `here` |" in readme.read_text()
+    assert "### `here`" in (tmp_path / "small.md").read_text()
+    assert "### `here`" not in readme.read_text(), "the overview alone"
     assert (tmp_path / "small.json").read_text() == (
         tmp_path / "board" / "leaderboard.json"
     ).read_text()
