@@ -55,11 +55,13 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
 
         def prepare(overrides: Sequence[str], entry: Entry = entry) -> DictConfig:
             composed = compose_benchmark(overrides, plain(config.roots), "roots")
-            return merge_settings(composed, {"encoder": entry.node, **passed_on})
+            return merge_settings(
+                composed, {**passed_on, "encoder": entry.node, "precision": entry.precision}
+            )
 
         cells += run_encoder(
             name,
-            lambda entry=entry: build_encoder(entry.node, config.precision),
+            lambda entry=entry: build_encoder(entry.node, entry.precision),
             {benchmark: words for benchmark, words in benchmarks.items() if entry.runs(benchmark)},
             prepare,
             output_dir / name,
@@ -80,11 +82,13 @@ class Entry:
 
     Attributes:
         node: its configuration, as of the group `encoder`.
+        precision: fp32 or bf16; that of all encoders unless it has its own.
         published_as: method and encoder of the published row that it should reach.
         only: patterns of the benchmarks it runs on.
     """
 
     node: DictConfig
+    precision: str
     published_as: tuple[str, str] | None
     only: tuple[str, ...]
 
@@ -108,10 +112,12 @@ def chosen_encoders(config: DictConfig) -> Mapping[str, Entry]:
         options = {"name": "custom"} if "factory" in (node or {}) else {"weights": "auto"}
         options |= node or {}
         published_as, only = options.pop("published_as", None), options.pop("only", "*")
+        precision = options.pop("precision", config.precision)
         if published_as is not None and len(published_as) != 2:
             raise ValueError(f"encoders.{name}.published_as must be [method, encoder]")
         found[name] = Entry(
             OmegaConf.create(options),
+            precision,
             None if published_as is None else (published_as[0], published_as[1]),
             (only,) if isinstance(only, str) else tuple(only),
         )

@@ -53,6 +53,7 @@ def build_leaderboard(cells: Sequence[Cell]) -> dict[str, Any]:
     names = dict.fromkeys(cell.benchmark for cell in cells)
     return {
         "schema_version": SCHEMA_VERSION,
+        "encoders": list(dict.fromkeys(cell.encoder for cell in cells)),
         "benchmarks": [
             _benchmark(name, [cell for cell in cells if cell.benchmark == name]) for name in names
         ],

@@ -47,7 +47,7 @@ def write_between_marks(text: str, path: Path, name: str = "leaderboard") -> Non
 def leaderboard_overview(board: Mapping[str, Any]) -> str:
     """One table: mIoU over the classes present of every encoder on every benchmark."""
     benchmarks = board["benchmarks"]
-    encoders = dict.fromkeys(row["encoder"] for b in benchmarks for row in b["rows"])
+    encoders = board["encoders"]
     cells = {(b["name"], row["encoder"]): row for b in benchmarks for row in b["rows"]}
     header = ["mIoU of classes present", *(f"`{encoder}`" for encoder in encoders)]
     rows = []

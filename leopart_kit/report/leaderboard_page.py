@@ -12,9 +12,8 @@ from leopart_kit.whole_file import whole_file
 
 def write_leaderboard_page(board: Mapping[str, Any], path: Path, title: str) -> Path:
     """Write the page of a leaderboard (`build_leaderboard`)."""
-    encoders = list(dict.fromkeys(row["encoder"] for b in board["benchmarks"] for row in b["rows"]))
     template = page_environment().get_template("leaderboard.html")
     with whole_file(path) as temporary:
-        html = template.render(board=board, encoders=encoders, title=title)
+        html = template.render(board=board, encoders=board["encoders"], title=title)
         temporary.write_text(html, encoding="utf-8")
     return path

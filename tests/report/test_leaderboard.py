@@ -86,7 +86,7 @@ def test_results_on_other_images_are_not_paired(runs, tmp_path: Path):
 def test_the_markdown_says_it_all(runs):
     text = leaderboard_markdown(build_leaderboard(cells(runs)))
     lines = text.splitlines()
-    assert lines[0] == "| mIoU of classes present | `colour` | `grey` | `lost` |"
+    assert lines[0] == "| mIoU of classes present | `grey` | `lost` | `colour` |"
     colour = runs["colour"][1].metrics
     row = next(line for line in lines if line.startswith("| `colour` |"))
     assert f"{colour['miou'].mean:.1f} ± {colour['miou'].std:.1f}" in row
