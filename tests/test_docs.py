@@ -36,6 +36,10 @@ SMALL = {
     r"recipe=leopart_vits16_coco": ["views.num_local=1", "method.queue_length=0"],
     r"export_masks": ["protocol.resolution=[112,112]"],
     r"tools/benchmark": ['overrides="protocol.resolution=[128,128]"'],
+    r"suite=papers": [
+        "+encoders.leopart.only=[voc_k21, cityscapes27]",
+        "+encoders.dino.only=voc_k21",
+    ],
     r"=voc_unsupervised": [
         "protocol.seeds=[0]",
         "protocol.num_clusters=8",

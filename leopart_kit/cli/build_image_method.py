@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from leopart_kit.backbones import load_encoder
 from leopart_kit.cli.build import build_part, plain
 from leopart_kit.cli.build_training import check_patches, choose_workers
 from leopart_kit.cli.run_parts import RunParts
+from leopart_kit.cli.saved_networks import load_classifier
 from leopart_kit.data import (
     CentralView,
     HiddenRegionTransform,
@@ -28,7 +31,10 @@ from leopart_kit.methods import (
     ContextPrediction,
     DeepCluster,
     DINOSettings,
+    Distillation,
+    DistillationSettings,
     Exemplar,
+    ImageClassifier,
     ImageClusterer,
     Method,
     MoCoV2,
@@ -40,6 +46,7 @@ from leopart_kit.methods import (
     SimCLR,
     SwAV,
     SwAVSettings,
+    Teacher,
     labelling_steps,
 )
 from leopart_kit.training import ImagesOf, ImagesWith, OrderedImages, SeededSamples
@@ -194,6 +201,24 @@ def _num_global(parts: RunParts) -> int:
     return sum(kind["count"] for name, kind in kinds.items() if name != "local")
 
 
+def _distillation(parts: RunParts, options: Options) -> Built:
+    views = build_random_views(parts)
+    classifier = _teacher(options.pop("teacher"))
+    for view in views.views:
+        check_patches("method.views.image.size", view.size, classifier.backbone)
+    settings = build_part(DistillationSettings, "method", options)
+    student = ImageClassifier(parts.encoder, classifier.linear.out_features)
+    method = Distillation(student, Teacher(classifier, parts.encoder), settings)
+    return method, _samples(parts, views)
+
+
+def _teacher(options: Options) -> ImageClassifier:
+    head = Path(options.pop("head")).expanduser()
+    if str(options["weights"]) not in ("auto", "random"):
+        options["weights"] = Path(options["weights"]).expanduser()
+    return load_classifier(build_part(load_encoder, "method.teacher", options), head)
+
+
 def _clip(parts: RunParts, options: Options) -> Built:
     views = build_random_views(parts)
     path = options.pop("captions")
@@ -212,6 +237,7 @@ IMAGE_METHODS: dict[str, Callable[[RunParts, Options], Built]] = {
     "context_prediction": _context_prediction,
     "deep_cluster": _deep_cluster,
     "dino": _dino,
+    "distillation": _distillation,
     "exemplar": _exemplar,
     "mae": _views_only(MAE),
     "moco_v2": _views_only(MoCoV2),

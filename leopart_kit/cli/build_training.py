@@ -48,12 +48,16 @@ def build_views(config: DictConfig, encoder: Encoder) -> MultiCropTransform:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in plain(config).items()
     }
-    strength = options.pop("jitter")
+    photometric = PhotometricAugmentation(
+        strength=options.pop("jitter"),
+        grey_probability=options.pop("grey_probability"),
+        blur_probability=options.pop("blur_probability"),
+    )
     check_patches("views.global_size", options["global_size"], encoder)
     if options["num_local"]:
         check_patches("views.local_size", options["local_size"], encoder)
     given = {
-        "photometric": PhotometricAugmentation(strength=strength),
+        "photometric": photometric,
         "mean": encoder.mean,
         "std": encoder.std,
     }

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
+from leopart_kit.cli.assignments import read_assignments
 from leopart_kit.cli.build import build_encoder, build_part, build_run_settings, plain
 from leopart_kit.cli.config import run_command
+from leopart_kit.cli.saved_networks import save_classifier
 from leopart_kit.data.classification import ClassificationDataset, load_classification
 from leopart_kit.evaluation.image_level import (
     ClusterSettings,
     FineTuningSettings,
+    ImageLevelResult,
     ImageLevelSettings,
     KnnSettings,
     LinearSettings,
     evaluate_image_level,
 )
+from leopart_kit.methods import ImageClassifier
 from leopart_kit.report.filters import first_convolution
 from leopart_kit.report.image_level_console import print_image_level
 from leopart_kit.report.image_level_json import write_image_level
@@ -42,6 +44,13 @@ _GROUPS = {
 
 def eval_image_level(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json and report.html into `output_dir`."""
+    command = shlex.join(["leopart-eval-image", *HydraConfig.get().overrides.task])
+    print_image_level(run_image_level(config, output_dir, command), Console())
+    logger.info("page: %s", output_dir / "report.html")
+
+
+def run_image_level(config: DictConfig, output_dir: Path, command: str) -> ImageLevelResult:
+    """One evaluation with all it leaves on disk; `command` repeats it."""
     writable_output_dir(output_dir)
     settings = build_image_level(config.protocol)
     run = build_run_settings(config)
@@ -50,16 +59,26 @@ def eval_image_level(config: DictConfig, output_dir: Path) -> None:
     if config.assignments is not None:
         assignments = read_assignments(Path(config.assignments).expanduser(), test)
     encoder = build_encoder(config.encoder, config.precision)
+
+    def keep(classifier: ImageClassifier) -> None:
+        files = save_classifier(classifier, output_dir / "fine_tuned", train.class_names)
+        logger.info("fine-tuned classifier: %s and %s", *files)
+
     result = evaluate_image_level(
-        encoder, train, test, settings, run, assignments=assignments, recorded=plain(config)
+        encoder,
+        train,
+        test,
+        settings,
+        run,
+        assignments=assignments,
+        recorded=plain(config),
+        on_fine_tuned=keep,
     )
     write_image_level(result, output_dir)
-    command = shlex.join(["leopart-eval-image", *HydraConfig.get().overrides.task])
-    page = write_image_level_page(
+    write_image_level_page(
         result, test, output_dir, filters=first_convolution(encoder), command=command
     )
-    print_image_level(result, Console())
-    logger.info("page: %s", page)
+    return result
 
 
 def build_image_level(config: DictConfig) -> ImageLevelSettings:
@@ -88,32 +107,6 @@ def build_split(config: DictConfig, key: str) -> ClassificationDataset:
         return load_classification(name, root, config[key], **options)
     except (ValueError, OSError) as error:
         raise ValueError(f"{key}={config[key]}: {error}") from error
-
-
-def read_assignments(file: Path, test: ClassificationDataset) -> np.ndarray:
-    """The cluster of every image of a split, from a CSV with the columns `name` and `cluster`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a column, an image or a whole number is missing; names file and image.
-    """
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist; set assignments to a CSV name,cluster")
-    with file.open(newline="", encoding="utf-8") as opened:
-        rows = list(csv.DictReader(opened))
-    if not rows or not {"name", "cluster"} <= set(rows[0]):
-        raise ValueError(f"{file} must be a CSV with a line name,cluster and one line an image")
-    try:
-        clusters = {row["name"]: int(row["cluster"]) for row in rows}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file}: clusters must be whole numbers ({error})") from error
-    missing = [name for name in test.names if name not in clusters]
-    if missing:
-        raise ValueError(
-            f"{file} lacks {len(missing)} of the {len(test)} images of {test.split}, such as "
-            f"{missing[0]}"
-        )
-    return np.array([clusters[name] for name in test.names])
 
 
 def _tuples(value: Any) -> Any:

@@ -11,16 +11,16 @@ from typing import cast
 from hydra.core.hydra_config import HydraConfig
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
-from safetensors.torch import save_file
 from torch import nn
 
-from leopart_kit.backbones import Encoder
+from leopart_kit.cli.assignments import write_assignments
 from leopart_kit.cli.benchmarks import choose_benchmarks
 from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.build_method import build_method
 from leopart_kit.cli.build_training import build_loader, build_settings
 from leopart_kit.cli.config import run_command
 from leopart_kit.cli.run_parts import RunParts
+from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
 from leopart_kit.cli.training_report import TrainingReport
 from leopart_kit.methods import Method
 from leopart_kit.report import writable_output_dir
@@ -38,6 +38,12 @@ logger = logging.getLogger(__name__)
 
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
+    command = shlex.join(["leopart-train", *HydraConfig.get().overrides.task])
+    run_training(config, output_dir, command)
+
+
+def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
+    """One training with all it leaves on disk; `command` repeats it."""
     writable_output_dir(output_dir)
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
@@ -75,8 +81,10 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
         logger.warning("%d broken images were skipped", len(summary.broken_samples))
     if before is not None:
         student = method.encoder
-        student.weights = str(save_backbone(student, output_dir / "backbone.safetensors"))
-        command = shlex.join(["leopart-train", *HydraConfig.get().overrides.task])
+        student.weights = str(save_backbone(student, output_dir / BACKBONE_NAME))
+        clusters = method.assignments()
+        if clusters is not None:
+            write_assignments(dataset.names, clusters, output_dir / "assignments.csv")
         report.write(before, report.evaluate(student, "after"), command)
         if benchmarks:
             report.benchmarks(student, benchmarks)
@@ -87,14 +95,6 @@ def share_batch_norm(method: Method, fabric: Fabric) -> Method:
     if fabric.world_size == 1 or fabric.device.type != "cuda":
         return method
     return cast(Method, nn.SyncBatchNorm.convert_sync_batchnorm(method))
-
-
-def save_backbone(encoder: Encoder, path: Path) -> Path:
-    """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm."""
-    module = getattr(encoder, "vit", encoder)
-    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    save_file(state, path, metadata={"format": "pt", "encoder": encoder.name})
-    return path
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from leopart_kit.methods.context_encoder import ContextEncoder
 from leopart_kit.methods.context_prediction import ContextPrediction
 from leopart_kit.methods.deep_cluster import DeepCluster
 from leopart_kit.methods.dino import DINO, DINOSettings
-from leopart_kit.methods.distillation import Distillation, DistillationSettings
+from leopart_kit.methods.distillation import Distillation, DistillationSettings, Teacher
 from leopart_kit.methods.ema import update_ema
 from leopart_kit.methods.exemplar import Exemplar
 from leopart_kit.methods.feature_queue import FeatureQueue
@@ -65,6 +65,7 @@ __all__ = [
     "StepOutput",
     "SwAV",
     "SwAVSettings",
+    "Teacher",
     "TokenAnchor",
     "TokenChunks",
     "features_in_order",

@@ -90,6 +90,10 @@ class DeepCluster(Method):
         if step % self.relabel_every == 0:
             self._relabel(step)
 
+    def assignments(self) -> Tensor:
+        """See `Method.assignments`: the clusters that were found last."""
+        return self.labels
+
     def _relabel(self, step: int) -> None:
         points = whitened(features_in_order(self.encoder, self.images), self.pca_dim)
         found = KMeans(self.num_clusters, num_restarts=1, num_iterations=20, seed=self.seed).fit(

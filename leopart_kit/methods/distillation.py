@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leopart_kit.backbones import Encoder
 from leopart_kit.losses.distillation import distillation_loss
 from leopart_kit.methods.image_classifier import ImageClassifier
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
@@ -39,13 +40,40 @@ class DistillationSettings:
             raise ValueError(f"cutmix must lie in [0, 1], got {self.cutmix}")
 
 
+class Teacher(nn.Module):
+    """A classifier that answers images normalised for another encoder.
+
+    Args:
+        classifier: frozen, in evaluation mode.
+        student: the encoder whose normalisation the images have.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, classifier: ImageClassifier, student: Encoder) -> None:
+        super().__init__()
+        self.classifier = classifier
+        own = classifier.backbone
+        mean, std, own_mean, own_std = (
+            torch.tensor(values).view(1, 3, 1, 1)
+            for values in (student.mean, student.std, own.mean, own.std)
+        )
+        self.register_buffer("scale", std / own_std)
+        self.register_buffer("shift", (mean - own_mean) / own_std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `[B, 3, H, W]` → logits `[B, C]`."""
+        return self.classifier(images * self.scale + self.shift)
+
+
 class Distillation(Method):
     """A student classifier that follows a frozen teacher.
 
     Args:
         student: trained in place; its backbone is what the training is for.
-        teacher: normalised images `[B, 3, H, W]` → logits `[B, C]`, of as many classes as the
-            student's; it sees the images as the student does.
+        teacher: images `[B, 3, H, W]` as the student sees them → logits `[B, C]`, of as many
+            classes as the student's; see `Teacher`.
         settings: the method's numbers.
     """
 
@@ -60,6 +88,11 @@ class Distillation(Method):
         self.student = student
         self.teacher = teacher.requires_grad_(False).eval()
 
+    @property
+    def encoder(self) -> Encoder:
+        """See `Method.encoder`: the student's backbone."""
+        return self.student.backbone
+
     def train(self, mode: bool = True) -> Distillation:
         """The teacher stays in evaluation mode: its answers do not depend on the batch."""
         super().train(mode)
@@ -67,8 +100,8 @@ class Distillation(Method):
         return self
 
     def forward(self, batch: Any, step: int) -> StepOutput:
-        """See `Method.forward`; `batch` holds normalised crops `[B, 3, H, W]`."""
-        images = batch
+        """See `Method.forward`; `batch` holds V views `[B, 3, s, s]`."""
+        images = torch.cat(list(batch))
         if self.settings.cutmix and torch.rand(()).item() < self.settings.cutmix:
             images = cutmix(images)
         with torch.no_grad():

@@ -67,6 +67,10 @@ class Method(nn.Module):
     def after_step(self, step: int, momentum: float) -> None:
         """Runs without gradients after the optimiser: an EMA teacher moves by `1 - momentum`."""
 
+    def assignments(self) -> Tensor | None:
+        """int64 `[N]`: the cluster of every training image, of a method that clusters them all."""
+        return None
+
 
 def split_by_decay(name: str, module: nn.Module, learning_rate: float) -> list[ParameterGroup]:
     """Two groups of a module's trainable parameters: decayed, and not (biases, norms, scales).

@@ -96,6 +96,10 @@ class SeLa(Method):
         if step in self.relabel_at:
             self._relabel(step)
 
+    def assignments(self) -> Tensor:
+        """See `Method.assignments`: the last labels of the first head."""
+        return self.labels[0]
+
     def _relabel(self, step: int) -> None:
         features = features_in_order(self.encoder, self.images)
         found = torch.stack([self._labels_of(head(features)) for head in self.heads])

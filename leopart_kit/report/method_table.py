@@ -23,9 +23,14 @@ SCHEMA_VERSION = 1
 TRAINING_NAME = "training.json"
 
 _HEADER = (
-    "method", "network", "parameters", "minutes", "linear, untrained", "linear, trained", "gain",
-    "k-NN, untrained", "k-NN, trained",
-)  # fmt: skip
+    "method",
+    "network",
+    "parameters",
+    "minutes",
+    "linear, before → after",
+    "gain",
+    "k-NN, before → after",
+)
 
 
 @dataclass(frozen=True)
@@ -231,9 +236,10 @@ def _introduction(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
         "Each method was trained on the training images without their classes for at most "
         f"{minutes} minutes ({' or '.join(machines)}). Accuracy on the test images in percent: a "
         "linear classifier on the frozen layer that is best on held-out training images, and "
-        "weighted nearest neighbours of the image vector; gain: linear accuracy beyond that of "
-        "the same network before training. ±: standard deviation over seeds, where there are "
-        f"several; the number of test images leaves a standard error of up to {error:.1f} points."
+        "weighted nearest neighbours of the image vector. Before: the same network with the same "
+        "random weights, untrained; gain: in linear accuracy. ±: standard deviation over seeds, "
+        "where there are several; the number of test images leaves a standard error of up to "
+        f"{error:.1f} points."
     )
 
 
@@ -247,11 +253,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         f"`{row['encoder']}`",
         f"{row['num_parameters'] / 1e6:.1f} M",
         f"{sum(row['seconds']) / len(row['seconds']) / 60:.1f}",
-        _figure(row["linear_untrained"]),
-        _figure(row["linear"]),
+        f"{_figure(row['linear_untrained'])} → {_figure(row['linear'])}",
         _gain(row["gain"]),
-        _figure(row["knn_untrained"]),
-        _figure(row["knn"]),
+        f"{_figure(row['knn_untrained'])} → {_figure(row['knn'])}",
     ]
 
 

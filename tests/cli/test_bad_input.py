@@ -40,7 +40,7 @@ def voc_root(tmp_path: Path) -> Path:
     [
         (["dataset=pascal"], "unknown dataset 'pascal'; choose one of ade20k, camvid,.* voc"),
         (["encoder=dino"], "unknown encoder 'dino'; choose one of .*dino_vits16.*handcrafted"),
-        (["protocol=linear"], "unknown protocol 'linear'; choose one of .*overclustering"),
+        (["protocol=quadratic"], "unknown protocol 'quadratic'; choose one of .*overclustering"),
         (["benchmark=voc"], "unknown benchmark 'voc'; choose one of .*voc_k500"),
         ([ON_VOC], "dataset.root is not set; add dataset.root="),
         (["encoder=timm", "+dataset.num_images=1"], "encoder.name is not set"),
@@ -79,7 +79,7 @@ def test_mistyped_settings(overrides: list[str], message: str):
         (["protocol.resolution=[4,4]", "protocol.num_clusters=4"], "smaller than one patch of 8"),
         (["encoder.weights=best.pth"], "handcrafted has no option 'weights'"),
         (["encoder=dino_vits16", "encoder.weights=none.pth"], "none.pth: no such weight file"),
-        (["encoder=timm", "encoder.name=resnet50"], "resnet50"),
+        (["encoder=timm", "encoder.name=resnet34"], "resnet34"),
         (["encoder=custom", "encoder.factory=mine"], "package.module:function"),
         (["encoder=custom", "encoder.factory=nowhere:f"], "cannot import nowhere"),
         (["cache_dir=data/classes.txt/x"], "cannot write features in .*set cache_dir"),

@@ -11,7 +11,9 @@ import torch
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.cli.build_image_method import IMAGE_METHODS
+from leopart_kit.cli.saved_networks import save_classifier
 from leopart_kit.cli.train import main
+from leopart_kit.methods import ImageClassifier
 from leopart_kit.report import read_results
 from leopart_kit.training import list_checkpoints, read_metrics
 from leopart_kit.training.checkpoint import read_checkpoint_file
@@ -31,6 +33,11 @@ SMALL = {
     "context_prediction": ("method.hidden_dim=16",),
     "deep_cluster": ("method.num_clusters=3", "method.pca_dim=4"),
     "dino": ("method.num_outputs=12", "method.hidden_dim=16", "method.out_dim=8"),
+    "distillation": (
+        f"method.teacher.name={MODEL}",
+        "method.teacher.weights=teacher/backbone.safetensors",
+        "method.teacher.head=teacher/head.safetensors",
+    ),
     "exemplar": (),
     "mae": ("method.decoder_dim=16", "method.decoder_depth=1", "method.decoder_heads=2"),
     "moco_v2": ("method.queue_length=8", "method.hidden_dim=16"),
@@ -44,6 +51,7 @@ STATE = {
     "clip": {"_extra_state"},
     "deep_cluster": {"labels", "label_counts"},
     "dino": {"centre", "teacher.prototypes.weight"},
+    "distillation": {"student.linear.weight", "student.norm.running_mean"},
     "moco_v2": {"queue.features", "queue.stored", "momentum_encoder.vit.cls_token"},
     "sela": {"labels"},
     "swav": {"queue.features", "queue.stored"},
@@ -64,6 +72,9 @@ def arguments(output_dir: Path, method: str, *overrides: str) -> list[str]:
         write_images(images)
         rows = [f"im{index}.png,image number {index}" for index in range(6)]
         Path("captions.csv").write_text("\n".join(["image,caption", *rows]))
+        teacher = ImageClassifier(load_encoder(MODEL, "random", seed=1), 3)
+        torch.nn.init.normal_(teacher.linear.weight)
+        save_classifier(teacher, Path("teacher"), ("a", "b", "c"))
     # Of TINY all but the sizes of Leopart's head; every other method has sizes of its own.
     common = [setting for setting in TINY if not setting.startswith("method.")]
     own = ["dataset.root=images", f"output_dir={output_dir}"]
@@ -92,6 +103,7 @@ def test_a_method_trains_and_leaves_a_backbone_for_the_dense_protocols(tmp_path:
     assert len(changed) > 20
     content = read_checkpoint_file(list_checkpoints(out / "checkpoints")[-1])
     assert STATE.get(method, set()) <= set(content["state_dict"])
+    assert (out / "assignments.csv").exists() == (method in ("deep_cluster", "sela"))
 
 
 def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
@@ -120,6 +132,18 @@ def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
         ("sela", ["method.num_labellings=0"], "num_labellings must be 1 or more"),
         ("clip", ["method.captions=none.csv"], "none.csv does not exist"),
         ("clip", ["method.vocabulary_size=3"], "vocabulary_size must be at least 259"),
+        ("distillation", ["method.teacher.head=none.safetensors"], "none.safetensors: no such"),
+        (
+            "distillation",
+            ["method.teacher.head=teacher/backbone.safetensors"],
+            "backbone.safetensors is no classifier's head, it lacks norm.running_mean: give the",
+        ),
+        (
+            "distillation",
+            ["method.teacher.name=resnet18_mini", "method.teacher.weights=random"],
+            "vectors of 64 numbers, but those of resnet18_mini have 256",
+        ),
+        ("distillation", ["+method.teacher.depth=3"], "method.teacher has no setting 'depth'"),
         ("moco_v2", ["method.queue_length=0"], "num_views, length and dim must be positive"),
     ],
 )
@@ -130,6 +154,12 @@ def test_mistakes_are_told_in_one_line_before_any_evaluation(
     line = error_of_command(main, "leopart-train", arguments(out, method, *overrides))
     assert re.search(message, line), line
     assert not (out / "evaluation").exists()
+
+
+def test_a_teacher_must_be_given(tmp_path: Path):
+    given = [a for a in arguments(tmp_path / "out", "distillation") if "head" not in a]
+    line = error_of_command(main, "leopart-train", given)
+    assert "method.teacher.head is not set; add method.teacher.head=VALUE" in line
 
 
 def test_captions_must_be_given(tmp_path: Path):

@@ -9,7 +9,12 @@ from torch import nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.losses.distillation import distillation_loss
-from leopart_kit.methods.distillation import Distillation, DistillationSettings, cutmix
+from leopart_kit.methods.distillation import (
+    Distillation,
+    DistillationSettings,
+    Teacher,
+    cutmix,
+)
 from leopart_kit.methods.image_classifier import ImageClassifier
 
 UNMIXED = DistillationSettings(cutmix=0.0, temperature=3.0, learning_rate=0.1)
@@ -28,10 +33,20 @@ def test_the_loss_is_that_of_both_answers():
     method = Distillation(student, teacher, UNMIXED).train()
     assert not teacher.training, "batch statistics must not reach the teacher's answers"
     images = torch.randn(5, 3, 16, 16)
-    output = method(images, step=0)
+    output = method([images], step=0)
     expected = distillation_loss(student(images), teacher(images), 3.0)
     torch.testing.assert_close(output.loss, expected)
     assert 0 <= output.logs["agreement"] <= 1
+    assert method.encoder is student.backbone
+
+
+def test_a_teacher_sees_the_pixels_in_its_own_normalisation():
+    student, trained = classifier(0), classifier(1)
+    trained.backbone.mean, trained.backbone.std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    pixels = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8)
+    teacher = Teacher(trained.eval(), student.backbone)
+    answers = teacher(student.backbone.preprocess(pixels))
+    torch.testing.assert_close(answers, trained(trained.backbone.preprocess(pixels)))
 
 
 def test_only_the_student_is_trained_and_comes_to_agree():
@@ -46,7 +61,7 @@ def test_only_the_student_is_trained_and_comes_to_agree():
     losses = []
     method.train()
     for step in range(80):
-        output = method(images, step)
+        output = method([images], step)
         optimizer.zero_grad()
         output.loss.backward()
         optimizer.step()
@@ -77,7 +92,7 @@ def test_both_see_the_mixed_images():
 
     method = Distillation(classifier(0), Teacher(), DistillationSettings(cutmix=1.0))
     images = torch.randn(8, 3, 16, 16)
-    method(images, step=0)
+    method([images], step=0)
     assert not torch.equal(seen[0], images)
 
 

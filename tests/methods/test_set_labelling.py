@@ -48,6 +48,7 @@ def test_deep_cluster_finds_the_colours():
         method.before_step(0)
     assert same_partition(method.labels, torch.arange(24) % 4)
     assert method.label_counts.tolist() == [6] * 4
+    assert torch.equal(method.assignments(), method.labels)
 
 
 def test_deep_cluster_labels_when_due_and_then_starts_a_new_classifier():
@@ -101,6 +102,7 @@ def test_sela_s_labels_have_equal_masses_and_keep_what_is_alike_together():
         counts = torch.bincount(labels, minlength=4)
         assert counts.tolist() == [6] * 4
         assert same_partition(labels, torch.arange(24) % 4)
+    assert torch.equal(method.assignments(), method.labels[0])
 
 
 def test_sela_labels_at_its_steps_alone():

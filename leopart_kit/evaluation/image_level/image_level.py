@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +29,7 @@ from leopart_kit.evaluation.image_level.result import ImageLevelResult, ImageSet
 from leopart_kit.evaluation.image_level.settings import ImageLevelSettings
 from leopart_kit.evaluation.result import EncoderInfo, LabelsUsed
 from leopart_kit.evaluation.task import Clock, RunSettings
+from leopart_kit.methods import ImageClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ LABELS_USED = {
 _LARGEST_RESOLUTION = 224
 
 
+def _ignore(classifier: ImageClassifier) -> None:
+    pass
+
+
 def evaluate_image_level(
     encoder: Encoder,
     train: ClassificationDataset,
@@ -52,6 +57,7 @@ def evaluate_image_level(
     *,
     assignments: np.ndarray | None = None,
     recorded: Mapping[str, Any] | None = None,
+    on_fine_tuned: Callable[[ImageClassifier], None] = _ignore,
 ) -> ImageLevelResult:
     """Measure what an encoder's vectors know of the classes of whole images.
 
@@ -62,6 +68,8 @@ def evaluate_image_level(
         assignments: integers `[len(test)]`, the cluster of every test image as a method's own
             head or pseudo-labels give it (DeepCluster, SeLa); without it `clusters` runs k-means.
         recorded: what to record as the run's settings; the evaluation's own numbers by default.
+        on_fine_tuned: called with the classifier that `fine_tuning` has trained with all labels
+            and the first seed, once it is measured.
 
     Raises:
         ValueError: fewer than 2 classes, a class of the test split without training images, a
@@ -93,6 +101,7 @@ def evaluate_image_level(
                     resolution,
                     name,
                     settings.fine_tuning.fractions if name == "low_shot" else (1.0,),
+                    on_fine_tuned if name == "fine_tuning" else _ignore,
                 )
             clock.lap(name)
     return ImageLevelResult(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from leopart_kit.evaluation.image_level.pooled_features import OUTPUT, LabelledF
 from leopart_kit.evaluation.image_level.result import Score
 from leopart_kit.evaluation.image_level.settings import ImageLevelSettings
 from leopart_kit.evaluation.task import RunSettings
+from leopart_kit.methods import ImageClassifier
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,12 @@ def measure_fine_tuning(
     resolution: int,
     evaluation: str,
     fractions: Sequence[float],
+    on_trained: Callable[[ImageClassifier], None],
 ) -> list[Score]:
     """The whole network trained on a share of the labels, for each share.
+
+    Args:
+        on_trained: called with the classifier of the first seed, for each share.
 
     Raises:
         ValueError: a share that leaves a class without an image; an encoder without weights.
@@ -133,6 +138,8 @@ def measure_fine_tuning(
                 track=on.run.track,
             )
             accuracies.append(on.accuracy(predictions))
+            if seed == on.settings.seeds[0]:
+                on_trained(classifier)
         variant = f"{100 * fraction:g} % of the labels"
         scores.append(Score.over_seeds(evaluation, variant, "accuracy", accuracies))
     return scores

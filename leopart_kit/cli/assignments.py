@@ -1,0 +1,50 @@
+"""The cluster of every image of a set as a CSV: a training writes it, an evaluation reads it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from leopart_kit.data.classification import ClassificationDataset
+from leopart_kit.whole_file import whole_file
+
+_COLUMNS = ("name", "cluster")
+
+
+def write_assignments(names: Sequence[str], clusters: Tensor, file: Path) -> Path:
+    """Write a line for every image: its name, and its cluster of int64 `[N]`."""
+    with whole_file(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as opened:
+        lines = csv.writer(opened)
+        lines.writerow(_COLUMNS)
+        lines.writerows(zip(names, clusters.tolist(), strict=True))
+    return file
+
+
+def read_assignments(file: Path, images: ClassificationDataset) -> np.ndarray:
+    """The cluster of every image of a split, integers `[N]`; lines of other images are left.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a column, an image or a whole number is missing; names file and image.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} does not exist; set assignments to a CSV name,cluster")
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    if not rows or not set(_COLUMNS) <= set(rows[0]):
+        raise ValueError(f"{file} must be a CSV with a line name,cluster and one line an image")
+    try:
+        clusters = {row["name"]: int(row["cluster"]) for row in rows}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file}: clusters must be whole numbers ({error})") from error
+    missing = [name for name in images.names if name not in clusters]
+    if missing:
+        raise ValueError(
+            f"{file} lacks {len(missing)} of the {len(images)} images of {images.split}, such as "
+            f"{missing[0]}; clusters of the training images are read with test_split=train"
+        )
+    return np.array([clusters[name] for name in images.names])

@@ -1,0 +1,221 @@
+"""`leopart-ablation`: what each augmentation is worth to SeLa or Leopart.
+
+The method is trained with crops, mirroring, colour jitter, grey images and blur, and then without
+one of them at a time, from the same seed. SeLa is measured by linear accuracy on whole images,
+Leopart by a dense protocol. What is done is kept in the output folder and not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.markdown import Markdown
+
+from leopart_kit.cli.benchmarks import merge_settings, run_cell
+from leopart_kit.cli.build import build_encoder, build_protocol, build_run_settings, plain
+from leopart_kit.cli.config import run_command
+from leopart_kit.cli.eval_image_level import build_image_level, run_image_level
+from leopart_kit.cli.saved_networks import BACKBONE_NAME
+from leopart_kit.cli.train import run_training
+from leopart_kit.cli.training_cells import reason_of_failure
+from leopart_kit.report import read_image_level, read_results, writable_output_dir
+from leopart_kit.report.ablation import Ablation, Variant, ablation_markdown, write_ablation
+from leopart_kit.whole_file import whole_file
+
+logger = logging.getLogger(__name__)
+
+Words = tuple[str, ...]  # settings of a command, as on its command line
+
+
+@dataclass(frozen=True)
+class Study:
+    """How a method is trained and measured.
+
+    Attributes:
+        everything: settings of `leopart-train` that turn all augmentations on.
+        without: by augmentation, what turns it off.
+        metric: what `measure` returns, in words.
+        measured_by: the configuration of the evaluation.
+        measure: evaluates a configuration into a folder and returns a figure in percent; the last
+            argument repeats the command.
+        check: raises `ValueError` for an evaluation that does not give that figure.
+    """
+
+    everything: Words
+    without: Mapping[str, Words]
+    metric: str
+    measured_by: str
+    measure: Callable[[DictConfig, Path, str], float]
+    check: Callable[[DictConfig], None]
+
+
+def augmentation_ablation(config: DictConfig, output_dir: Path) -> None:
+    """Do every cell that is not there yet, and write table and chart after each."""
+    writable_output_dir(output_dir)
+    if config.study not in STUDIES:
+        raise ValueError(f"study must be one of {', '.join(STUDIES)}, got {config.study!r}")
+    study = STUDIES[config.study]
+    names, seeds = chosen_variants(config, study), chosen_seeds(config)
+    study.check(compose(study.measured_by, overrides=shlex.split(config.evaluate)))
+    variants = {name: Variant(name, {}, {}) for name in names}
+    ablation = Ablation(f"{config.study}: augmentations", study.metric, tuple(variants.values()))
+    for seed in seeds:
+        for name, variant in variants.items():
+            logger.info("%s, seed %d", variant.title, seed)
+            folder = output_dir / variant.title.replace(" ", "_") / f"seed_{seed}"
+
+            def cell(
+                name: str = name, variant: Variant = variant, seed: int = seed, to: Path = folder
+            ) -> None:
+                variant.figures[seed] = run_variant(config, study, name, seed, to)
+
+            reason = reason_of_failure(cell)
+            if reason is not None:
+                logger.warning("%s, seed %d failed: %s", variant.title, seed, reason)
+                variant.reasons[seed] = reason
+            write_ablation(ablation, output_dir)
+    Console().print(Markdown(ablation_markdown(ablation)))
+    if not any(variant.figures for variant in variants.values()):
+        raise ValueError(f"no training came through; {variants['all'].reasons[seeds[0]]}")
+    logger.info("chart: %s", output_dir / "ablation.svg")
+
+
+def chosen_variants(config: DictConfig, study: Study) -> list[str]:
+    """`all`, then the augmentations to leave out.
+
+    Raises:
+        ValueError: an augmentation that does not exist.
+    """
+    names = list(config.without)
+    for name in names:
+        if name not in study.without:
+            raise ValueError(f"without must be of {', '.join(study.without)}, got {name!r}")
+    return ["all", *dict.fromkeys(names)]
+
+
+def chosen_seeds(config: DictConfig) -> list[int]:
+    """The seeds of the trainings.
+
+    Raises:
+        ValueError: no list of different whole numbers of at least 0.
+    """
+    seeds = list(config.seeds)
+    if not seeds or len(set(seeds)) < len(seeds) or any(type(s) is not int or s < 0 for s in seeds):
+        raise ValueError(f"seeds must be different whole numbers, got {seeds}")
+    return seeds
+
+
+def run_variant(config: DictConfig, study: Study, name: str, seed: int, folder: Path) -> float:
+    """Train and measure one variant in `folder`, as far as that is not done.
+
+    Raises:
+        ValueError: the folder holds a training with other settings.
+    """
+    words = [
+        *study.everything, *shlex.split(config.train), *study.without.get(name, ()),
+        f"method={config.study}", f"seed={seed}", f"output_dir={folder / 'training'}",
+    ]  # fmt: skip
+    training = compose("train", overrides=words)
+    if "seed" not in training.encoder:  # the weights at the start are drawn from it too
+        merge_settings(training.encoder, {"seed": seed})
+    backbone = train_once(training, folder, shlex.join(["leopart-train", *words]))
+    words = shlex.split(config.evaluate)
+    evaluation = compose(study.measured_by, overrides=words)
+    node = {**plain(training.encoder), "weights": str(backbone)}
+    results = folder / "evaluation"
+    merge_settings(evaluation, {"encoder": OmegaConf.create(node), "output_dir": str(results)})
+    return study.measure(evaluation, results, shlex.join([study.measured_by, *words]))
+
+
+def train_once(config: DictConfig, folder: Path, command: str) -> Path:
+    """The trained backbone; a broken-off training goes on, one with other settings is no match."""
+    done, asked = folder / "training.json", plain(config)
+    if done.is_file() and json.loads(done.read_text(encoding="utf-8")) != asked:
+        raise ValueError(
+            f"{folder} holds a training with other settings: choose another output_dir"
+        )
+    backbone = folder / "training" / BACKBONE_NAME
+    if backbone.is_file():
+        logger.info("reused %s", backbone)
+        return backbone
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(done) as temporary:
+        temporary.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+    run_training(config, folder / "training", command)
+    return backbone
+
+
+def linear_accuracy(config: DictConfig, folder: Path, command: str) -> float:
+    """Accuracy of a linear classifier on the last layer that the evaluation names."""
+    with suppress(OSError, ValueError):
+        document = read_image_level(folder)
+        if document["settings"] == json.loads(json.dumps(plain(config))):
+            logger.info("reused %s", folder)
+            return [s["mean"] for s in document["scores"] if s["evaluation"] == "linear"][-1]
+    return run_image_level(config, folder, command).of("linear")[-1].mean
+
+
+def dense_miou(config: DictConfig, folder: Path, command: str) -> float:
+    """mIoU of a dense protocol."""
+    encoder = build_encoder(config.encoder, config.precision)
+    run_cell(config, encoder, folder, build_run_settings(config), command)
+    return read_results(folder)["metrics"]["miou"]["mean"]
+
+
+def _check_linear(config: DictConfig) -> None:
+    if "linear" not in build_image_level(config.protocol).evaluations:
+        raise ValueError("evaluate must measure linear accuracy: add linear to its evaluations")
+
+
+def _check_dense(config: DictConfig) -> None:
+    build_protocol(config.protocol)
+
+
+_OF_VIEWS: dict[str, Words] = {
+    "flip": ("views.flip_probability=0.0",),
+    "jitter": ("views.jitter=0.0",),
+    "grey": ("views.grey_probability=0.0",),
+    "blur": ("views.blur_probability=0.0",),
+}
+
+STUDIES = {
+    "sela": Study(
+        everything=("++method.views.image.blur_probability=0.5",),
+        without={
+            "crop": ("method.views.image.scale=[1.0,1.0]",),
+            "flip": ("method.views.image.flip_probability=0.0",),
+            "jitter": ("method.views.image.jitter=0.0",),
+            "grey": ("method.views.image.grey_probability=0.0",),
+            "blur": ("++method.views.image.blur_probability=0.0",),
+        },
+        metric="linear accuracy, %",
+        measured_by="eval_image_level",
+        measure=linear_accuracy,
+        check=_check_linear,
+    ),
+    "leopart": Study(
+        everything=("views.flip_probability=0.5",),
+        without={
+            "crop": ("views.global_scale=[1.0,1.0]", "views.local_scale=[1.0,1.0]"),
+            **_OF_VIEWS,
+        },
+        metric="mIoU, %",
+        measured_by="eval_segmentation",
+        measure=dense_miou,
+        check=_check_dense,
+    ),
+}
+
+
+def main() -> None:
+    """Entry point of `leopart-ablation`."""
+    run_command("augmentation_ablation", augmentation_ablation)

@@ -1,0 +1,293 @@
+"""`leopart-compare`: train many methods for minutes each, and measure what each learned.
+
+Every method and seed is a run of its own: trained by its recipe within a time
+(`leopart_kit.cli.timed_training` says how it is kept), then measured with the image-level protocols
+of `leopart-eval-image`, as is the same network with the same random weights before training. A run
+leaves its folder with `training.json` and `results.json`; where these stand for the same settings
+and the same weights, nothing is done again.
+
+No method sees a class of the training images but CLIP, which needs texts: unless
+`method.captions` names some, it gets "a photo of a CLASS", and the table says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.markdown import Markdown
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.cli.benchmarks import merge_settings
+from leopart_kit.cli.build import build_encoder, plain
+from leopart_kit.cli.build_image_method import IMAGE_METHODS
+from leopart_kit.cli.config import config_folder, run_command
+from leopart_kit.cli.eval_image_level import build_image_level, build_split
+from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
+from leopart_kit.cli.timed_training import train_within
+from leopart_kit.cli.training_cells import reason_of_failure
+from leopart_kit.data.classification import ClassificationDataset
+from leopart_kit.evaluation import RunSettings
+from leopart_kit.evaluation.image_level import evaluate_image_level
+from leopart_kit.progress import rich_progress
+from leopart_kit.report import (
+    read_image_level,
+    writable_output_dir,
+    write_between_marks,
+    write_image_level,
+)
+from leopart_kit.report.method_table import (
+    MethodRun,
+    TrainingFacts,
+    build_method_table,
+    method_table_markdown,
+    read_training,
+    write_method_table,
+    write_training,
+)
+from leopart_kit.training import build_fabric
+
+logger = logging.getLogger(__name__)
+
+# How a run was made, or what this command does not run: other values train the same network.
+_NOT_TRAINED_WITH = ("output_dir", "cache_dir", "num_workers", "evaluation", "reproduce")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all runs share.
+
+    Attributes:
+        protocol: the node of `leopart-eval-image`.
+        recorded: what the results name as their settings.
+    """
+
+    config: DictConfig
+    train: ClassificationDataset
+    test: ClassificationDataset
+    protocol: DictConfig
+    recorded: Mapping[str, Any]
+    run: RunSettings
+    output_dir: Path
+
+
+def compare_methods(config: DictConfig, output_dir: Path) -> None:
+    """Do every run that is not there yet, and write the table after every run."""
+    writable_output_dir(output_dir)
+    if not config.minutes > 0:
+        raise ValueError(f"minutes must be above 0, got {config.minutes!r}")
+    methods = chosen_methods(config)
+    seeds = {name: seeds_of(config, name) for name in methods}
+    comparison = build_comparison(config, output_dir)
+    runs: list[MethodRun] = []
+    for name, overrides in methods.items():
+        for seed in seeds[name]:
+            logger.info("%s, seed %d", name, seed)
+            runs.append(run_method(comparison, name, overrides, seed))
+            text = write_all(config, runs, output_dir)
+    Console().print(Markdown(text))
+    logger.info("table: %s", output_dir / "methods.md")
+
+
+def chosen_methods(config: DictConfig) -> Mapping[str, Sequence[str]]:
+    """What to set in `leopart-train` for every method, by its name.
+
+    Raises:
+        ValueError: a name without settings of which there is no recipe, or seeds of a method that
+            is not there.
+    """
+    recipes = config_folder("configs") / "recipe"
+    known = [name for name in IMAGE_METHODS if (recipes / f"cifar10_{name}.yaml").is_file()]
+    wanted = plain(config)["methods"] or dict.fromkeys(known)
+    for name, overrides in wanted.items():
+        if overrides is None and name not in known:
+            raise ValueError(
+                f"there is no recipe cifar10_{name}; say how {name} is trained, as in "
+                f"'methods={{{name}: \"recipe=… method=…\"}}', or choose of {', '.join(known)}"
+            )
+    for name in config.seeds_of or ():
+        if name not in wanted:
+            raise ValueError(f"seeds_of.{name}: no such method; there is {', '.join(wanted)}")
+    return {
+        name: [f"recipe=cifar10_{name}"] if overrides is None else shlex.split(overrides)
+        for name, overrides in wanted.items()
+    }
+
+
+def seeds_of(config: DictConfig, method: str) -> list[int]:
+    """The seeds of one method.
+
+    Raises:
+        ValueError: no list of different whole numbers of at least 0.
+    """
+    values = plain(config)
+    seeds = (values["seeds_of"] or {}).get(method, values["seeds"])
+    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds of {method} must be different whole numbers, got {seeds!r}")
+    return seeds
+
+
+def build_comparison(config: DictConfig, output_dir: Path) -> Comparison:
+    """Both splits, the protocol and how to run.
+
+    Raises:
+        ValueError, FileNotFoundError: a split that is not there, or a setting that does not fit.
+    """
+    train, test = (build_split(config, key) for key in ("train_split", "test_split"))
+    overrides = ["protocol.evaluations=[knn,linear]", "protocol.seeds=[0]"]
+    protocol = compose(
+        "eval_image_level", overrides=[*overrides, *shlex.split(config.evaluation)]
+    ).protocol
+    if not {"knn", "linear"} <= set(build_image_level(protocol).evaluations):
+        raise ValueError("the table needs both: set protocol.evaluations=[knn,linear]")
+    device = build_fabric(config.accelerator).device
+    run = RunSettings(batch_size=config.batch_size, device=str(device), track=rich_progress)
+    splits = {key: config[key] for key in ("train_split", "test_split")}
+    recorded = {"dataset": plain(config.dataset), **splits, "protocol": plain(protocol)}
+    return Comparison(config, train, test, protocol, recorded, run, output_dir)
+
+
+def run_method(comparison: Comparison, name: str, overrides: Sequence[str], seed: int) -> MethodRun:
+    """Train and measure one method with one seed; a failure becomes the reason in its row."""
+    folder = comparison.output_dir / name / f"seed_{seed}"
+    folders: list[Path] = []
+
+    def task() -> None:
+        config, texts = training_config(comparison, overrides, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        folders.append(measure_untrained(comparison, build_encoder(config.encoder, "fp32")))
+        trained = train_once(comparison.config, config, texts, folder)
+        measure_once(comparison, trained, folder)
+
+    reason = reason_of_failure(task)
+    if reason is not None:
+        logger.warning("%s, seed %d failed: %s", name, seed, reason)
+        return MethodRun(name, seed, reason=reason)
+    return MethodRun(name, seed, folder, folders[0])
+
+
+def training_config(
+    comparison: Comparison, overrides: Sequence[str], seed: int
+) -> tuple[DictConfig, str | None]:
+    """The configuration of `leopart-train` for one run, and what texts it learns from."""
+    chosen = comparison.config
+    config = compose("train", overrides=[*overrides, *shlex.split(chosen.training)])
+    data = {**plain(chosen.dataset), "split": chosen.train_split}
+    # The weights at the start are drawn from the seed too, so that the spread covers them.
+    encoder = {**plain(config.encoder), "seed": seed}
+    values = {"dataset": data, "seed": seed, "encoder": encoder, "accelerator": chosen.accelerator}
+    texts = None
+    if OmegaConf.is_missing(config.method, "captions"):
+        texts = 'class names, as "a photo of a CLASS", so it alone has seen classes'
+        path = comparison.output_dir / "captions.csv"
+        config.method.captions = str(write_class_captions(comparison.train, path))
+    elif "captions" in config.method:
+        texts = "captions of the images"
+    return merge_settings(config, values), texts
+
+
+def write_class_captions(dataset: ClassificationDataset, path: Path) -> Path:
+    """A CSV with the name of its class as the caption of every image."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("image", "caption"))
+        for name, label in zip(dataset.names, dataset.labels, strict=True):
+            rows.writerow((name, f"a photo of a {dataset.class_names[label].replace('_', ' ')}"))
+    return path
+
+
+def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder: Path) -> Encoder:
+    """The trained network, read from `folder` or trained into it."""
+    settings = {k: v for k, v in plain(config).items() if k not in _NOT_TRAINED_WITH}
+    backbone = folder / BACKBONE_NAME
+    if backbone.is_file() and was_trained_so(folder, settings, chosen.minutes):
+        logger.info("reused %s", backbone)
+    else:
+        done = train_within(config, 60 * chosen.minutes, folder)
+        save_backbone(done.encoder, backbone)
+        facts = TrainingFacts(
+            encoder=done.encoder.name,
+            num_parameters=sum(p.numel() for p in done.encoder.parameters()),
+            steps=done.steps,
+            planned_steps=done.planned_steps,
+            recipe_steps=done.recipe_steps,
+            seconds=done.seconds,
+            minutes_allowed=chosen.minutes,
+            threads=torch.get_num_threads(),
+            device=next(done.encoder.parameters()).device.type,
+            texts=texts,
+            settings=settings,
+        )
+        write_training(facts, folder)
+    node = {**plain(config.encoder), "weights": str(backbone)}
+    return build_encoder(OmegaConf.create(node), "fp32")
+
+
+def was_trained_so(folder: Path, settings: Mapping[str, Any], minutes: float) -> bool:
+    """Whether a folder holds a training with these settings and this time."""
+    try:
+        facts = read_training(folder)
+    except (OSError, ValueError):
+        return False
+    return facts.settings == settings and facts.minutes_allowed == minutes
+
+
+def measure_untrained(comparison: Comparison, encoder: Encoder) -> Path:
+    """Measure a network before training, once for all methods that start from it."""
+    name = f"{encoder.name}_{encoder.fingerprint()[:12]}"
+    folder = comparison.output_dir / "untrained" / name
+    measure_once(comparison, encoder, folder)
+    return folder
+
+
+def measure_once(comparison: Comparison, encoder: Encoder, folder: Path) -> None:
+    """Write the results of an encoder into `folder`, unless the same lie there."""
+    if _was_measured_so(comparison, encoder, folder):
+        logger.info("reused %s", folder)
+        return
+    result = evaluate_image_level(
+        encoder,
+        comparison.train,
+        comparison.test,
+        build_image_level(comparison.protocol),
+        comparison.run,
+        recorded=comparison.recorded,
+    )
+    write_image_level(result, folder)
+
+
+def _was_measured_so(comparison: Comparison, encoder: Encoder, folder: Path) -> bool:
+    try:
+        document = read_image_level(folder)
+    except (OSError, ValueError):
+        return False
+    same_weights = document["encoder"]["sha256"] == encoder.fingerprint()
+    return same_weights and document["settings"] == comparison.recorded
+
+
+def write_all(config: DictConfig, runs: Sequence[MethodRun], output_dir: Path) -> str:
+    """Write the table in every form; returns its Markdown."""
+    table = build_method_table(runs)
+    text = method_table_markdown(table)
+    write_method_table(table, output_dir / "methods.json")
+    (output_dir / "methods.md").write_text(text, encoding="utf-8")
+    if config.json is not None:
+        write_method_table(table, Path(config.json).expanduser())
+    if config.write_to is not None:
+        write_between_marks(text, Path(config.write_to).expanduser(), "methods")
+    return text
+
+
+def main() -> None:
+    """Entry point of `leopart-compare`."""
+    run_command("compare_methods", compare_methods)

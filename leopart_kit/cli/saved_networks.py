@@ -1,0 +1,75 @@
+"""Networks as files: a trained backbone, and a classifier as a backbone and a head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.files import load_file
+from leopart_kit.methods import ImageClassifier
+from leopart_kit.whole_file import whole_file
+
+BACKBONE_NAME, HEAD_NAME = "backbone.safetensors", "head.safetensors"
+
+# What a classifier has beside its backbone, but for a counter that nothing reads.
+_HEAD = ("norm.running_mean", "norm.running_var", "linear.weight", "linear.bias")
+
+
+def save_backbone(encoder: Encoder, path: Path) -> Path:
+    """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm."""
+    module = getattr(encoder, "vit", encoder)
+    metadata = {"format": "pt", "encoder": encoder.name}
+    with whole_file(path) as temporary:
+        save_file(_on_cpu(module.state_dict()), temporary, metadata=metadata)
+    return path
+
+
+def save_classifier(
+    classifier: ImageClassifier, folder: Path, class_names: Sequence[str]
+) -> tuple[Path, Path]:
+    """Write a backbone and the head on it as two files; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone = save_backbone(classifier.backbone, folder / BACKBONE_NAME)
+    state = classifier.state_dict()
+    metadata = {"format": "pt", "class_names": json.dumps(list(class_names))}
+    head = folder / HEAD_NAME
+    with whole_file(head) as temporary:
+        save_file(_on_cpu({key: state[key] for key in _HEAD}), temporary, metadata=metadata)
+    return backbone, head
+
+
+def load_classifier(backbone: Encoder, head: Path) -> ImageClassifier:
+    """A classifier of a loaded backbone and a head that `save_classifier` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else, or a head for vectors of another length.
+    """
+    state = load_file(head)
+    missing = [key for key in _HEAD if not isinstance(state.get(key), Tensor)]
+    if missing:
+        raise ValueError(
+            f"{head} is no classifier's head, it lacks {missing[0]}: give the {HEAD_NAME} that "
+            "leopart-eval-image writes for protocol.evaluations=[fine_tuning]"
+        )
+    num_classes, embed_dim = state["linear.weight"].shape
+    if embed_dim != backbone.embed_dim:
+        raise ValueError(
+            f"{head} is made for image vectors of {embed_dim} numbers, but those of "
+            f"{backbone.name} have {backbone.embed_dim}: give the head that was trained with it"
+        )
+    classifier = ImageClassifier(backbone, num_classes)
+    with torch.no_grad():
+        for key in _HEAD:
+            classifier.state_dict()[key].copy_(state[key])
+    return classifier.eval()
+
+
+def _on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in state.items()}

@@ -1,0 +1,25 @@
+"""Many trainings in one command: each is a cell of its own, whose failure stops no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from leopart_kit.cli.config import USER_ERRORS, describe_error
+from leopart_kit.training import NonFiniteLoss, TrainingInterrupted
+
+logger = logging.getLogger(__name__)
+
+
+def reason_of_failure(task: Callable[[], None]) -> str | None:
+    """Run a task; in one line what went wrong, if it failed."""
+    try:
+        task()
+    except TrainingInterrupted as error:  # a signal: meant for the whole command
+        raise KeyboardInterrupt from error
+    except (*USER_ERRORS, NonFiniteLoss) as error:
+        return describe_error(error)
+    except Exception as error:
+        logger.exception("failed")
+        return f"{type(error).__name__}: {error}"
+    return None

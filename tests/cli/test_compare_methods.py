@@ -1,0 +1,227 @@
+"""`leopart-compare`: runs that are kept, runs that fail alone, time that is kept, and the table."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from leopart_kit.backbones import load_encoder
+from leopart_kit.cli import compare_methods, timed_training
+from leopart_kit.cli.compare_methods import main
+from leopart_kit.report import read_image_level
+from leopart_kit.report.method_table import read_method_table, read_training
+from leopart_kit.training import TrainingInterrupted
+from tests.cli.command import error_of_command, run_command_line
+from tests.evaluation.image_level.tiny_images import write_colours
+
+SMALL = (
+    "encoder=timm encoder.name=test_vit encoder.weights=random precision=fp32 batch_size=10 "
+    "views.global_size=32 views.local_size=16 trainer.max_steps=3 trainer.warmup_steps=0"
+)
+
+ONE = "methods={rotnet: null}"
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two methods of three steps on ten images of each of three colours."""
+    write_colours(tmp_path / "data", "train", 10)
+    write_colours(tmp_path / "data", "test", 4)
+    monkeypatch.chdir(tmp_path)
+    return [
+        f"dataset.root={tmp_path / 'data'}",
+        f"output_dir={tmp_path / 'out'}",
+        "accelerator=cpu",
+        "methods={rotnet: null, simclr: 'recipe=cifar10_simclr method.hidden_dim=16'}",
+        f'training="{SMALL}"',
+        'evaluation="protocol.knn.neighbours=5 protocol.linear.epochs=2 '
+        'protocol.linear.layers=[output]"',
+    ]
+
+
+def instead(given: list[str], *changed: str) -> list[str]:
+    """The arguments with some of them replaced."""
+    return list({a.partition("=")[0]: a for a in (*given, *changed)}.values())
+
+
+def compare(*arguments: str) -> None:
+    run_command_line(main, "leopart-compare", arguments)
+
+
+def rows(tmp_path: Path) -> dict[str, dict]:
+    """Rows of the table by method."""
+    return {row["method"]: row for row in read_method_table(tmp_path / "out/methods.json")["rows"]}
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that were trained into since."""
+    folders: list[str] = []
+    original = compare_methods.train_within
+
+    def counted(config, seconds, folder):
+        folders.append(f"{folder.parent.name}/{folder.name}")
+        return original(config, seconds, folder)
+
+    monkeypatch.setattr(compare_methods, "train_within", counted)
+    return folders
+
+
+def test_a_row_has_the_figures_of_its_runs_and_a_second_call_reuses_them(
+    given: list[str], tmp_path: Path, trained: list[str]
+):
+    given += ["seeds_of={simclr: [0, 1]}"]
+    compare(*given)
+    assert trained == ["rotnet/seed_0", "simclr/seed_0", "simclr/seed_1"]
+    row = rows(tmp_path)["simclr"]
+    assert (row["seeds"], row["steps"], row["recipe_steps"]) == ([0, 1], [3, 3], [3, 3])
+    folder = tmp_path / "out" / "simclr" / "seed_1"
+    scores = {s["evaluation"]: s["mean"] for s in read_image_level(folder)["scores"]}
+    assert row["knn"]["per_seed"][1] == pytest.approx(scores["knn"], abs=0.01)
+    assert row["linear"]["per_seed"][1] == pytest.approx(scores["linear"], abs=0.01)
+    for seed in (0, 1):
+        start = load_encoder("test_vit", "random", seed=seed)
+        before = tmp_path / "out" / "untrained" / f"test_vit_{start.fingerprint()[:12]}"
+        linear = next(s for s in read_image_level(before)["scores"] if s["evaluation"] == "linear")
+        assert row["linear_untrained"]["per_seed"][seed] == pytest.approx(linear["mean"], abs=0.01)
+        gain = row["linear"]["per_seed"][seed] - row["linear_untrained"]["per_seed"][seed]
+        assert row["gain"]["per_seed"][seed] == pytest.approx(gain, abs=0.02)
+    assert len(list((tmp_path / "out" / "untrained").iterdir())) == 2, "shared by the methods"
+    text = (tmp_path / "out" / "methods.md").read_text()
+    compare(*given)
+    assert len(trained) == 3
+    assert (tmp_path / "out" / "methods.md").read_text() == text
+
+
+def test_other_settings_are_trained_anew_and_other_measurements_are_not(
+    given: list[str], tmp_path: Path, trained: list[str]
+):
+    compare(*instead(given, ONE))
+    compare(*instead(given, ONE, given[-1].replace("epochs=2", "epochs=3")))
+    assert trained == ["rotnet/seed_0"]
+    settings = read_image_level(tmp_path / "out" / "rotnet" / "seed_0")["settings"]
+    assert settings["protocol"]["linear"]["epochs"] == 3
+    compare(*instead(given, "methods={rotnet: 'recipe=cifar10_rotnet epochs=1'}"))
+    assert len(trained) == 2
+
+
+def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    original = compare_methods.train_within
+
+    def fails(config, seconds, folder):
+        if config.method.name == "simclr":
+            raise RuntimeError("a mistake")
+        return original(config, seconds, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compare_methods, "train_within", fails)
+        compare(*given, "+methods.lost='recipe=cifar10_rotnet method.tau=1'")
+    found = rows(tmp_path)
+    assert "linear" in found["rotnet"]
+    assert found["simclr"] == {
+        "method": "simclr",
+        "failures": [{"seed": 0, "reason": "RuntimeError: a mistake"}],
+    }
+    assert "tau" in found["lost"]["failures"][0]["reason"]
+    text = (tmp_path / "out" / "methods.md").read_text()
+    assert "| `simclr` | not trained: RuntimeError: a mistake |" in text
+    compare(*given)
+    assert "linear" in rows(tmp_path)["simclr"]
+
+
+def test_a_signal_ends_the_comparison(given: list[str], monkeypatch: pytest.MonkeyPatch):
+    def interrupted(config, seconds, folder):
+        raise TrainingInterrupted("SIGINT", 1, folder)
+
+    monkeypatch.setattr(compare_methods, "train_within", interrupted)
+    with pytest.raises(SystemExit, match="run the same command again to go on"):
+        compare(*given)
+
+
+class Clock:
+    """Every look at it is a second later, or what `tick` says."""
+
+    def __init__(self) -> None:
+        self.now, self.tick = 0.0, 1.0
+
+    def perf_counter(self) -> float:
+        self.now += self.tick
+        return self.now
+
+
+def test_a_recipe_is_shortened_to_what_fits_the_time(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(timed_training, "time", Clock())
+    many = f'training="{SMALL.replace("max_steps=3", "max_steps=1000")}"'
+    # A second a step: of ten, 95 % are planned with.
+    compare(*instead(given, ONE, many), f"minutes={10 / 60}")
+    row = rows(tmp_path)["rotnet"]
+    assert (row["steps"], row["planned_steps"], row["recipe_steps"]) == ([9], [9], [1000])
+    text = (tmp_path / "out" / "methods.md").read_text()
+    assert "shortened to 9 of the recipe's 1000 steps" in text
+    lines = (tmp_path / "out" / "rotnet" / "seed_0" / "metrics.jsonl").read_text().splitlines()
+    assert '"step": 9,' in lines[-1]
+
+
+def test_a_run_that_turns_out_slower_stops_in_time(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock = Clock()
+    monkeypatch.setattr(timed_training, "time", clock)
+    original = timed_training._run
+
+    def slower_after_the_pilot(*arguments):
+        encoder = original(*arguments)
+        clock.tick = 2.0
+        return encoder
+
+    monkeypatch.setattr(timed_training, "_run", slower_after_the_pilot)
+    compare(*instead(given, ONE), f"minutes={5 / 60}")
+    row = rows(tmp_path)["rotnet"]
+    assert (row["steps"], row["planned_steps"], row["seconds"]) == ([2], [3], [4.0])
+    text = (tmp_path / "out" / "methods.md").read_text()
+    assert "ran out of time after 2 of 3 steps" in text
+    trained = load_encoder("test_vit", tmp_path / "out/rotnet/seed_0/backbone.safetensors")
+    assert trained.fingerprint() != load_encoder("test_vit", "random").fingerprint()
+
+
+def test_clip_is_given_class_names_and_the_table_says_so(given: list[str], tmp_path: Path):
+    small = "method.vocabulary_size=300 method.text_dim=16 method.text_depth=1 method.text_heads=2"
+    compare(*instead(given, f"methods={{clip: 'recipe=cifar10_clip {small}'}}"))
+    with (tmp_path / "out" / "captions.csv").open() as file:
+        captions = list(csv.DictReader(file))
+    assert len(captions) == 30
+    assert captions[0] == {"image": "blue/00", "caption": "a photo of a blue"}
+    facts = read_training(tmp_path / "out" / "clip" / "seed_0")
+    assert facts.texts is not None
+    assert "`clip` learns from texts: class names" in (tmp_path / "out/methods.md").read_text()
+
+
+def test_the_table_goes_into_a_readme(given: list[str], tmp_path: Path):
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine\n<!-- methods: begin -->\n<!-- methods: end -->\n")
+    copy = tmp_path / "small.json"
+    compare(*instead(given, ONE), f"write_to={readme}", f"json={copy}")
+    assert (tmp_path / "out" / "methods.md").read_text().strip() in readme.read_text()
+    assert copy.read_text() == (tmp_path / "out" / "methods.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["+methods.mine=null"], "there is no recipe cifar10_mine"),
+        (["seeds_of={dino: [1]}"], "seeds_of.dino: no such method; there is rotnet, simclr"),
+        (["seeds=[0,0]"], "seeds of rotnet must be different whole numbers, got [0, 0]"),
+        (["minutes=0"], "minutes must be above 0, got 0"),
+        (["test_split=val"], "test_split=val: "),
+        (['evaluation="protocol.evaluations=[knn]"'], "set protocol.evaluations=[knn,linear]"),
+    ],
+)
+def test_mistakes_show_at_once(given: list[str], tmp_path: Path, changed, message: str):
+    assert message in error_of_command(main, "leopart-compare", [*given, *changed])
+    assert not (tmp_path / "out" / "methods.json").exists()

@@ -1,0 +1,6 @@
+"""Every image-level method trained for minutes and measured: see eval/README.md."""
+
+from leopart_kit.cli.compare_methods import main
+
+if __name__ == "__main__":
+    main()
