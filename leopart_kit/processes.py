@@ -80,11 +80,12 @@ def join_processes() -> Processes:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     dist.init_process_group("gloo", timeout=_PATIENCE)
-    atexit.register(_leave)
+    atexit.register(leave_processes)
     return Processes(dist.get_rank(), count)
 
 
-def _leave() -> None:
+def leave_processes() -> None:
+    """Close the process group, if there is one; for the end of a program."""
     # Threads of the process group that outlive the interpreter abort the process now and then.
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, Triple, pad_to_grid
-from leopart_kit.backbones.resnet import Precision
+from leopart_kit.backbones.precision import Precision, autocast_to, check_precision
 
 STRIDE = 16
 
@@ -63,8 +60,7 @@ class AlexNetEncoder(Encoder):
         precision: Precision = "fp32",
         weights: str = "none",
     ) -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision {precision!r}: choose fp32 or bf16")
+        check_precision(precision)
         super().__init__(
             name=name,
             embed_dim=_LAYERS[-1][0],
@@ -74,7 +70,7 @@ class AlexNetEncoder(Encoder):
             weights=weights,
             settings={"precision": precision},
         )
-        self.precision = precision
+        self.precision: Precision = precision
         self.convolutions = AlexNetConvolutions()
 
     def patch_tokens(self, images: Tensor) -> Tensor:
@@ -87,6 +83,5 @@ class AlexNetEncoder(Encoder):
 
     def _layers(self, images: Tensor) -> dict[str, Tensor]:
         images = pad_to_grid(images, self.patch_size)
-        bf16 = torch.autocast(images.device.type, torch.bfloat16)
-        with bf16 if self.precision == "bf16" else nullcontext():
+        with autocast_to(self.precision, images.device):
             return self.convolutions(images)

@@ -17,9 +17,10 @@ from leopart_kit.backbones.custom import custom_encoder
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
 from leopart_kit.backbones.position_embedding import stored_grid
+from leopart_kit.backbones.precision import Precision
 from leopart_kit.backbones.residual_network import ResidualNetwork
 from leopart_kit.backbones.resnet import DilatedResNet, ResNetEncoder
-from leopart_kit.backbones.vit import Facet, Precision, ViTEncoder
+from leopart_kit.backbones.vit import Facet, ViTEncoder
 from leopart_kit.backbones.weights import hub_weights, seeded
 from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders, names_that_fit
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Literal
-
-import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, Triple, pad_to_grid
-
-Precision = Literal["fp32", "bf16"]
+from leopart_kit.backbones.precision import Precision, autocast_to, check_precision
 
 _DILATED_STAGES = {16: [False, False, True], 8: [False, True, True]}
 
@@ -38,8 +33,7 @@ class ResNetEncoder(Encoder):
         precision: Precision = "fp32",
         weights: str = "none",
     ) -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision {precision!r}: choose fp32 or bf16")
+        check_precision(precision)
         super().__init__(
             name=name,
             embed_dim=embed_dim,
@@ -49,7 +43,7 @@ class ResNetEncoder(Encoder):
             weights=weights,
             settings={"precision": precision},
         )
-        self.precision = precision
+        self.precision: Precision = precision
         self.resnet = resnet
 
     def patch_tokens(self, images: Tensor) -> Tensor:
@@ -63,10 +57,8 @@ class ResNetEncoder(Encoder):
     def _layers(self, images: Tensor) -> dict[str, Tensor]:
         x = pad_to_grid(images, self.patch_size)
         net = self.resnet
-        # Only ever switched on: a training loop may have its own autocast around this.
-        bf16 = torch.autocast(x.device.type, torch.bfloat16)
         features: dict[str, Tensor] = {}
-        with bf16 if self.precision == "bf16" else nullcontext():
+        with autocast_to(self.precision, x.device):
             x = net.maxpool(net.relu(net.bn1(net.conv1(x))))  # pyright: ignore[reportCallIssue]
             features["stem"] = x
             for name in ("layer1", "layer2", "layer3", "layer4"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -19,9 +18,9 @@ from leopart_kit.backbones.attention import (
 )
 from leopart_kit.backbones.encoder import Encoder, Triple, grid_size, no_attention, pad_to_grid
 from leopart_kit.backbones.position_embedding import PositionRule, interpolate_position_embedding
+from leopart_kit.backbones.precision import Precision, autocast_to, check_precision
 
 Facet = Literal["token", "key", "query", "value"]
-Precision = Literal["fp32", "bf16"]
 
 _MAX_CACHED_GRIDS = 16
 _PREFIX_NAMES = ("cls_token", "dist_token", "reg_token")
@@ -119,7 +118,7 @@ class ViTEncoder(Encoder):
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
         features: dict[str, Tensor] = {}
-        with self._autocast(images):
+        with autocast_to(self.precision, images.device):
             x, rope = self._embed(images, grid), self._rope(grid)
             for index in range(self.depth or 0):
                 x = self._run_block(index, x, rope)
@@ -144,7 +143,7 @@ class ViTEncoder(Encoder):
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
         if self._rope(grid) is not None:
             raise ValueError(f"{self.name} has rotary positions: it cannot be run on some patches")
-        with self._autocast(images):
+        with autocast_to(self.precision, images.device):
             x = self._embed(images, grid)
             prefix, patches = x[:, : self.num_prefix], x[:, self.num_prefix :]
             rows = visible.unsqueeze(-1).expand(-1, -1, patches.shape[-1])
@@ -172,7 +171,7 @@ class ViTEncoder(Encoder):
         """Tokens ``[B, N, D]`` of the chosen block and facet, attention ``[B, heads, N]``, grid."""
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
-        with self._autocast(images):
+        with autocast_to(self.precision, images.device):
             x = self._embed(images, grid)
             rope = self._rope(grid)
             tokens, heads = x, None
@@ -240,11 +239,6 @@ class ViTEncoder(Encoder):
         block = self.vit.blocks[index]
         return block(x) if rope is None else block(x, rope=self._rope_of(index, rope))
 
-    def _autocast(self, images: Tensor) -> AbstractContextManager[object]:
-        # Only ever switched on: a training loop may have its own autocast around this.
-        bf16 = torch.autocast(images.device.type, torch.bfloat16)
-        return bf16 if self.precision == "bf16" else nullcontext()
-
     def _projection(self, block: TimmModule, x: Tensor) -> Tensor:
         q, k, v = project_heads(block.attn, block.norm1(x))
         return {"query": q, "key": k, "value": v}[self.facet].transpose(1, 2).flatten(2)
@@ -258,8 +252,7 @@ def _check_choice(name: str, depth: int, block: int, facet: str, precision: str)
         )
     if facet not in get_args(Facet):
         raise ValueError(f"facet {facet!r}: choose one of {', '.join(get_args(Facet))}")
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision {precision!r}: choose fp32 or bf16")
+    check_precision(precision)
     return block % depth
 
 

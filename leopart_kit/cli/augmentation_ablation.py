@@ -24,9 +24,9 @@ from leopart_kit.cli.benchmarks import merge_settings, run_cell
 from leopart_kit.cli.build import build_encoder, build_protocol, build_run_settings, plain
 from leopart_kit.cli.config import run_command
 from leopart_kit.cli.eval_image_level import build_image_level, run_image_level
+from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.saved_networks import BACKBONE_NAME
 from leopart_kit.cli.train import run_training
-from leopart_kit.cli.training_cells import reason_of_failure
 from leopart_kit.report import read_image_level, read_results, writable_output_dir
 from leopart_kit.report.ablation import Ablation, Variant, ablation_markdown, write_ablation
 from leopart_kit.whole_file import whole_file

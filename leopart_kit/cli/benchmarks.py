@@ -14,8 +14,9 @@ from rich.table import Table
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import plain
-from leopart_kit.cli.config import USER_ERRORS, config_folder, describe_error
+from leopart_kit.cli.config import config_folder
 from leopart_kit.cli.eval_segmentation import measure_encoder, write_outputs
+from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.report import Cell, read_results, wording
 
@@ -112,21 +113,8 @@ def run_encoder(
         prepare: makes the configuration of one benchmark.
     """
 
-    def isolated(task: Callable[[], None]) -> str | None:
-        """Run a task; the reason if it failed."""
-        try:
-            task()
-        except USER_ERRORS as error:
-            return describe_error(error)
-        except Exception as error:
-            if run.processes.count > 1:  # the others would wait for this one
-                raise
-            logger.exception("%s failed", name)
-            return f"{type(error).__name__}: {error}"
-        return None
-
     loaded: list[Encoder] = []
-    failure = isolated(lambda: loaded.append(build()))
+    failure = reason_of_failure(lambda: loaded.append(build()), run.processes)
     cells = []
     for benchmark, overrides in benchmarks.items():
         cell_folder = folder / benchmark
@@ -138,7 +126,7 @@ def run_encoder(
             run_cell(config, loaded[0], cell_folder, run, shlex.join(["leopart-eval", *overrides]))
 
         logger.info("%s on %s", name, benchmark)
-        reason = failure or isolated(evaluate_one)
+        reason = failure or reason_of_failure(evaluate_one, run.processes)
         if reason is not None:
             logger.warning("%s was not run on %s: %s", benchmark, name, reason)
         found = None if reason is not None else cell_folder

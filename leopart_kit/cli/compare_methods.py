@@ -32,9 +32,9 @@ from leopart_kit.cli.build import build_encoder, plain
 from leopart_kit.cli.build_image_method import IMAGE_METHODS
 from leopart_kit.cli.config import config_folder, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split
+from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
 from leopart_kit.cli.timed_training import train_within
-from leopart_kit.cli.training_cells import reason_of_failure
 from leopart_kit.data.classification import ClassificationDataset
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.evaluation.image_level import evaluate_image_level

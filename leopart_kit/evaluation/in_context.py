@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from leopart_kit.evaluation.in_context_labels import classes_of_soft_labels
 from leopart_kit.evaluation.in_context_settings import InContextSettings
 from leopart_kit.evaluation.in_context_stages import InContextStages
+from leopart_kit.evaluation.predicted_maps import PredictedMaps
 from leopart_kit.evaluation.result import LabelsUsed
-from leopart_kit.evaluation.scoring import Scored, score_classes
-from leopart_kit.evaluation.soft_label_maps import SoftLabelMaps
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 
 
@@ -31,28 +31,23 @@ class InContext(InContextSettings):
                 their patches or smaller than `neighbours`, a resolution that is not whole patches,
                 or `index` is `faiss` and there is none.
         """
-        clock, run, dataset = Clock(), task.run, task.dataset
+        clock = Clock()
         stages = InContextStages(self, task)
         clock.lap("features")
         memories = {seed: stages.memory(seed) for seed in self.seeds}
         clock.lap("memory")
         labels = {seed: stages.search(memories[seed], seed) for seed in self.seeds}
         clock.lap("search")
-        maps = SoftLabelMaps(labels, stages.store.grid, self.score_resolution, task)
-        scored = Scored()
-        if dataset.num_classes:
-            scored = score_classes(
-                dataset,
-                stages.store.indices,
-                maps,
-                self.seeds,
-                resolution=self.resolution,
-                score_resolution=self.score_resolution,
-                track=run.track,
-                processes=run.processes,
-            )
-        else:
-            maps.fill()
+        maps = PredictedMaps(
+            task,
+            len(stages.store),
+            self.score_resolution,
+            lambda row: stages.soft_labels(labels, row),
+            classes_of_soft_labels,
+        )
+        scored = maps.score(
+            stages.store.indices, self.seeds, self.resolution, self.score_resolution
+        )
         clock.lap("scoring")
         return Measurement(
             indices=stages.store.indices,
@@ -61,7 +56,5 @@ class InContext(InContextSettings):
             scored=scored,
             details=stages.details(memories, scored, clock.seconds["search"]),
             broken=stages.store.broken,
-            # Without masks nobody named the classes here: they are shown as clusters are.
-            class_maps=maps.class_maps if dataset.num_classes else None,
-            cluster_maps=None if dataset.num_classes else maps.class_maps,
+            **maps.kept(),
         )

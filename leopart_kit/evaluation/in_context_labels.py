@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -79,3 +80,20 @@ def transfer_labels(similarities: Tensor, labels: Tensor, temperature: float) ->
     """
     weights = torch.softmax(similarities / temperature, dim=-1)
     return (weights[..., None, :] @ labels)[..., 0, :]
+
+
+def classes_of_soft_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarge bilinearly and take the largest.
+
+    Args:
+        labels: float `[h, w, C]`, not negative.
+
+    Returns:
+        int64 `[*size]`, from 0 to C - 1.
+    """
+    # A class that no patch shows cannot win; most images have few.
+    present = labels.amax(dim=(0, 1)).nonzero()[:, 0]
+    if len(present) < 2:
+        return torch.full(size, int(present[0]) if len(present) else 0)
+    planes = labels[:, :, present].permute(2, 0, 1)[None]
+    return present[F.interpolate(planes, size=size, mode="bilinear")[0].argmax(dim=0)]

@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from leopart_kit.clustering.nearest_faiss import describe_faiss
 from leopart_kit.evaluation.augmented_images import AugmentedImages
@@ -98,6 +100,13 @@ class InContextStages:
         }
         file = cache.path("in_context", key).with_suffix(".npy")
         return search_labels(memory, self.store, make_search, settings.temperature, file, run)
+
+    def soft_labels(self, labels: Mapping[int, np.ndarray], row: int) -> dict[int, Tensor]:
+        """What `search` found for one image, `[h, w, C]` by seed."""
+        return {
+            seed: torch.from_numpy(np.array(found[row])).unflatten(0, self.store.grid)
+            for seed, found in labels.items()
+        }
 
     def details(
         self, memories: Mapping[int, Memory], scored: Scored, search_seconds: float

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.evaluation.cluster_matching import RULES, Rule
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scoring import Scored, score_clusters
 from leopart_kit.evaluation.settings import TokenClustering, check_choice, check_whole
 from leopart_kit.evaluation.task import Clock, Measurement, Task
-from leopart_kit.evaluation.token_clustering import check_enough_patches, cluster_tokens
+from leopart_kit.evaluation.token_clustering import cluster_images
 
 
 @dataclass(frozen=True)
@@ -62,21 +61,8 @@ class Overclustering(TokenClustering):
         """Cluster the tokens of all images and score the clusters where there are masks."""
         dataset, run = task.dataset, task.run
         num_clusters = self.resolve_num_clusters(dataset.num_classes)
-        # Before hours of extraction, though broken images may leave fewer.
-        rows, columns = grid_size(*self.resolution, task.encoder.patch_size)
-        check_enough_patches(num_clusters, len(task.usable), rows * columns)
         clock = Clock()
-        store = task.features(self.resolution)
-        clock.lap("features")
-        clusters = cluster_tokens(
-            store,
-            self,
-            num_clusters,
-            device=run.device,
-            track=run.track,
-            processes=run.processes,
-        )
-        clock.lap("kmeans")
+        store, clusters = cluster_images(task, self, num_clusters, clock)
         scored = Scored()
         if dataset.num_classes:
             scored = score_clusters(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -24,22 +24,19 @@ def _check_view(result: Result, dataset: SegmentationDataset) -> None:
 
 def iter_clusters(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
     """`(name, clusters int64 [H, W])` of each image at its own size, for the first seed."""
-    if result.cluster_maps is None or result.image_indices is None:
+    if result.cluster_maps is None:
         raise ValueError("this result holds no cluster maps; evaluate again to have masks")
-    _check_view(result, dataset)
-    for row, index in enumerate(result.image_indices.tolist()):
-        clusters = torch.from_numpy(np.array(result.cluster_maps[row])).long()
-        yield result.image_names[row], resize_labels(clusters, dataset.image_size(index)).numpy()
+    return _iter_maps(result, dataset, result.cluster_maps)
 
 
-def iter_classes(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
-    """`(name, classes int64 [H, W])` of each image at its own size, as they were predicted."""
-    if result.class_maps is None or result.image_indices is None:
-        raise ValueError("this result holds no predicted classes; evaluate again to have masks")
+def _iter_maps(
+    result: Result, dataset: SegmentationDataset, maps: Sequence[np.ndarray] | np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     _check_view(result, dataset)
-    for row, index in enumerate(result.image_indices.tolist()):
-        classes = torch.from_numpy(np.array(result.class_maps[row])).long()
-        yield result.image_names[row], resize_labels(classes, dataset.image_size(index)).numpy()
+    indices = () if result.image_indices is None else result.image_indices.tolist()
+    for row, index in enumerate(indices):
+        labels = torch.from_numpy(np.array(maps[row])).long()
+        yield result.image_names[row], resize_labels(labels, dataset.image_size(index)).numpy()
 
 
 def classes_of_clusters(result: Result, ignore_index: int) -> np.ndarray | None:
@@ -56,7 +53,7 @@ def classes_of_clusters(result: Result, ignore_index: int) -> np.ndarray | None:
 def iter_masks(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray]]:
     """`(name, int64 [H, W])` of each image: classes, or clusters where nothing was matched."""
     if result.class_maps is not None:
-        yield from iter_classes(result, dataset)
+        yield from _iter_maps(result, dataset, result.class_maps)
         return
     classes = classes_of_clusters(result, dataset.ignore_index)
     for name, clusters in iter_clusters(result, dataset):

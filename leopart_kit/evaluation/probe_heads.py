@@ -194,11 +194,16 @@ class HeadTraining:
 
     def _miou_of_first_batches(self, head: nn.Module) -> float:
         """What the released code of Leopart chose an epoch by."""
-        settings, dataset = self.settings, self.task.dataset
-        places = np.arange(len(self.measured))[: _RATED_BATCHES * settings.batch_size]
-        indices = self.measured.indices[places].tolist()
-        targets = small_targets(dataset, indices, settings.resolution, settings.train_resolution)
-        return self._miou(head, self.measured, places, targets)
+        places = np.arange(len(self._first_targets))
+        return self._miou(head, self.measured, places, self._first_targets)
+
+    @cached_property
+    def _first_targets(self) -> Tensor:
+        """Masks of the first batches of the measured images, as the released code takes them."""
+        settings = self.settings
+        indices = self.measured.indices[: _RATED_BATCHES * settings.batch_size].tolist()
+        sizes = settings.resolution, settings.train_resolution
+        return small_targets(self.task.dataset, indices, *sizes)
 
     @torch.inference_mode()
     def _miou(

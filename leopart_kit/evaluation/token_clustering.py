@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.clustering import FaissKMeans, KMeans, TokenProjection
 from leopart_kit.evaluation.features import FeatureStore
 from leopart_kit.evaluation.joined_stores import PatchTokens
 from leopart_kit.evaluation.settings import TokenClustering
+from leopart_kit.evaluation.task import Clock, Task
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
@@ -70,6 +72,31 @@ def cluster_tokens(
     runs = [run for _, run in found]
     details = {"num_clusters": num_clusters, "points": num_points, **details, "kmeans": runs}
     return ClusterMaps(maps, store.indices, num_clusters, details)
+
+
+def cluster_images(
+    task: Task, protocol: TokenClustering, num_clusters: int, clock: Clock
+) -> tuple[FeatureStore, ClusterMaps]:
+    """Extract and cluster the tokens of a task's images; the laps are `features` and `kmeans`.
+
+    Raises:
+        ValueError: fewer patches than clusters; before hours of extraction where that is certain.
+    """
+    rows, columns = grid_size(*protocol.resolution, task.encoder.patch_size)
+    check_enough_patches(num_clusters, len(task.usable), rows * columns)
+    store = task.features(protocol.resolution)
+    clock.lap("features")
+    run = task.run
+    clusters = cluster_tokens(
+        store,
+        protocol,
+        num_clusters,
+        device=run.device,
+        track=run.track,
+        processes=run.processes,
+    )
+    clock.lap("kmeans")
+    return store, clusters
 
 
 def check_enough_patches(num_clusters: int, num_images: int, patches_per_image: int) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.backbones.mirrored import MirroredEncoder
 from leopart_kit.data import SegmentationDataset, center_crops
 from leopart_kit.data.center_crop import Interpolation
@@ -20,11 +19,7 @@ from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scoring import Scored, score_clusters
 from leopart_kit.evaluation.settings import TokenClustering, check_choice, check_whole
 from leopart_kit.evaluation.task import Clock, Measurement, Task
-from leopart_kit.evaluation.token_clustering import (
-    ClusterMaps,
-    check_enough_patches,
-    cluster_tokens,
-)
+from leopart_kit.evaluation.token_clustering import ClusterMaps, cluster_images
 from leopart_kit.evaluation.unsupervised_details import comparison_rows
 from leopart_kit.masks import REFINEMENTS, Refinement, dense_crf_available
 
@@ -84,25 +79,13 @@ class Unsupervised27(TokenClustering):
         Raises:
             ValueError: fewer patches than clusters, or neither masks nor `num_clusters`.
         """
-        dataset, run, clock = task.dataset, task.run, Clock()
+        dataset, clock = task.dataset, Clock()
         if self.mirrored:
             task = replace(task, encoder=MirroredEncoder(task.encoder))
         num_clusters = self.num_clusters or dataset.num_classes
         if num_clusters == 0:
             raise ValueError("without masks there is no number of classes: set num_clusters")
-        rows, columns = grid_size(*self.resolution, task.encoder.patch_size)
-        check_enough_patches(num_clusters, len(task.usable), rows * columns)
-        store = task.features(self.resolution)
-        clock.lap("features")
-        clusters = cluster_tokens(
-            store,
-            self,
-            num_clusters,
-            device=run.device,
-            track=run.track,
-            processes=run.processes,
-        )
-        clock.lap("kmeans")
+        store, clusters = cluster_images(task, self, num_clusters, clock)
         scored, comparison = Scored(), []
         if dataset.num_classes:
             scored = self._score(task, clusters)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.evaluation.image_level.result import SCHEMA_VERSION, ImageLevelResult
+from leopart_kit.report.json_files import write_json
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.results_json import RESULTS_NAME, read_document
-from leopart_kit.whole_file import whole_file
 
 KIND = "image_level"
 
@@ -102,10 +102,7 @@ def write_image_level(result: ImageLevelResult, output_dir: str | Path) -> Path:
         OSError: the file cannot be written; carries its name.
     """
     path = writable_output_dir(output_dir) / RESULTS_NAME
-    text = json.dumps(image_level_json(result), indent=1, ensure_ascii=False)
-    with whole_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path
+    return write_json(image_level_json(result), path)
 
 
 def read_image_level(path: str | Path) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def render_image_level_page(
         *_clusters(result, test),
         *_filters(filters),
         Section("meaning", "What these figures mean", "image_level_meaning.html", {}),
-        Section("run", "The run", "image_level_run.html", _run(result, command)),
+        Section("run", "The run", "run.html", _run(result, command)),
     ]
     environment = page_environment()
     environment.globals["words"] = image_level_wording
@@ -152,8 +152,16 @@ def _filters(weight: Tensor | None) -> list[Section]:
 
 
 def _run(result: ImageLevelResult, command: str | None) -> dict[str, Any]:
+    data = result.dataset
     return {
         "command": command,
+        "dataset": [
+            ("set", data.name),
+            ("folder", data.root),
+            ("train", f"{data.train_split}, {data.num_train:,} images"),
+            ("test", f"{data.test_split}, {data.num_test:,} images"),
+        ],
+        "details": [],
         "settings": wording.flatten(result.settings),
         "timing": [(name, wording.duration(s)) for name, s in result.timing_seconds.items()],
     }

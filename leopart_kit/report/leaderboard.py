@@ -6,7 +6,6 @@ that JSON alone, so that a committed leaderboard can be shown without the runs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.metrics import paired_bootstrap
+from leopart_kit.report.json_files import read_versioned, write_json
 from leopart_kit.report.results_json import PER_IMAGE_NAME, read_per_image, read_results
-from leopart_kit.whole_file import whole_file
 
 SCHEMA_VERSION = 1
 
@@ -62,10 +61,7 @@ def build_leaderboard(cells: Sequence[Cell]) -> dict[str, Any]:
 
 def write_leaderboard(board: Mapping[str, Any], path: Path) -> Path:
     """Write the JSON of a leaderboard."""
-    with whole_file(path) as temporary:
-        text = json.dumps(board, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path
+    return write_json(board, path)
 
 
 def read_leaderboard(path: Path) -> dict[str, Any]:
@@ -75,15 +71,7 @@ def read_leaderboard(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no leaderboard of this release.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no leaderboard at {path}")
-    try:
-        board = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(board, dict) or board.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"{path} is no leaderboard of this release: write it again")
-    return board
+    return read_versioned(path, "leaderboard", SCHEMA_VERSION, "benchmarks")
 
 
 def _benchmark(name: str, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from typing import Any
 from leopart_kit.metrics import summarize
 from leopart_kit.report import wording
 from leopart_kit.report.image_level_json import read_image_level
+from leopart_kit.report.json_files import read_versioned, write_json
 from leopart_kit.report.leaderboard_markdown import markdown_table
-from leopart_kit.whole_file import whole_file
 
 SCHEMA_VERSION = 1
 TRAINING_NAME = "training.json"
@@ -61,7 +61,7 @@ class TrainingFacts:
 
 def write_training(facts: TrainingFacts, folder: Path) -> Path:
     """Write `training.json` of a run."""
-    return _write_json(asdict(facts), folder / TRAINING_NAME)
+    return write_json(asdict(facts), folder / TRAINING_NAME)
 
 
 def read_training(folder: Path) -> TrainingFacts:
@@ -114,7 +114,7 @@ def build_method_table(runs: Sequence[MethodRun]) -> dict[str, Any]:
 
 def write_method_table(table: Mapping[str, Any], path: Path) -> Path:
     """Write the JSON of a table."""
-    return _write_json(table, path)
+    return write_json(table, path)
 
 
 def read_method_table(path: Path) -> dict[str, Any]:
@@ -124,26 +124,7 @@ def read_method_table(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no table of this release.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no table of methods at {path}")
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if (
-        not isinstance(table, dict)
-        or table.get("schema_version") != SCHEMA_VERSION
-        or "rows" not in table
-    ):
-        raise ValueError(f"{path} is no table of methods of this release: write it again")
-    return table
-
-
-def _write_json(values: Any, path: Path) -> Path:
-    with whole_file(path) as temporary:
-        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path
+    return read_versioned(path, "table of methods", SCHEMA_VERSION, "rows")
 
 
 def _dataset(document: Mapping[str, Any]) -> dict[str, Any]:

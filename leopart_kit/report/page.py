@@ -169,6 +169,13 @@ def _run_data(result: Result, command: str | None) -> dict[str, Any]:
     shown = _OF_OBJECTS if result.objects is not None else {"comparison"}
     return {
         "command": command,
+        "dataset": [
+            ("set", result.dataset.name),
+            ("split", result.dataset.split),
+            ("label set", result.dataset.label_set or "its own"),
+            ("folder", result.dataset.root),
+            ("images", f"{result.dataset.num_images:,}"),
+        ],
         "settings": wording.flatten(result.settings),
         "details": wording.flatten({k: v for k, v in result.details.items() if k not in shown}),
         "timing": [(name, wording.duration(s)) for name, s in result.timing_seconds.items()],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.evaluation.result import SCHEMA_VERSION, Result, ScoreTable
+from leopart_kit.report.json_files import write_json
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.schema import validate
 from leopart_kit.whole_file import whole_file
@@ -72,11 +73,7 @@ def write_results(result: Result, output_dir: str | Path) -> Path:
             np.savez_compressed(file, allow_pickle=False, **arrays)
     else:
         (folder / PER_IMAGE_NAME).unlink(missing_ok=True)  # of an earlier run
-    path = folder / RESULTS_NAME
-    with whole_file(path) as temporary:
-        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path
+    return write_json(document, folder / RESULTS_NAME)
 
 
 def read_results(path: str | Path) -> dict[str, Any]:

@@ -7,10 +7,11 @@ import inspect
 import os
 from typing import Any, Literal
 
-import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
+
+from leopart_kit.processes import leave_processes
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -36,14 +37,8 @@ def build_fabric(accelerator: str = "auto", precision: Precision = "32-true") ->
     )
     fabric.launch()
     if world_size > 1:
-        atexit.register(_leave_processes)
+        atexit.register(leave_processes)
     return fabric
-
-
-def _leave_processes() -> None:
-    # Threads of the process group that outlive the interpreter abort the process now and then.
-    if dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def _data_parallel() -> DDPStrategy:

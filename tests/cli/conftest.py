@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluation.image_level.tiny_images import write_colours
 from tests.evaluation.tiny_data import write_folder
 
 
@@ -18,3 +19,12 @@ def folder(tmp_path: Path) -> Path:
 def on_folder(folder: Path, tmp_path: Path) -> list[str]:
     """Overrides that evaluate the classical encoder on `folder`, into `tmp_path / "out"`."""
     return ["dataset=folder", f"dataset.root={folder}", f"output_dir={tmp_path / 'out'}"]
+
+
+@pytest.fixture
+def on_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides for ten training and four test images of each of three colours, in folders."""
+    write_colours(tmp_path / "data", "train", 10)
+    write_colours(tmp_path / "data", "test", 4)
+    monkeypatch.chdir(tmp_path)
+    return [f"dataset.root={tmp_path / 'data'}", f"output_dir={tmp_path / 'out'}"]

@@ -14,7 +14,6 @@ from leopart_kit.report import read_image_level
 from leopart_kit.report.method_table import read_method_table, read_training
 from leopart_kit.training import TrainingInterrupted
 from tests.cli.command import error_of_command, run_command_line
-from tests.evaluation.image_level.tiny_images import write_colours
 
 SMALL = (
     "encoder=timm encoder.name=test_vit encoder.weights=random precision=fp32 batch_size=10 "
@@ -25,14 +24,10 @@ ONE = "methods={rotnet: null}"
 
 
 @pytest.fixture
-def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def given(on_colours: list[str]) -> list[str]:
     """Two methods of three steps on ten images of each of three colours."""
-    write_colours(tmp_path / "data", "train", 10)
-    write_colours(tmp_path / "data", "test", 4)
-    monkeypatch.chdir(tmp_path)
     return [
-        f"dataset.root={tmp_path / 'data'}",
-        f"output_dir={tmp_path / 'out'}",
+        *on_colours,
         "accelerator=cpu",
         "methods={rotnet: null, simclr: 'recipe=cifar10_simclr method.hidden_dim=16'}",
         f'training="{SMALL}"',

@@ -19,18 +19,13 @@ from leopart_kit.cli.eval_image_level import build_image_level, main
 from leopart_kit.evaluation.image_level import ImageLevelSettings
 from leopart_kit.report.image_level_json import read_image_level
 from tests.cli.command import error_of_command, run_command_line
-from tests.evaluation.image_level.tiny_images import write_colours
 
 
 @pytest.fixture
-def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def given(on_colours: list[str]) -> list[str]:
     """Overrides for a set of three colours and a quick evaluation into `tmp_path / "out"`."""
-    write_colours(tmp_path / "data", "train", 10)
-    write_colours(tmp_path / "data", "test", 4)
-    monkeypatch.chdir(tmp_path)
     return [
-        f"dataset.root={tmp_path / 'data'}",
-        f"output_dir={tmp_path / 'out'}",
+        *on_colours,
         "protocol.seeds=[0,1]",
         "protocol.knn.neighbours=5",
         "protocol.linear.epochs=3",

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leopart_kit.evaluation.in_context_labels import (
+    classes_of_soft_labels,
     patch_class_counts,
     patch_labels,
     patch_scores,
     sample_patches,
     transfer_labels,
 )
-from leopart_kit.evaluation.soft_label_maps import classes_of_soft_labels
 
 
 def test_labels_and_scores_of_patches_are_those_of_the_released_code(golden):

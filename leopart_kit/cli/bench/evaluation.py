@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from leopart_kit.backbones import Encoder, load_encoder
-from leopart_kit.backbones.vit import Precision
+from leopart_kit.backbones.precision import Precision
 from leopart_kit.cli.bench.machine import anonymous_memory, fastest, gemm_rate, vit_flops
 from leopart_kit.clustering import KMeans
 from leopart_kit.data import load_dataset

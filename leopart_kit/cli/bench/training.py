@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import default_collate
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.backbones.vit import Precision
+from leopart_kit.backbones.precision import Precision
 from leopart_kit.cli.bench.machine import fastest, gemm_rate, vit_flops
 from leopart_kit.clustering import attention_foreground
 from leopart_kit.data import MultiCropTransform, MultiCropViews
