@@ -19,6 +19,7 @@ from leopart_kit.evaluation import (
     RunSettings,
     evaluate,
     iter_masks,
+    probe_heads,
     save_head,
 )
 from leopart_kit.evaluation.segmentation_heads import load_head
@@ -94,13 +95,37 @@ def test_the_images_that_are_measured_teach_nothing(val, train, tmp_path: Path):
             assert torch.equal(value, after.heads[seed].state_dict()[name])
 
 
+def test_held_out_images_are_not_trained_on(val, train, monkeypatch):
+    trained: list[list[int]] = []
+    scored: list[int] = []
+    stored, miou = probe_heads.stored_batches, probe_heads.HeadTraining._miou
+
+    def batches(store, targets, places, batch_size, seed):
+        trained.append(places.tolist())
+        return stored(store, targets, places, batch_size, seed)
+
+    def rated(self, head, store, places, targets):
+        scored[:] = places.tolist()
+        return miou(self, head, store, places, targets)
+
+    monkeypatch.setattr(probe_heads, "stored_batches", batches)
+    monkeypatch.setattr(probe_heads.HeadTraining, "_miou", rated)
+    probe(val, train, seeds=(0,), holdout=0.25)
+    chosen_on, final = trained
+    assert len(scored) == 3
+    assert sorted(chosen_on + scored) == list(range(12))
+    assert sorted(final) == list(range(12)), "the final head sees all of them"
+
+
 def test_a_rate_at_which_training_diverges_is_told_and_never_chosen(val, train):
     # Weights times (1 - rate x decay) at every step: 0.9 at the one, -99 at the other.
-    chosen = probe(val, train, learning_rates=(0.01, 10.0), weight_decay=10.0, momentum=0.0)
+    # Half of the images are held out: naming everything background would not score 0 on them.
+    diverges: dict[str, Any] = {"weight_decay": 10.0, "momentum": 0.0, "holdout": 0.5}
+    chosen = probe(val, train, learning_rates=(0.01, 10.0), **diverges)
     assert chosen.details["learning_rate"] == 0.01
     assert chosen.details["miou_on_held_out_images"]["10"] == 0
     with pytest.raises(ValueError, match=r"diverged at learning rate 10: lower protocol"):
-        probe(val, train, learning_rate=10.0, weight_decay=10.0, momentum=0.0)
+        probe(val, train, learning_rate=10.0, **diverges)
 
 
 def test_as_released_chooses_the_epoch_by_the_first_measured_images(val, train):

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leopart_kit.data import load_dataset
 from leopart_kit.evaluation.probe_batches import (
     ProbeBatch,
     augmented_batches,
@@ -22,7 +24,7 @@ from leopart_kit.evaluation.probe_settings import ProbeSettings
 from leopart_kit.evaluation.probe_training import fit_heads, head_loss
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.task import RunSettings, Task
-from tests.evaluation.tiny_data import COLOURS, MeanColour, encoder_of, write_folder
+from tests.evaluation.tiny_data import COLOURS, SIDE, MeanColour, encoder_of, write_folder
 
 DIM, CLASSES = 5, 3
 
@@ -152,6 +154,36 @@ def test_the_best_epoch_is_kept_where_epochs_are_rated(tmp_path: Path):
     assert torch.equal(state_of([kept])[0], states[1]), "the first of the best"
 
 
+def test_the_best_epoch_outlives_a_broken_off_training(tmp_path: Path):
+    def train(rates: list[float], name: str) -> LinearHead:
+        left = iter(rates)
+
+        def rate(_: nn.Module) -> float:
+            score = next(left, None)
+            if score is None:
+                raise KeyboardInterrupt
+            return score
+
+        torch.manual_seed(2)
+        [head] = fit_heads(
+            [LinearHead(DIM, CLASSES)],
+            [0.1],
+            batches_of(),
+            ProbeSettings(epochs=4),
+            seed=0,
+            checkpoint=tmp_path / name,
+            rate=rate,
+        )
+        return head
+
+    whole = train([1.0, 9.0, 3.0, 2.0], "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        train([1.0, 9.0, 3.0], "parts.pt")
+    resumed = train([2.0], "parts.pt")
+    for one, other in zip(state_of([whole]), state_of([resumed]), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_enlarging_and_a_linear_layer_commute():
     head, tokens = LinearHead(7, 4), torch.randn(2, 7, 5, 6)
     with torch.no_grad():
@@ -196,7 +228,14 @@ def test_every_image_comes_once_an_epoch_in_an_order_of_its_own(tmp_path: Path):
 
 
 def test_augmented_masks_follow_their_images(tmp_path: Path):
-    dataset = write_folder(tmp_path / "data", 6)
+    write_folder(tmp_path / "data", 6)
+    for index in range(6):  # four quarters: a crop or a mirror image of the image alone shows
+        ids = np.repeat(np.repeat(np.roll([[0, 1], [2, 3]], index), SIDE // 2, 0), SIDE // 2, 1)
+        Image.fromarray(COLOURS[ids]).save(tmp_path / "data" / "images" / f"im{index:02d}.png")
+        Image.fromarray(ids.astype(np.uint8)).save(
+            tmp_path / "data" / "masks" / f"im{index:02d}.png"
+        )
+    dataset = load_dataset("folder", tmp_path / "data", "all")
 
     def batches():
         return augmented_batches(
