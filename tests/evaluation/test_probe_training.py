@@ -53,6 +53,19 @@ def test_the_loss_is_the_mean_over_labelled_pixels():
     assert float(head_loss(logits, torch.full((1, 1, 2), 255))) == 0
 
 
+def test_the_loss_and_its_gradient_are_those_of_the_papers_order_of_steps():
+    """Logits enlarged, then the mean cross entropy over the pixels that count."""
+    targets = torch.randint(0, CLASSES, (2, 9, 7))
+    targets[0, :4] = 255
+    logits = torch.randn(2, CLASSES, 4, 5, requires_grad=True)
+    enlarged = F.interpolate(logits, size=(9, 7), mode="bilinear")
+    expected = F.cross_entropy(enlarged, targets, ignore_index=255)
+    [gradient] = torch.autograd.grad(expected, logits)
+    found = head_loss(logits, targets)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, logits)[0], gradient)
+
+
 def test_one_step_of_sgd_by_hand(tmp_path: Path):
     settings = ProbeSettings(epochs=2, drop_at=1, momentum=0.9, weight_decay=0.1)
     tokens, targets = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, dtype=torch.int64)
