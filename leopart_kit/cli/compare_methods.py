@@ -148,8 +148,12 @@ def build_comparison(config: DictConfig, output_dir: Path) -> Comparison:
     protocol = compose(
         "eval_image_level", overrides=[*overrides, *shlex.split(config.evaluation)]
     ).protocol
-    if not {"knn", "linear"} <= set(build_image_level(protocol).evaluations):
+    measured = build_image_level(protocol)
+    if not {"knn", "linear"} <= set(measured.evaluations):
         raise ValueError("the table needs both: set protocol.evaluations=[knn,linear]")
+    layers = measured.linear.layers
+    if layers != "all" and "output" not in layers:
+        raise ValueError("the table needs the image vector: add output to protocol.linear.layers")
     device = build_fabric(config.accelerator).device
     run = RunSettings(batch_size=config.batch_size, device=str(device), track=rich_progress)
     splits = {key: config[key] for key in ("train_split", "test_split")}

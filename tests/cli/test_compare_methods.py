@@ -215,6 +215,7 @@ def test_the_table_goes_into_a_readme(given: list[str], tmp_path: Path):
         (["minutes=0"], "minutes must be above 0, got 0"),
         (["test_split=val"], "test_split=val: "),
         (['evaluation="protocol.evaluations=[knn]"'], "set protocol.evaluations=[knn,linear]"),
+        (['evaluation="protocol.linear.layers=[stem]"'], "add output to protocol.linear.layers"),
     ],
 )
 def test_mistakes_show_at_once(given: list[str], tmp_path: Path, changed, message: str):

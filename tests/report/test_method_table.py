@@ -71,16 +71,22 @@ def write_results(folder: Path, knn: float, layers: dict[str, tuple[float, float
 def runs(tmp_path: Path) -> list[MethodRun]:
     """`mine` with two seeds, `other` with one that ended too soon and one that failed."""
     before = [
-        write_results(tmp_path / f"before{seed}", 30.0, {"first": (40.0 + 2 * seed, 41.0)})
+        write_results(
+            tmp_path / f"before{seed}",
+            30.0,
+            {"first": (45.0, 43.0), "output": (40.0 + 2 * seed, 41.0)},
+        )
         for seed in (0, 1)
     ]
     found = []
     for seed, accuracy in enumerate((50.0, 54.0)):
-        layers = {"first": (60.0, 48.0), "second": (accuracy, 52.0)}
+        layers = {"first": (60.0, 52.0), "output": (accuracy, 48.0)}
         folder = write_results(tmp_path / f"mine{seed}", 35.0 + seed, layers)
         write_training(replace(FACTS, seconds=60.0 * (seed + 2)), folder)
         found.append(MethodRun("mine", seed, folder, before[seed]))
-    folder = write_results(tmp_path / "other", 20.0, {"first": (70.0, 60.0)})
+    folder = write_results(
+        tmp_path / "other", 20.0, {"first": (70.0, 60.0), "output": (70.0, 60.5)}
+    )
     slow = replace(FACTS, steps=80, planned_steps=90, texts="captions")
     write_training(slow, folder)
     found.append(MethodRun("other", 0, folder, before[0]))
@@ -92,7 +98,9 @@ def test_figures_by_hand(runs: list[MethodRun]):
     table = build_method_table(runs)
     assert [row["method"] for row in table["rows"]] == ["other", "mine", "lost"]
     mine = table["rows"][1]
-    assert mine["layers"] == ["second", "second"], "chosen on held-out training images"
+    assert mine["layers"] == ["first", "first"], "chosen on held-out training images"
+    assert mine["best_layer"]["per_seed"] == [60.0, 60.0]
+    assert mine["best_layer_untrained"]["per_seed"] == [45.0, 45.0]
     assert mine["linear"] == {"mean": 52.0, "std": 2.83, "per_seed": [50.0, 54.0]}
     assert mine["linear_untrained"]["per_seed"] == [40.0, 42.0]
     assert mine["gain"] == {"mean": 11.0, "std": 1.41, "per_seed": [10.0, 12.0]}
@@ -107,10 +115,11 @@ def test_the_markdown_says_it_all(runs: list[MethodRun]):
     text = method_table_markdown(build_method_table(runs))
     assert (
         "| `mine` | `net` | 2.8 M | 2.5 | 41.0 ± 1.4 → 52.0 ± 2.8 | +11.0 ± 1.4 | "
-        "30.0 ± 0.0 → 35.5 ± 0.7 |"
+        "45.0 ± 0.0 → 60.0 ± 0.0 | 30.0 ± 0.0 → 35.5 ± 0.7 |"
     ) in text
-    assert "| `other` | `net` | 2.8 M | 1.5 | 40.0 → 70.0 | +30.0 | 30.0 → 20.0 |" in text
-    assert "| `lost` | not trained: no \\| data |  |  |  |  |  |" in text
+    other = "| `other` | `net` | 2.8 M | 1.5 | 40.0 → 70.0 | +30.0 | 45.0 → 70.0 | 30.0 → 20.0 |"
+    assert other in text
+    assert "| `lost` | not trained: no \\| data |  |  |  |  |  |  |" in text
     assert "5,000 training and 2,500 test images, 2 classes, chance 50.0 %" in text
     assert "at most 4 minutes (cpu, threads: 2)" in text
     assert "standard error of up to 1.0 points" in text, "sqrt(0.25 / 2500)"
@@ -118,6 +127,13 @@ def test_the_markdown_says_it_all(runs: list[MethodRun]):
     assert "- `other` learns from texts: captions." in text
     assert "- `other` with seed 0 ran out of time after 80 of 90 steps" in text
     assert "- `mine`" not in text
+
+
+def test_the_image_vector_must_have_been_measured(runs: list[MethodRun]):
+    assert runs[1].folder is not None
+    write_results(runs[1].folder, 30.0, {"first": (60.0, 50.0)})
+    with pytest.raises(ValueError, match="mine0 has no linear classifier of the layer output"):
+        build_method_table(runs)
 
 
 def test_a_table_without_a_figure_has_its_reasons():
