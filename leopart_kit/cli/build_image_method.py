@@ -184,7 +184,9 @@ def _dino(parts: RunParts, options: Options) -> Built:
     views = build_random_views(parts)
     head = {key: options.pop(key) for key in ("hidden_dim", "out_dim")}
     prototypes = Prototypes(head["out_dim"], options.pop("num_outputs"))
-    projection = ProjectionHead(parts.encoder.embed_dim, **head)
+    projection = ProjectionHead(
+        parts.encoder.embed_dim, **head, batch_norm=options.pop("head_batch_norm")
+    )
     given = {
         "num_global": _num_global(parts),
         "temperature_warmup_steps": parts.steps(options.pop("temperature_warmup_epochs")),
