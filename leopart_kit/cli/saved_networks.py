@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from safetensors.torch import save_file
@@ -15,19 +16,43 @@ from leopart_kit.backbones.files import load_file
 from leopart_kit.methods import ImageClassifier
 from leopart_kit.whole_file import whole_file
 
+Precision = Literal["fp32", "fp16"]
+
 BACKBONE_NAME, HEAD_NAME = "backbone.safetensors", "head.safetensors"
 
 # What a classifier has beside its backbone, but for a counter that nothing reads.
 _HEAD = ("norm.running_mean", "norm.running_var", "linear.weight", "linear.bias")
 
 
-def save_backbone(encoder: Encoder, path: Path) -> Path:
-    """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm."""
+def check_backbone_precision(precision: str) -> None:
+    """Raise `ValueError` for what `save_backbone` does not know."""
+    if precision not in get_args(Precision):
+        raise ValueError(f"backbone_precision must be fp32 or fp16, got {precision!r}")
+
+
+def save_backbone(encoder: Encoder, path: Path, precision: Precision = "fp32") -> Path:
+    """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm.
+
+    Raises:
+        ValueError: fp16 of a weight that is too large for it.
+    """
     module = getattr(encoder, "vit", encoder)
+    state = _on_cpu(module.state_dict())
+    if precision == "fp16":
+        state = {key: _halved(key, value) for key, value in state.items()}
     metadata = {"format": "pt", "encoder": encoder.name}
     with whole_file(path) as temporary:
-        save_file(_on_cpu(module.state_dict()), temporary, metadata=metadata)
+        save_file(state, temporary, metadata=metadata)
     return path
+
+
+def _halved(key: str, value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    if half.isinf().any():
+        raise ValueError(f"{key} does not fit fp16: set backbone_precision=fp32")
+    return half
 
 
 def save_classifier(

@@ -20,7 +20,7 @@ from leopart_kit.cli.build_method import build_method
 from leopart_kit.cli.build_training import build_loader, build_settings
 from leopart_kit.cli.config import run_command
 from leopart_kit.cli.run_parts import RunParts
-from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
+from leopart_kit.cli.saved_networks import BACKBONE_NAME, check_backbone_precision, save_backbone
 from leopart_kit.cli.training_report import TrainingReport
 from leopart_kit.methods import Method
 from leopart_kit.report import writable_output_dir
@@ -46,6 +46,7 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
     """One training with all it leaves on disk; `command` repeats it."""
     writable_output_dir(output_dir)
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
+    check_backbone_precision(config.backbone_precision)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
     fabric = build_fabric(config.accelerator, precision)
     # A folder named by the time may have another name in each process.
@@ -81,7 +82,8 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
         logger.warning("%d broken images were skipped", len(summary.broken_samples))
     if before is not None:
         student = method.encoder
-        student.weights = str(save_backbone(student, output_dir / BACKBONE_NAME))
+        backbone = save_backbone(student, output_dir / BACKBONE_NAME, config.backbone_precision)
+        student.weights = str(backbone)
         clusters = method.assignments()
         if clusters is not None:
             write_assignments(dataset.names, clusters, output_dir / "assignments.csv")

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from leopart_kit.backbones import load_encoder, read_checkpoint
+from leopart_kit.cli.saved_networks import save_backbone
 from leopart_kit.data.scenes import SceneGenerator, write_voc
 from leopart_kit.methods import Leopart
 from leopart_kit.report import read_results, wording
@@ -97,6 +98,29 @@ def test_the_backbone_is_the_trained_student(run: Path):
     anchored = run.name == "anchored_leopart"  # trains the last 2 blocks alone
     assert blocks == {str(index) for index in range(4 if anchored else 0, 6)}
     assert ("patch_embed.proj.weight" in changed) == (not anchored)
+
+
+def test_a_backbone_of_half_precision(images: Path, tmp_path: Path):
+    leopart_train(images, tmp_path / "out", *ANCHORED, "backbone_precision=fp16")
+    saved = load_file(tmp_path / "out" / "backbone.safetensors")
+    trained = student_state(tmp_path / "out")
+    assert_same(saved, {key: value.half() for key, value in trained.items()})
+    assert (
+        load_encoder(MODEL, tmp_path / "out" / "backbone.safetensors")
+        .patch_tokens(some_images())
+        .isfinite()
+        .all()
+    )
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_named(tmp_path: Path):
+    encoder = load_encoder("vitmini8")
+    state = dict(encoder.named_parameters())
+    with torch.no_grad():
+        state["vit.patch_embed.proj.weight"][0, 0, 0, 0] = 1e5
+    with pytest.raises(ValueError, match=r"patch_embed.proj.weight does not fit fp16"):
+        save_backbone(encoder, tmp_path / "backbone.safetensors", "fp16")
+    assert not (tmp_path / "backbone.safetensors").exists()
 
 
 def test_the_backbone_loads_here_and_in_plain_timm(run: Path):
@@ -258,6 +282,7 @@ def test_small_images_are_enlarged(tmp_path: Path):
         (["trainer.max_steps=0"], "max_steps must be at least 1, got 0"),
         (["method.trained_blocks=13"], "trained_blocks 13: test_vit has 6 blocks"),
         (["precision=fp16"], "precision 'fp16': choose fp32 or bf16"),
+        (["backbone_precision=int8"], "backbone_precision must be fp32 or fp16, got 'int8'"),
         (["num_workers=many"], "num_workers must be auto or a whole number, got 'many'"),
         (["batch_size=0"], "batch_size must be at least 1, got 0"),
         ([*ANCHORED, "method.num_prototypes=5000"], "5000 clusters"),
