@@ -14,7 +14,7 @@ from torch import Tensor
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.losses import across_views_cross_entropy, centred_targets, mean_scores
-from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods.ema import start_statistics, update_ema
 from leopart_kit.methods.image_clusterer import ImageClusterer
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.world import process_group
@@ -100,6 +100,11 @@ class DINO(Method):
         """See `Method.forward`; `batch` holds V views `[B, 3, s_v, s_v]`."""
         settings = self.settings
         temperature = settings.teacher_temperature_at(step)
+        if step == 0:
+            global_views = batch[: settings.num_global]
+            start_statistics(
+                self.teacher, self.student, lambda: self._scores(self.student, global_views)
+            )
         with torch.no_grad():
             taught = self._scores(self.teacher, batch[: settings.num_global])
         targets = centred_targets(torch.stack(taught), self.centre, temperature)

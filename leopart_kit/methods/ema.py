@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -44,3 +47,31 @@ def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
             copy.lerp_(source, 1 - momentum)
         else:
             copy.copy_(source)
+
+
+@torch.no_grad()
+def start_statistics(
+    teacher: nn.Module, student: nn.Module, run_student: Callable[[], object]
+) -> None:
+    """Give both networks the running statistics of the weights they start with.
+
+    PyTorch starts running means at 0 and variances at 1, which fit no network. A slow teacher in
+    eval mode would normalise by them for hundreds of steps, and show the student a target that
+    moves although its weights hardly do.
+
+    Args:
+        teacher: a copy of the student; gets its statistics.
+        student: in train mode; its statistics become those of one batch.
+        run_student: puts a batch through the student.
+    """
+    norms = [module for module in student.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0  # the new statistics alone
+    run_student()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for copy, source in zip(teacher.buffers(), student.buffers(), strict=True):
+        copy.copy_(source)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.losses import gather_rows, queue_info_nce
-from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods.ema import start_statistics, update_ema
 from leopart_kit.methods.feature_queue import FeatureQueue
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.methods.projection_head import ProjectionHead
@@ -71,6 +71,10 @@ class MoCoV2(Method):
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` holds two views `[B, 3, s, s]`."""
         first, second = batch
+        if step == 0:  # the projection has no batch norm
+            start_statistics(
+                self.momentum_encoder, self.encoder, lambda: self.encoder.cls_token(first)
+            )
         queries = self.projection(self.encoder.cls_token(first))
         keys = self.keys(second)
         # A copy: storing the new keys changes the queue that the backward pass would read.

@@ -13,7 +13,7 @@ from torch import nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.losses import batch_info_nce
-from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods.ema import start_statistics, update_ema
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.methods.projection_head import ProjectionHead, mlp
 from leopart_kit.methods.world import process_group
@@ -75,6 +75,12 @@ class MoCoV3(Method):
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` holds two views `[B, 3, s, s]`."""
         images = torch.cat(list(batch))
+        if step == 0:
+            student = nn.ModuleList([self.encoder, self.projector])
+            copies = nn.ModuleList([self.momentum_encoder, self.momentum_projector])
+            start_statistics(
+                copies, student, lambda: self.projector(self.encoder.cls_token(images))
+            )
         queries = self.predictor(self.projector(self.encoder.cls_token(images))).chunk(2)
         with torch.no_grad():
             keys = self.momentum_projector(self.momentum_encoder.cls_token(images)).chunk(2)

@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods import (
+    DINO,
+    DINOSettings,
+    ImageClusterer,
+    Method,
+    MoCoV2,
+    MoCoV3,
+    ProjectionHead,
+    Prototypes,
+)
+from leopart_kit.methods.ema import start_statistics, update_ema
+from tests.methods.tiny_networks import tiny_resnet
 
 
 def test_parameters_and_running_statistics_move_and_counters_are_copied():
@@ -52,3 +63,57 @@ def test_bad_input():
         update_ema(nn.Linear(2, 3), nn.Linear(2, 3, bias=False), 0.5)
     with pytest.raises(ValueError, match=r"momentum must lie in \[0, 1\], got 1.5"):
         update_ema(nn.Linear(2, 3), nn.Linear(2, 3), 1.5)
+
+
+def test_statistics_start_as_those_of_one_batch():
+    torch.manual_seed(0)
+    student = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).train()
+    teacher = deepcopy(student).eval()
+    batch = torch.randn(16, 3)
+    start_statistics(teacher, student, lambda: student(batch))
+    rows = student[0](batch)
+    for network in (student, teacher):
+        norm = network[1]
+        torch.testing.assert_close(norm.running_mean, rows.mean(dim=0))
+        torch.testing.assert_close(norm.running_var, rows.var(dim=0))
+        assert norm.momentum == 0.1
+    assert all(p.grad is None for p in student.parameters())
+
+
+def test_without_batch_norm_nothing_is_run():
+    student = nn.Linear(2, 2)
+    start_statistics(deepcopy(student), student, lambda: pytest.fail("was run"))
+
+
+def slow_copies(name: str) -> tuple[Method, list[nn.Module]]:
+    """A method on a network with batch norm, and its parts that follow slowly."""
+    encoder = tiny_resnet()
+    if name == "moco_v2":
+        moco = MoCoV2(encoder, hidden_dim=8, out_dim=4, queue_length=8)
+        return moco, [moco.momentum_encoder]
+    if name == "moco_v3":
+        moco = MoCoV3(encoder, hidden_dim=8, out_dim=4, frozen_patch_embedding=False)
+        return moco, [moco.momentum_encoder, moco.momentum_projector]
+    head = ProjectionHead(encoder.embed_dim, 8, 6, batch_norm=True)
+    dino = DINO(ImageClusterer(encoder, head, Prototypes(6, 5)), DINOSettings())
+    return dino, [dino.teacher]
+
+
+@pytest.mark.parametrize("name", ["moco_v2", "moco_v3", "dino"])
+def test_methods_with_a_slow_copy_start_it_so_in_the_first_step_alone(name: str):
+    torch.manual_seed(0)
+    method, copies = slow_copies(name)
+    method.train()
+    norms = [
+        norm
+        for part in copies
+        for norm in part.modules()
+        if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
+    ]
+    assert norms
+    views = [torch.randn(4, 3, 32, 32) for _ in range(2)]
+    for step, settled in ((0, True), (1, False)):
+        for norm in norms:
+            norm.reset_running_stats()
+        method.forward(views, step)
+        assert all(bool((norm.running_var != 1).all()) is settled for norm in norms)
