@@ -136,9 +136,16 @@ def _context_prediction(parts: RunParts, options: Options) -> Built:
 
 def _exemplar(parts: RunParts, options: Options) -> Built:
     views = build_random_views(parts)
-    given = {"encoder": parts.encoder, "num_images": len(parts.dataset)}
+    number = options.pop("num_exemplars")
+    if number is not None and not 2 <= number <= len(parts.dataset):
+        raise ValueError(
+            f"method.num_exemplars={number}: give 2 to {len(parts.dataset)}, the images of the set"
+        )
+    dataset = parts.dataset if number is None else parts.dataset.spread(number)
+    given = {"encoder": parts.encoder, "num_images": len(dataset)}
     method = build_part(Exemplar, "method", {**options, **given})
-    return method, _numbered_samples(parts, views)
+    numbered = ImagesWith(dataset, range(len(dataset)))
+    return method, SeededSamples(numbered, OfImage(views), parts.config.seed)
 
 
 def _deep_cluster(parts: RunParts, options: Options) -> Built:
