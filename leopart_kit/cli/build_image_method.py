@@ -128,7 +128,7 @@ def _context_prediction(parts: RunParts, options: Options) -> Built:
     encoder = parts.encoder
     size = options.pop("patch_size")
     check_patches("method.patch_size", size, encoder)
-    geometry = {key: options.pop(key) for key in ("gap", "jitter", "keep_colour")}
+    geometry = {key: options.pop(key) for key in ("gap", "jitter", "keep_colour", "image_side")}
     transform = PatchPairTransform(size, mean=encoder.mean, std=encoder.std, **geometry)
     method = build_part(ContextPrediction, "method", {"encoder": encoder, **options})
     return method, _samples(parts, transform)

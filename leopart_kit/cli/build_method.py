@@ -39,7 +39,7 @@ def _leopart(parts: RunParts) -> tuple[Method, SeededSamples]:
     # One process fits the head, the others receive it; a resumed run's checkpoint has it.
     if config.method.warm_start and parts.fabric.is_global_zero and not parts.resumes:
         sample = parts.dataset.spread(config.method.warm_start_images)
-        tokens = parts.features(sample, (448, 448)).chunks
+        tokens = parts.features(sample, tuple(config.method.warm_start_resolution)).chunks
     num_global = parts.views.num_global
     method = build_leopart(config.method, parts.encoder, num_global, tokens, config.seed)
     return method, SeededSamples(ImagesOf(parts.dataset), parts.views, config.seed)

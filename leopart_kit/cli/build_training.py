@@ -132,7 +132,9 @@ def build_leopart(
         options.pop(key)
         for key in ("num_prototypes", "projection", "projection_dim", "separate_heads")
     )
-    for key in ("name", "warm_start", "warm_start_images", "drop_path"):
+    for key in ("name", "warm_start", "drop_path"):
+        options.pop(key)
+    for key in ("warm_start_images", "warm_start_resolution"):
         options.pop(key)
 
     def head(tokens: TokenChunks | None) -> Head:

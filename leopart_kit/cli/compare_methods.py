@@ -187,6 +187,8 @@ def training_config(
     chosen = comparison.config
     config = compose("train", overrides=[*overrides, *shlex.split(chosen.training)])
     data = {**plain(chosen.dataset), "split": chosen.train_split}
+    if brings_images(overrides):
+        data = plain(config.dataset)
     # The weights at the start are drawn from the seed too, so that the spread covers them.
     encoder = {**plain(config.encoder), "seed": seed}
     values = {"dataset": data, "seed": seed, "encoder": encoder, "accelerator": chosen.accelerator}
@@ -198,6 +200,16 @@ def training_config(
     elif "captions" in config.method:
         texts = "captions of the images"
     return merge_settings(config, values), texts
+
+
+def brings_images(overrides: Sequence[str]) -> bool:
+    """Whether the settings of a method say what it is trained on."""
+    return any(word.startswith(("dataset=", "dataset.")) for word in overrides)
+
+
+def other_images(shared: DictConfig, own: DictConfig) -> str | None:
+    """What a method was trained on in words, if on other images than the comparison's."""
+    return None if own.root == shared.root else f"{own.name}, {Path(own.root).name}"
 
 
 def write_class_captions(dataset: ClassificationDataset, path: Path) -> Path:
@@ -231,6 +243,7 @@ def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder
             device=next(done.encoder.parameters()).device.type,
             texts=texts,
             settings=settings,
+            images=other_images(chosen.dataset, config.dataset),
         )
         write_training(facts, folder)
     node = {**plain(config.encoder), "weights": str(backbone)}

@@ -35,6 +35,7 @@ class PatchPairTransform:
         gap: between two patches, as a share of p.
         jitter: each patch is moved by up to this share of p along both axes.
         keep_colour: probability of leaving the colours alone.
+        image_side: images are resized to this shorter side before; None leaves them as they are.
         mean, std: of the normalisation.
 
     Images in which the nine patches do not fit are enlarged.
@@ -53,6 +54,7 @@ class PatchPairTransform:
         gap: float = 0.5,
         jitter: float = 7 / 96,
         keep_colour: float = 0.0,
+        image_side: int | None = None,
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
@@ -65,10 +67,18 @@ class PatchPairTransform:
         self.gap = round(gap * patch_size)
         self.jitter = min(round(jitter * patch_size), self.gap // 2)
         self.keep_colour = keep_colour
+        if image_side is not None and image_side < self.smallest_side:
+            raise ValueError(
+                f"image_side {image_side} does not hold nine patches of {patch_size} px: use "
+                f"{self.smallest_side} or more"
+            )
+        self.image_side = image_side
         self.mean, self.std = list(mean), list(std)
 
     def __call__(self, image: Tensor) -> PatchPair:
         """uint8 `[3, H, W]` → pair; draws from torch's global generator."""
+        if self.image_side is not None:
+            image = TF.resize(image, [self.image_side], antialias=True)
         image = self._large_enough(image)
         step = self.patch_size + self.gap
         top, left = (

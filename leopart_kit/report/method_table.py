@@ -45,6 +45,7 @@ class TrainingFacts:
         threads, device: what it ran on.
         texts: what a method that learns from texts was given, None for the others.
         settings: of `leopart-train`.
+        images: what it was trained on, None for the images that all share.
     """
 
     encoder: str
@@ -58,6 +59,7 @@ class TrainingFacts:
     device: str
     texts: str | None
     settings: Mapping[str, Any]
+    images: str | None = None
 
 
 def write_training(facts: TrainingFacts, folder: Path) -> Path:
@@ -146,7 +148,7 @@ def _row(method: str, runs: Sequence[MethodRun]) -> dict[str, Any]:
         return row
     seeds, facts, after, before = zip(*done, strict=True)
     gains = [a["linear"] - b["linear"] for a, b in zip(after, before, strict=True)]
-    shown = ("encoder", "num_parameters", "minutes_allowed", "threads", "device", "texts")
+    shown = ("encoder", "num_parameters", "minutes_allowed", "threads", "device", "texts", "images")
     return {
         **row,
         "seeds": list(seeds),
@@ -269,6 +271,8 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
     ]
     if row["texts"] is not None:
         notes.append(f"{name} learns from texts: {row['texts']}.")
+    if row["images"] is not None:
+        notes.append(f"{name} was trained on other images: {row['images']}.")
     steps = zip(row["seeds"], row["steps"], row["planned_steps"], row["recipe_steps"], strict=True)
     for seed, made, planned, asked in steps:
         if made < planned:

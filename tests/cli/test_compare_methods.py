@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.cli import compare_methods, timed_training
@@ -100,6 +101,21 @@ def test_other_settings_are_trained_anew_and_other_measurements_are_not(
     assert settings["protocol"]["linear"]["epochs"] == 3
     compare(*instead(given, "methods={rotnet: 'recipe=cifar10_rotnet epochs=1'}"))
     assert len(trained) == 2
+
+
+def test_a_method_may_be_trained_on_images_of_its_own(given: list[str], tmp_path: Path):
+    folder = tmp_path / "larger"
+    folder.mkdir()
+    for index in range(12):
+        Image.new("RGB", (48, 48), (20 * index, 90, 200)).save(folder / f"{index}.png")
+    own = f"recipe=cifar10_rotnet dataset=folder dataset.root={folder}"
+    compare(*instead(given, f"methods={{rotnet: '{own}', simclr: null}}"))
+    found = rows(tmp_path)
+    assert (found["rotnet"]["images"], found["simclr"]["images"]) == ("folder, larger", None)
+    settings = read_training(tmp_path / "out" / "rotnet" / "seed_0").settings
+    assert settings["dataset"]["root"] == str(folder)
+    text = (tmp_path / "out" / "methods.md").read_text()
+    assert "- `rotnet` was trained on other images: folder, larger." in text
 
 
 def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(

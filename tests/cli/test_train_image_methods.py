@@ -106,6 +106,23 @@ def test_a_method_trains_and_leaves_a_backbone_for_the_dense_protocols(tmp_path:
     assert (out / "assignments.csv").exists() == (method in ("deep_cluster", "sela"))
 
 
+def test_exemplars_may_be_a_part_of_the_images(tmp_path: Path):
+    given = arguments(tmp_path / "out", "exemplar", "method.num_exemplars=4", "batch_size=2")
+    run_command_line(main, "leopart-train", given)
+    state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
+    assert len(state["state_dict"]["classifier.weight"]) == 4
+
+
+def test_dino_s_head_has_batch_norm_by_choice(tmp_path: Path):
+    given = arguments(tmp_path / "out", "dino", "method.head_batch_norm=true")
+    run_command_line(main, "leopart-train", given)
+    state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
+    name = "projection.layers.1.running_var"
+    student, teacher = (state["state_dict"][f"{of}.{name}"] for of in ("student", "teacher"))
+    assert (teacher != 1).all(), "it starts from the first batch, not from 1"
+    assert not torch.equal(student, teacher)
+
+
 def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
     given = arguments(tmp_path / "out", "rotnet", "encoder=resnet18_mini", "encoder.weights=random")
     given.remove(f"encoder.name={MODEL}")
@@ -128,6 +145,7 @@ def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
         ("dino", ["views.local_size=40"], "method.views.local.size=40 .*use 32 or 48"),
         ("context_prediction", ["views.local_size=8"], "method.patch_size=8 .*; use 16"),
         ("autoencoder", ["views.global_size=176"], "views of 176 px cannot be decoded"),
+        ("exemplar", ["method.num_exemplars=7"], "num_exemplars=7: give 2 to 6, the images of"),
         ("deep_cluster", ["method.num_clusters=7"], "num_clusters 7 must lie .* the 6 images"),
         ("sela", ["method.num_labellings=0"], "num_labellings must be 1 or more"),
         ("clip", ["method.captions=none.csv"], "none.csv does not exist"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms.v2 import functional as TF
 
 from leopart_kit.data import NEIGHBOURS, PatchPairTransform
 from leopart_kit.data.patch_pairs import drop_colours
@@ -68,6 +69,21 @@ def test_patches_are_whole_and_inside_the_image():
 def test_small_images_are_enlarged():
     pair = transform()(place_image(20))
     assert pair.centre.shape == pair.neighbour.shape == (3, PATCH, PATCH)
+
+
+def test_images_are_resized_first():
+    numbers = {"patch_size": PATCH, "gap": 0.25, "jitter": 0.0, "keep_colour": 1.0}
+    given = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    image = torch.randint(0, 256, (3, 200, 300), dtype=torch.uint8)
+    torch.manual_seed(0)
+    resized = PatchPairTransform(**numbers, **given, image_side=60)(image)
+    torch.manual_seed(0)
+    expected = PatchPairTransform(**numbers, **given)(TF.resize(image, [60], antialias=True))
+    assert resized.label == expected.label
+    assert torch.equal(resized.centre, expected.centre)
+    assert torch.equal(resized.neighbour, expected.neighbour)
+    with pytest.raises(ValueError, match="nine patches of 12 px: use 42 or more"):
+        PatchPairTransform(**numbers, **given, image_side=41)
 
 
 def test_one_channel_is_kept_and_two_become_noise():
