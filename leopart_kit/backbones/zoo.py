@@ -224,20 +224,27 @@ def _trained_here() -> Iterator[EncoderSpec]:
             Architecture("ViT", dim, depth, 16),
             from_scratch=True,
         )
-    for name, dim, depth in (("vitti4", 192, 12), ("vitmini4", 128, 6)):  # for images of 32 px
-        yield EncoderSpec(
-            name,
-            "vit_tiny_patch16_224",
-            Architecture("ViT", dim, depth, 4),
-            timm_options={
-                "img_size": 32,
-                "patch_size": 4,
-                "embed_dim": dim,
-                "depth": depth,
-                "num_heads": dim // 64 if dim >= 192 else 4,
-            },
-            from_scratch=True,
-        )
+    # for images of 32 px
+    yield _small_vit("vitti4", 192, 12, 4, 32)
+    yield _small_vit("vitmini4", 128, 6, 4, 32)
+    # for procedural scenes
+    yield _small_vit("vitmini8", 128, 6, 8, 80)
+
+
+def _small_vit(name: str, dim: int, depth: int, patch: int, size: int) -> EncoderSpec:
+    return EncoderSpec(
+        name,
+        "vit_tiny_patch16_224",
+        Architecture("ViT", dim, depth, patch),
+        timm_options={
+            "img_size": size,
+            "patch_size": patch,
+            "embed_dim": dim,
+            "depth": depth,
+            "num_heads": dim // 64 if dim >= 192 else 4,
+        },
+        from_scratch=True,
+    )
 
 
 ZOO: dict[str, EncoderSpec] = {spec.name: spec for spec in _specs()}
