@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from leopart_kit.cli.build_image_method import IMAGE_METHODS
 from leopart_kit.report import leaderboard_markdown, leaderboard_overview, read_leaderboard
-from leopart_kit.report.leaderboard_markdown import BEGIN, END
+from leopart_kit.report.leaderboard_markdown import BEGIN, END, marks
+from leopart_kit.report.method_table import method_table_markdown, read_method_table
 
 EVAL = Path(__file__).parents[1] / "eval"
 
@@ -17,6 +19,14 @@ def test_the_readme_shows_the_committed_leaderboard():
     board = read_leaderboard(EVAL / "results" / "small.json")
     assert shown == leaderboard_overview(board).strip()
     assert (EVAL / "results" / "small.md").read_text() == leaderboard_markdown(board)
+
+
+def test_the_readme_shows_the_committed_methods():
+    begin, end = marks("methods")
+    shown = (EVAL / "README.md").read_text().split(begin)[1].split(end)[0].strip()
+    table = read_method_table(EVAL / "methods.json")
+    assert shown == method_table_markdown(table).strip()
+    assert {row["method"] for row in table["rows"]} == {*IMAGE_METHODS} - {"distillation"}
 
 
 @pytest.mark.parametrize("path", sorted((EVAL / "results").glob("*.json")), ids=lambda p: p.stem)

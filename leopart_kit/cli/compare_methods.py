@@ -59,7 +59,14 @@ from leopart_kit.training import build_fabric
 logger = logging.getLogger(__name__)
 
 # How a run was made, or what this command does not run: other values train the same network.
-_NOT_TRAINED_WITH = ("output_dir", "cache_dir", "num_workers", "evaluation", "reproduce")
+_NOT_TRAINED_WITH = (
+    "output_dir",
+    "cache_dir",
+    "num_workers",
+    "evaluation",
+    "reproduce",
+    "backbone_precision",
+)
 
 
 @dataclass(frozen=True)
@@ -256,7 +263,8 @@ def was_trained_so(folder: Path, settings: Mapping[str, Any], minutes: float) ->
         facts = read_training(folder)
     except (OSError, ValueError):
         return False
-    return facts.settings == settings and facts.minutes_allowed == minutes
+    before = {k: v for k, v in facts.settings.items() if k not in _NOT_TRAINED_WITH}
+    return before == settings and facts.minutes_allowed == minutes
 
 
 def measure_untrained(comparison: Comparison, encoder: Encoder) -> Path:
