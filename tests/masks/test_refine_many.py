@@ -75,9 +75,12 @@ def test_no_process_is_an_error():
 
 
 SCRIPT = """
-    import os, sys
+    import os, signal, sys
     import numpy as np
     from leopart_kit.masks.refine_many import refine_many
+
+    # A shell starts what it sends to the background with Ctrl-C ignored, and children inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def endless():
         rng = np.random.default_rng(0)
@@ -111,7 +114,7 @@ def test_nothing_stays_behind_when_the_parent_is_stopped(sent: signal.Signals, t
         os.killpg(parent.pid, sent)  # as the terminal does: to all of them
     else:
         parent.send_signal(sent)
-    _, errors = parent.communicate(timeout=120)
+    _, errors = parent.communicate(timeout=30)
     assert parent.returncode != 0
     deadline = time.monotonic() + 20
     while any(_runs(pid) for pid in workers):
