@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +142,11 @@ def _exemplar(parts: RunParts, options: Options) -> Built:
         raise ValueError(
             f"method.num_exemplars={number}: give 2 to {len(parts.dataset)}, the images of the set"
         )
-    dataset = parts.dataset if number is None else parts.dataset.spread(number)
-    given = {"encoder": parts.encoder, "num_images": len(dataset)}
+    if number is not None:
+        parts = replace(parts, dataset=parts.dataset.spread(number))
+    given = {"encoder": parts.encoder, "num_images": len(parts.dataset)}
     method = build_part(Exemplar, "method", {**options, **given})
-    numbered = ImagesWith(dataset, range(len(dataset)))
-    return method, SeededSamples(numbered, OfImage(views), parts.config.seed)
+    return method, _numbered_samples(parts, views)
 
 
 def _deep_cluster(parts: RunParts, options: Options) -> Built:

@@ -132,9 +132,8 @@ def build_leopart(
         options.pop(key)
         for key in ("num_prototypes", "projection", "projection_dim", "separate_heads")
     )
-    for key in ("name", "warm_start", "drop_path"):
-        options.pop(key)
-    for key in ("warm_start_images", "warm_start_resolution"):
+    around = ("name", "drop_path", "warm_start", "warm_start_images", "warm_start_resolution")
+    for key in around:
         options.pop(key)
 
     def head(tokens: TokenChunks | None) -> Head:

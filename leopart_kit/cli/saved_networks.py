@@ -16,7 +16,7 @@ from leopart_kit.backbones.files import load_file
 from leopart_kit.methods import ImageClassifier
 from leopart_kit.whole_file import whole_file
 
-Precision = Literal["fp32", "fp16"]
+SavedPrecision = Literal["fp32", "fp16"]
 
 BACKBONE_NAME, HEAD_NAME = "backbone.safetensors", "head.safetensors"
 
@@ -26,11 +26,11 @@ _HEAD = ("norm.running_mean", "norm.running_var", "linear.weight", "linear.bias"
 
 def check_backbone_precision(precision: str) -> None:
     """Raise `ValueError` for what `save_backbone` does not know."""
-    if precision not in get_args(Precision):
+    if precision not in get_args(SavedPrecision):
         raise ValueError(f"backbone_precision must be fp32 or fp16, got {precision!r}")
 
 
-def save_backbone(encoder: Encoder, path: Path, precision: Precision = "fp32") -> Path:
+def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp32") -> Path:
     """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm.
 
     Raises:

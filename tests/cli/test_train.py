@@ -102,15 +102,10 @@ def test_the_backbone_is_the_trained_student(run: Path):
 
 def test_a_backbone_of_half_precision(images: Path, tmp_path: Path):
     leopart_train(images, tmp_path / "out", *ANCHORED, "backbone_precision=fp16")
-    saved = load_file(tmp_path / "out" / "backbone.safetensors")
+    path = tmp_path / "out" / "backbone.safetensors"
     trained = student_state(tmp_path / "out")
-    assert_same(saved, {key: value.half() for key, value in trained.items()})
-    assert (
-        load_encoder(MODEL, tmp_path / "out" / "backbone.safetensors")
-        .patch_tokens(some_images())
-        .isfinite()
-        .all()
-    )
+    assert_same(load_file(path), {key: value.half() for key, value in trained.items()})
+    assert load_encoder(MODEL, path).patch_tokens(some_images()).isfinite().all()
 
 
 def test_a_weight_that_half_precision_cannot_hold_is_named(tmp_path: Path):
