@@ -211,7 +211,7 @@ def training_config(
 
 def brings_images(overrides: Sequence[str]) -> bool:
     """Whether the settings of a method say what it is trained on."""
-    return any(word.startswith(("dataset=", "dataset.")) for word in overrides)
+    return any(word.lstrip("+").startswith(("dataset=", "dataset.")) for word in overrides)
 
 
 def other_images(shared: DictConfig, own: DictConfig) -> str | None:

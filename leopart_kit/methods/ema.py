@@ -57,14 +57,15 @@ def start_statistics(
 
     PyTorch starts running means at 0 and variances at 1, which fit no network. A slow teacher in
     eval mode would normalise by them for hundreds of steps, and show the student a target that
-    moves although its weights hardly do.
+    moves although its weights hardly do. Statistics that were measured before, as those of a
+    checkpoint, are left to training as ever.
 
     Args:
         teacher: a copy of the student; gets its statistics.
-        student: in train mode; its statistics become those of one batch.
+        student: in train mode; its unmeasured statistics become those of one batch.
         run_student: puts a batch through the student.
     """
-    norms = [module for module in student.modules() if isinstance(module, _BatchNorm)]
+    norms = [m for m in student.modules() if isinstance(m, _BatchNorm) and _is_unmeasured(m)]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
@@ -75,3 +76,11 @@ def start_statistics(
         norm.momentum = momentum
     for copy, source in zip(teacher.buffers(), student.buffers(), strict=True):
         copy.copy_(source)
+
+
+def _is_unmeasured(norm: _BatchNorm) -> bool:
+    """Whether running mean and variance are the 0 and 1 that PyTorch starts with."""
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        return False
+    return not bool(mean.any()) and bool((variance == 1).all())

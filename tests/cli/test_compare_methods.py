@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from leopart_kit.backbones import load_encoder
 from leopart_kit.cli import compare_methods, timed_training
 from leopart_kit.cli.compare_methods import main
 from leopart_kit.report import read_image_level
-from leopart_kit.report.method_table import read_method_table, read_training
+from leopart_kit.report.method_table import read_method_table, read_training, write_training
 from leopart_kit.training import TrainingInterrupted
 from tests.cli.command import error_of_command, run_command_line
 
@@ -116,6 +117,18 @@ def test_a_method_may_be_trained_on_images_of_its_own(given: list[str], tmp_path
     assert settings["dataset"]["root"] == str(folder)
     text = (tmp_path / "out" / "methods.md").read_text()
     assert "- `rotnet` was trained on other images: folder, larger." in text
+
+
+def test_what_was_trained_before_a_setting_existed_is_kept(
+    given: list[str], tmp_path: Path, trained: list[str]
+):
+    """How the backbone of `leopart-train` is stored changes no training here."""
+    compare(*instead(given, ONE))
+    folder = tmp_path / "out" / "rotnet" / "seed_0"
+    facts = read_training(folder)
+    write_training(replace(facts, settings={**facts.settings, "backbone_precision": "x"}), folder)
+    compare(*instead(given, ONE, f'training="{SMALL} backbone_precision=fp16"'))
+    assert trained == ["rotnet/seed_0"]
 
 
 def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(

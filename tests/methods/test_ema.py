@@ -80,6 +80,19 @@ def test_statistics_start_as_those_of_one_batch():
     assert all(p.grad is None for p in student.parameters())
 
 
+def test_statistics_that_were_measured_before_are_not_thrown_away():
+    student = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 4), nn.BatchNorm1d(4)).train()
+    start = student.state_dict()
+    student.load_state_dict({**start, "0.running_mean": torch.full((3,), 5.0)})
+    teacher = deepcopy(student).eval()
+    batch = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+    start_statistics(teacher, student, lambda: student(batch))
+    found = teacher.state_dict()
+    torch.testing.assert_close(found["0.running_mean"], 0.9 * 5.0 + 0.1 * batch.mean(dim=0))
+    assert not torch.equal(found["2.running_var"], torch.ones(4))
+    start_statistics(teacher, student, lambda: pytest.fail("was run"))
+
+
 def test_without_batch_norm_nothing_is_run():
     student = nn.Linear(2, 2)
     start_statistics(deepcopy(student), student, lambda: pytest.fail("was run"))
