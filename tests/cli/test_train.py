@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -151,8 +152,11 @@ def test_the_training_checkpoint_is_read_as_weights_too(run: Path):
 def test_the_teacher_of_a_run_with_warm_start_and_its_queue_are_in_the_checkpoint(
     images: Path, tmp_path: Path
 ):
-    overrides = ("method.warm_start=true", "trainer.resume=never")
-    leopart_train(images, tmp_path / "out", *LEOPART, *overrides, "trainer.max_steps=1")
+    overrides = ("method.warm_start=true", "trainer.resume=never", "trainer.max_steps=1")
+    own = "method.warm_start_resolution=[64,48]"
+    leopart_train(images, tmp_path / "out", *LEOPART, *overrides, own)
+    (store,) = (tmp_path / "out" / "features").glob("*/store.json")
+    assert json.loads(store.read_text())["resolution"] == [64, 48]
     content = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
     state = content["state_dict"]
     assert state["queue.features"].shape == (2, 12, 8)

@@ -112,21 +112,20 @@ def slow_copies(name: str) -> tuple[Method, list[nn.Module]]:
     return dino, [dino.teacher]
 
 
+def batch_norms(part: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
+    return [m for m in part.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
+
+
 @pytest.mark.parametrize("name", ["moco_v2", "moco_v3", "dino"])
 def test_methods_with_a_slow_copy_start_it_so_in_the_first_step_alone(name: str):
     torch.manual_seed(0)
     method, copies = slow_copies(name)
     method.train()
-    norms = [
-        norm
-        for part in copies
-        for norm in part.modules()
-        if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
-    ]
+    norms = [norm for part in copies for norm in batch_norms(part)]
     assert norms
     views = [torch.randn(4, 3, 32, 32) for _ in range(2)]
     for step, settled in ((0, True), (1, False)):
-        for norm in norms:
+        for norm in batch_norms(method):
             norm.reset_running_stats()
         method.forward(views, step)
         assert all(bool((norm.running_var != 1).all()) is settled for norm in norms)
