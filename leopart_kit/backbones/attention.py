@@ -75,15 +75,20 @@ def _rotate(attn: TimmModule, x: Tensor, rope: Tensor) -> Tensor:
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    slow_fused = (
-        q.dtype == torch.bfloat16
-        and q.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.cpu._is_amx_tile_supported()
-    )
-    if slow_fused:
-        return _attend_by_head(q, k, v)
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        if not torch.is_grad_enabled() and not torch.cpu._is_amx_tile_supported():
+            return _attend_by_head(q, k, v)
+        if torch.is_grad_enabled() and dropout == 0 and q.shape[2] <= _MOST_TOKENS_WITH_SCORES:
+            return _attend_with_scores(q, k, v)
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+
+
+_MOST_TOKENS_WITH_SCORES = 1100  # beyond 448 px with patches of 14, memory comes before speed
+
+
+def _attend_with_scores(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention that keeps its scores: the fused kernel's bf16 backward takes far longer."""
+    return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1) @ v
 
 
 def _attend_by_head(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

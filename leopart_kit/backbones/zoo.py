@@ -228,7 +228,7 @@ def _trained_here() -> Iterator[EncoderSpec]:
     yield _small_vit("vitti4", 192, 12, 4, 32)
     yield _small_vit("vitmini4", 128, 6, 4, 32)
     # for procedural scenes
-    yield _small_vit("vitmini8", 128, 6, 8, 80)
+    yield _small_vit("vitmini8", 192, 4, 8, 64)
 
 
 def _small_vit(name: str, dim: int, depth: int, patch: int, size: int) -> EncoderSpec:

@@ -56,7 +56,7 @@ Built = tuple[Method, SeededSamples]
 Options = dict[str, Any]
 
 # What stands in the group beside the settings of the method itself.
-_AROUND = ("name", "drop_path", "views", "training")
+_AROUND = ("name", "drop_path", "views", "region", "training")
 
 
 def build_image_method(parts: RunParts) -> Built:
@@ -68,7 +68,7 @@ def build_image_method(parts: RunParts) -> Built:
 
 
 def build_random_views(parts: RunParts) -> RandomViews:
-    """The views of `method.views`, in the order of the file.
+    """The views of `method.views`, in the order of the file, within `method.region` if it has one.
 
     Raises:
         ValueError: a setting that does not exist or is out of range, or a view that is no whole
@@ -82,7 +82,8 @@ def build_random_views(parts: RunParts) -> RandomViews:
         if kind.count:
             check_patches(f"{group}.size", kind.size, parts.encoder)
         kinds.append(kind)
-    return RandomViews(kinds, parts.encoder.mean, parts.encoder.std)
+    region = tuple(plain(parts.config.method).get("region", (1.0, 1.0)))
+    return RandomViews(kinds, parts.encoder.mean, parts.encoder.std, region)
 
 
 def _views_only(make: Callable[..., Method]) -> Callable[[RunParts, Options], Built]:

@@ -76,14 +76,23 @@ class RandomViews:
     Args:
         kinds: the views in the order in which they are returned.
         mean, std: of the normalisation, in RGB for values in [0, 1].
+        region: range of the share of the image's area in which all its views lie together, drawn
+            anew each time. Views of a whole scene show different things; those of a region the same.
 
     Raises:
-        ValueError: no view at all.
+        ValueError: no view at all, or a region outside (0, 1].
     """
 
     def __init__(
-        self, kinds: Sequence[ViewSettings], mean: Sequence[float], std: Sequence[float]
+        self,
+        kinds: Sequence[ViewSettings],
+        mean: Sequence[float],
+        std: Sequence[float],
+        region: tuple[float, float] = (1.0, 1.0),
     ) -> None:
+        if not 0 < region[0] <= region[1] <= 1:
+            raise ValueError(f"region must be 0 < low <= high <= 1, got {region}")
+        self.region = region
         self.views = [kind for kind in kinds for _ in range(kind.count)]
         if not self.views:
             raise ValueError("there must be a view; set the count of one kind to 1 or more")
@@ -96,6 +105,9 @@ class RandomViews:
 
         Draws come from torch's global generator.
         """
+        if self.region[0] < 1:
+            x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], self.region)
+            image = image[:, y0:y1, x0:x1]
         pairs = zip(self.views, self.photometric, strict=True)
         return [self._view(image, settings, photometric) for settings, photometric in pairs]
 

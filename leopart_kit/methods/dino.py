@@ -1,23 +1,28 @@
 """DINO: predict what a slow copy of the network says about other views of the image.
 
-Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021.
+Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021; centring by
+Sinkhorn-Knopp: Oquab et al., "DINOv2", TMLR 2024, section 4.
 """
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.clustering import sinkhorn_knopp
 from leopart_kit.losses import across_views_cross_entropy, centred_targets, mean_scores
 from leopart_kit.methods.ema import start_statistics, update_ema
 from leopart_kit.methods.image_clusterer import ImageClusterer
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.world import process_group
+
+
+Centring = Literal["mean", "sinkhorn"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,10 @@ class DINOSettings:
         student_temperature: of the student's softmax.
         teacher_temperature, final_teacher_temperature: of the teacher's softmax, rising linearly
             over the first `temperature_warmup_steps` steps.
-        centre_momentum: what the centre keeps of itself at each batch.
+        centring: what keeps one output from winning everywhere: `mean` takes off a running mean of
+            the teacher's scores; `sinkhorn` gives every output the same share of each batch, as
+            DINOv2 does, and suits small batches and short trainings.
+        centre_momentum: what the running mean keeps of itself at each batch.
         frozen_last_layer_steps: steps at the start in which the last layer does not move.
     """
 
@@ -40,12 +48,15 @@ class DINOSettings:
     teacher_temperature: float = 0.04
     final_teacher_temperature: float = 0.07
     temperature_warmup_steps: int = 0
+    centring: Centring = "mean"
     centre_momentum: float = 0.9
     frozen_last_layer_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.num_global < 1:
             raise ValueError(f"num_global must be at least 1, got {self.num_global}")
+        if self.centring not in get_args(Centring):
+            raise ValueError(f"centring {self.centring!r}: choose mean or sinkhorn")
         temperatures = (
             self.student_temperature,
             self.teacher_temperature,
@@ -106,11 +117,10 @@ class DINO(Method):
                 self.teacher, self.student, lambda: self._scores(self.student, global_views)
             )
         with torch.no_grad():
-            taught = self._scores(self.teacher, batch[: settings.num_global])
-        targets = centred_targets(torch.stack(taught), self.centre, temperature)
+            taught = torch.stack(self._scores(self.teacher, batch[: settings.num_global]))
+        targets = self._targets(taught, temperature)
         scores = self._scores(self.student, batch)
         loss = across_views_cross_entropy(targets, scores, settings.student_temperature)
-        self._move_centre(torch.stack(taught))
         entropy = torch.special.entr(targets).sum(dim=-1).mean()
         usage = torch.special.entr(targets.flatten(0, 1).mean(dim=0)).sum()
         logs = {
@@ -124,9 +134,16 @@ class DINO(Method):
     def _scores(network: ImageClusterer, views: Any) -> list[Tensor]:
         return [scores[:, 0, 0] for scores in network.scores_of_views(views)]
 
-    def _move_centre(self, teacher_scores: Tensor) -> None:
+    def _targets(self, teacher_scores: Tensor, temperature: float) -> Tensor:
+        """Distributions of the teacher, `[G, B, K]` → the same; the running mean moves on."""
+        if self.settings.centring == "sinkhorn":
+            rows = teacher_scores.flatten(0, 1)
+            plan = sinkhorn_knopp(rows, temperature, process_group=process_group())
+            return plan.view_as(teacher_scores)
+        targets = centred_targets(teacher_scores, self.centre, temperature)
         batch = mean_scores(teacher_scores, process_group())
         self.centre = torch.lerp(batch, self.centre, self.settings.centre_momentum)
+        return targets
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Backbone and head of the student, each with and without weight decay."""

@@ -91,6 +91,21 @@ def test_the_central_view_is_always_the_same_square():
     assert view[0].max().item() == pytest.approx(0.5, abs=0.06)
 
 
+def test_views_of_a_region_lie_close_together():
+    """Ten views, each a fiftieth of the image: in a region of a tenth, red varies little."""
+    kind = ViewSettings(10, 8, scale=(0.2, 0.2), flip_probability=0.0)
+    near = RandomViews([kind], (0.5,) * 3, (0.5,) * 3, region=(0.1, 0.1))
+    far = RandomViews([ViewSettings(10, 8, scale=(0.02, 0.02))], (0.5,) * 3, (0.5,) * 3)
+    image = gradient_image(200, 200)
+    torch.manual_seed(0)
+    for _ in range(5):
+        middles = torch.stack([view[0].mean() for view in near(image)])
+        # The region is at most √(0.1 · 4/3) wide, of a range of 2.
+        assert 0 < middles.max() - middles.min() < 2 * 0.37
+        everywhere = torch.stack([view[0].mean() for view in far(image)])
+        assert everywhere.max() - everywhere.min() > 2 * 0.37
+
+
 def test_what_comes_with_an_image_stays():
     drawn, caption = OfImage(views(ViewSettings(1, 8)))((gradient_image(), "a gradient"))
     assert caption == "a gradient"
@@ -115,3 +130,9 @@ def test_bad_settings(settings: dict, message: str):
 def test_no_view_at_all():
     with pytest.raises(ValueError, match="there must be a view"):
         views(ViewSettings(0))
+
+
+@pytest.mark.parametrize("region", [(0.0, 0.5), (0.5, 0.2), (0.5, 1.5)])
+def test_a_region_that_is_none(region: tuple[float, float]):
+    with pytest.raises(ValueError, match="region must be 0 < low <= high <= 1"):
+        RandomViews([ViewSettings()], (0.5,) * 3, (0.5,) * 3, region)

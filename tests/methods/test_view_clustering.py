@@ -102,6 +102,19 @@ def test_dino_s_loss_and_centre_step_by_step():
     assert "centre" in method.state_dict()
 
 
+def test_sinkhorn_instead_of_the_centre():
+    settings = DINOSettings(final_teacher_temperature=0.05, centring="sinkhorn")
+    method = DINO(network(), settings).train()
+    with torch.no_grad():
+        for parameter in method.student.parameters():
+            parameter.mul_(1.1)
+        taught = torch.cat(scores_of(method.teacher, views()[:2]))
+    targets = sinkhorn_knopp(taught, 0.05, 3).unflatten(0, (2, -1))
+    expected = across_views_cross_entropy(targets, scores_of(method.student, views()), 0.1)
+    torch.testing.assert_close(method(views(), 0).loss, expected, rtol=1e-4, atol=1e-5)
+    assert not method.centre.any()
+
+
 def test_the_teacher_s_temperature_rises_linearly_and_stays():
     settings = DINOSettings(temperature_warmup_steps=4)
     values = [settings.teacher_temperature_at(step) for step in (0, 2, 4, 100)]
@@ -161,6 +174,7 @@ def test_logs_show_collapse():
         (SwAVSettings, {"queue_length": -1}, "queue_length must be 0 or more"),
         (DINOSettings, {"num_global": 0}, "num_global must be at least 1"),
         (DINOSettings, {"student_temperature": 0.0}, "temperatures must be above 0"),
+        (DINOSettings, {"centring": "median"}, "choose mean or sinkhorn"),
         (DINOSettings, {"centre_momentum": 1.5}, r"centre_momentum must lie in \[0, 1\]"),
     ],
 )
