@@ -77,7 +77,7 @@ class RandomViews:
         kinds: the views in the order in which they are returned.
         mean, std: of the normalisation, in RGB for values in [0, 1].
         region: range of the share of the image's area in which all its views lie together, drawn
-            anew each time. Views of a whole scene show different things; those of a region the same.
+            anew each time. Views of a whole scene may show different things.
 
     Raises:
         ValueError: no view at all, or a region outside (0, 1].

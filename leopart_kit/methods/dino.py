@@ -21,7 +21,6 @@ from leopart_kit.methods.image_clusterer import ImageClusterer
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.world import process_group
 
-
 Centring = Literal["mean", "sinkhorn"]
 
 

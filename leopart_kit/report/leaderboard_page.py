@@ -5,15 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from leopart_kit.report.page import page_environment
 from leopart_kit.whole_file import whole_file
 
 
 def write_leaderboard_page(board: Mapping[str, Any], path: Path, title: str) -> Path:
-    """Write the page of a leaderboard (`build_leaderboard`)."""
+    """Write the page of a leaderboard (`build_leaderboard`).
+
+    Figures link to the pages of their evaluations where these lie beside it, as
+    `ENCODER/BENCHMARK/report.html`.
+    """
     template = page_environment().get_template("leaderboard.html")
     with whole_file(path) as temporary:
-        html = template.render(board=board, encoders=board["encoders"], title=title)
+        html = template.render(
+            board=board, encoders=board["encoders"], title=title, pages=_pages(board, path.parent)
+        )
         temporary.write_text(html, encoding="utf-8")
     return path
+
+
+def _pages(board: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Address of the page of each evaluation that lies below `folder`, by "benchmark/encoder"."""
+    pages = {}
+    for benchmark in board["benchmarks"]:
+        for encoder in board["encoders"]:
+            page = Path(encoder, benchmark["name"], "report.html")
+            if (folder / page).is_file():
+                pages[f"{benchmark['name']}/{encoder}"] = quote(page.as_posix())
+    return pages

@@ -151,6 +151,17 @@ def test_the_page_shows_rows_reasons_and_nothing_from_elsewhere(runs, tmp_path: 
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_figures_link_to_the_evaluations_that_lie_beside_the_page(runs, tmp_path: Path):
+    board = build_leaderboard(cells(runs))
+    name = board["benchmarks"][0]["name"]
+    report = tmp_path / "colour" / name / "report.html"
+    report.parent.mkdir(parents=True)
+    report.touch()
+    page = write_leaderboard_page(board, tmp_path / "leaderboard.html", "title").read_text()
+    assert page.count(f'<a href="colour/{name}/report.html">') == 1
+    assert page.count("report.html") == 1
+
+
 def test_two_encoders_of_one_name_keep_both_rows(runs):
     twice: list[Any] = [Cell("same", "tiny", runs[name][0]) for name in ("colour", "grey")]
     rows = build_leaderboard(twice)["benchmarks"][0]["rows"]
