@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.backbones import list_encoders
 from leopart_kit.backbones.zoo import ZOO
+from leopart_kit.cli.benchmark import chosen_benchmarks
 from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
@@ -34,6 +35,7 @@ from leopart_kit.evaluation import (
 )
 
 BENCHMARKS = sorted(path.stem for path in (config_folder("eval") / "benchmark").glob("*.yaml"))
+SUITES = sorted(path.stem for path in (config_folder("eval") / "suite").glob("*.yaml"))
 PROTOCOLS = sorted(
     {path.stem for path in (config_folder("eval") / "protocol").glob("*.yaml")}
     - {"predictions"}  # of which the settings are a group of their own
@@ -82,6 +84,18 @@ def test_benchmarks_fit_the_code(name: str, tmp_path: Path):
         figures = [value for value in (row.miou, row.pixel_accuracy) if value is not None]
         assert figures
         assert all(1 < value < 100 for value in figures), "percent, not a fraction"
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suites_fit_the_code(name: str):
+    register_configs()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_folder("configs")), version_base="1.3"):
+        suite = compose("benchmark", overrides=[f"suite={name}"])
+    for entry in (plain(suite)["encoders"] or {}).values():
+        assert entry["name"] in list_encoders()
+    for overrides in chosen_benchmarks(suite).values():
+        build_protocol(composed(*overrides, "dataset.root=x").protocol)
 
 
 def test_one_to_one_benchmarks_have_as_many_clusters_as_classes(tmp_path: Path):

@@ -38,7 +38,7 @@ def test_the_list_of_packages_is_what_lies_on_disk():
     """It is written by hand, since configs/ and eval/ lie beside the package."""
     expected = set()
     for name, folder in {"leopart_kit": PACKAGE, **DATA}.items():
-        for ending in (".py", ".yaml", ".html"):
+        for ending in (".py", ".yaml", ".html", ".safetensors"):
             for file in files(folder, ending):
                 parent = Path(name, file).parent
                 expected.add(".".join(parent.parts))
@@ -79,7 +79,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_a_wheel_holds_every_module_template_and_configuration(wheel: set[str]):
-    wanted = {f"leopart_kit/{file}" for file in files(PACKAGE, ".py", ".html", ".css", ".jinja")}
+    endings = (".py", ".html", ".css", ".jinja", ".safetensors")
+    wanted = {f"leopart_kit/{file}" for file in files(PACKAGE, *endings)}
     for name, folder in DATA.items():
         wanted |= {f"{name}/{file}" for file in files(folder, ".yaml")}
     assert sorted(wanted - wheel) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -12,6 +13,7 @@ from leopart_kit.report.leaderboard_markdown import BEGIN, END, marks
 from leopart_kit.report.method_table import method_table_markdown, read_method_table
 
 EVAL = Path(__file__).parents[1] / "eval"
+DEMO_STAGES = ("random", "dino", "leopart")
 
 
 def test_the_readme_shows_the_committed_leaderboard():
@@ -27,6 +29,17 @@ def test_the_readme_shows_the_committed_methods():
     table = read_method_table(EVAL / "methods.json")
     assert shown == method_table_markdown(table).strip()
     assert {row["method"] for row in table["rows"]} == {*IMAGE_METHODS} - {"distillation"}
+
+
+def test_the_readme_shows_the_demo_s_three_trainings():
+    begin, end = marks("demo")
+    shown = (EVAL / "README.md").read_text().split(begin)[1].split(end)[0].strip().splitlines()
+    board = read_leaderboard(EVAL / "results" / "demo.json")
+    for line, benchmark in zip(shown[2:], board["benchmarks"], strict=True):
+        means = {row["encoder"]: row["miou"]["mean"] for row in benchmark["rows"]}
+        stages = [[means[f"{s}_{seed}"] for seed in range(3)] for s in DEMO_STAGES]
+        figures = [f"{mean(values):.1f} ± {stdev(values):.1f}" for values in stages]
+        assert line == f"| `{benchmark['name']}` | {' | '.join(figures)} |"
 
 
 @pytest.mark.parametrize("path", sorted((EVAL / "results").glob("*.json")), ids=lambda p: p.stem)

@@ -21,7 +21,7 @@ from leopart_kit.backbones.precision import Precision
 from leopart_kit.backbones.residual_network import ResidualNetwork
 from leopart_kit.backbones.resnet import DilatedResNet, ResNetEncoder
 from leopart_kit.backbones.vit import Facet, ViTEncoder
-from leopart_kit.backbones.weights import hub_weights, seeded
+from leopart_kit.backbones.weights import hub_weights, seeded, shipped_weights
 from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders, names_that_fit
 
 Loaded = tuple[dict[str, Tensor], CheckpointReport]
@@ -57,9 +57,9 @@ def load_encoder(
     Args:
         name: one of :func:`list_encoders`, any plain ViT of timm (``vit_base_patch16_224.dino``),
             ``handcrafted`` or ``custom``.
-        weights: ``auto`` (local cache, then the hub through timm; random for a network that is
-            there to be trained from scratch), a checkpoint file in any layout that
-            :func:`read_checkpoint` knows, or ``random`` (also ``none``).
+        weights: ``auto`` (local cache, then the hub through timm; the package for the demo's
+            encoders; random for a network that is there to be trained from scratch), a checkpoint
+            file in any layout that :func:`read_checkpoint` knows, or ``random`` (also ``none``).
         block, facet: which tokens of a vision transformer, see :class:`ViTEncoder`.
         precision: ``fp32``, or ``bf16`` for autocast (tokens are float32 either way).
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
@@ -153,6 +153,8 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
     """Weight file (``None`` for random weights) and its description."""
     if str(weights) in _RANDOM or (str(weights) == "auto" and spec.is_random):
         return None, "random"
+    if str(weights) == "auto" and spec.shipped:
+        return shipped_weights(spec.shipped)
     if str(weights) == "auto":
         return hub_weights(spec.timm_name if spec.on_timm_hub else None, spec.name, spec.release)
     return Path(weights), str(weights)

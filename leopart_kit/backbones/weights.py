@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 import timm
@@ -37,6 +38,20 @@ def hub_weights(timm_name: str | None, encoder_name: str, release: str = "") -> 
     raise FileNotFoundError(
         _advice(encoder_name, f"not in the local cache and the hub gave none ({fetched})", release)
     )
+
+
+def shipped_weights(file_name: str) -> tuple[Path, str]:
+    """Weight file that is part of the package, and its source in words.
+
+    Raises ``FileNotFoundError`` where the package was installed without it.
+    """
+    path = Path(str(resources.files("leopart_kit.backbones"))) / "shipped" / file_name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing from this installation: install leopart-kit anew, or train the "
+            "encoder with `make demo-encoder` in a clone"
+        )
+    return path, f"shipped: {file_name}"
 
 
 @contextmanager

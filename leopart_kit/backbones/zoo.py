@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -34,6 +34,7 @@ class EncoderSpec:
         release: where its authors publish the weights.
         timm_options: arguments of ``timm.create_model`` in which the release differs from timm.
         from_scratch: made to be trained here; nobody publishes weights of it.
+        shipped: file of its weights inside the package, see ``shipped_weights``.
         resnet: arguments of ``ResidualNetwork``; empty for torchvision's dilated ResNet-50.
     """
 
@@ -46,6 +47,7 @@ class EncoderSpec:
     release: str = ""
     timm_options: dict[str, object] = field(default_factory=dict)
     from_scratch: bool = False
+    shipped: str = ""
     resnet: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -227,8 +229,11 @@ def _trained_here() -> Iterator[EncoderSpec]:
     # for images of 32 px
     yield _small_vit("vitti4", 192, 12, 4, 32)
     yield _small_vit("vitmini4", 128, 6, 4, 32)
-    # for procedural scenes
+    # for procedural scenes, untrained and as `make demo-encoder` trained it
     yield _small_vit("vitmini8", 192, 4, 8, 64)
+    for name in ("demo_dino", "demo_leopart"):
+        spec = _small_vit(name, 192, 4, 8, 64)
+        yield replace(spec, from_scratch=False, shipped=f"{name}.safetensors")
 
 
 def _small_vit(name: str, dim: int, depth: int, patch: int, size: int) -> EncoderSpec:
@@ -265,5 +270,9 @@ def close_names(name: str, candidates: tuple[str, ...]) -> str:
 
 def names_that_fit(architecture: Architecture) -> tuple[str, ...]:
     """Named encoders whose network has this size; the random baselines left out."""
-    fitting = (s.name for s in ZOO.values() if s.architecture == architecture and not s.is_baseline)
+    fitting = (
+        s.name
+        for s in ZOO.values()
+        if s.architecture == architecture and not s.is_baseline and not s.shipped
+    )
     return tuple(fitting)
