@@ -20,6 +20,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        if temporary.is_file():
+            temporary.chmod(0o666 & ~_umask())  # some libraries write for the owner alone
         os.replace(temporary, path)
     except OSError as error:
         # A full disk is reported without a file name, other errors with the temporary one.
@@ -27,3 +29,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The permissions that new files of this process lack; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -19,6 +19,14 @@ def test_a_finished_file_takes_the_place_of_the_old_one(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_others_may_read_what_any_new_file_lets_them_read(tmp_path: Path):
+    path = tmp_path / "backbone.safetensors"
+    with whole_file(path) as temporary:
+        temporary.touch(0o600)
+    (tmp_path / "new").touch()
+    assert path.stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
 def test_interrupted_write_keeps_the_old_file(tmp_path: Path):
     path = tmp_path / "page.html"
     path.write_text("old")
