@@ -16,6 +16,8 @@ Heads = tuple[Tensor, Tensor, Tensor]
 # timm chooses the parts of its modules at run time, which no static type describes
 TimmModule = Any
 
+_MOST_TOKENS_WITH_SCORES = 1100  # beyond 448 px with patches of 14, memory comes before speed
+
 
 def is_open(block: TimmModule) -> bool:
     """Whether the block is one that :func:`block_forward` reproduces."""
@@ -81,9 +83,6 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
         if torch.is_grad_enabled() and dropout == 0 and q.shape[2] <= _MOST_TOKENS_WITH_SCORES:
             return _attend_with_scores(q, k, v)
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-
-
-_MOST_TOKENS_WITH_SCORES = 1100  # beyond 448 px with patches of 14, memory comes before speed
 
 
 def _attend_with_scores(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
