@@ -1,7 +1,7 @@
 """A training of at most so many minutes, from the configuration of `leopart-train`.
 
-A pilot run of one pass over the images, or a tenth of the time if that is shorter, tells the
-seconds of a step, labelling the whole set included. A recipe that would take longer than it may
+A pilot run of one pass over the images and at least 20 steps, or a tenth of the time if that is
+shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take longer than it may
 gets as many steps as fit, so that its schedules end where it ends. The same clock ends a run that
 turns out slower than its pilot: the loop reports every finished step, and the report that finds no
 time for another one leaves the loop; the network is then as that step has left it.
@@ -39,6 +39,7 @@ from leopart_kit.training.progress_bar import Report
 logger = logging.getLogger(__name__)
 
 _PILOT_SHARE, _USED_SHARE = 0.1, 0.95
+_PILOT_STEPS = 20  # the first ones are slower, and a small set has few in a pass
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def train_within(config: DictConfig, seconds: float, folder: Path) -> TimedTrain
     settings = build_settings(config, len(dataset), fabric.world_size)
     recipe_steps = settings.max_steps
     one_pass = max(1, len(dataset) // (config.batch_size * settings.accumulate_steps))
-    pilot = _Stopwatch(_PILOT_SHARE * seconds, one_pass)
+    pilot = _Stopwatch(_PILOT_SHARE * seconds, max(_PILOT_STEPS, one_pass))
     _run(config, dataset, settings, fabric, pilot)
     fitting = int(_USED_SHARE * seconds / pilot.seconds_per_step)
     if fitting < recipe_steps:
