@@ -1,10 +1,11 @@
 """A training of at most so many minutes, from the configuration of `leopart-train`.
 
 A pilot run of one pass over the images and at least 20 steps, or a tenth of the time if that is
-shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take longer than it may
-gets as many steps as fit, so that its schedules end where it ends. The same clock ends a run that
-turns out slower than its pilot: the loop reports every finished step, and the report that finds no
-time for another one leaves the loop; the network is then as that step has left it.
+shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take
+longer than it may gets as many steps as fit, so that its schedules end where it ends. The same
+clock ends a run that turns out slower than its pilot: the loop reports every finished step, and the
+report that finds no time for another one leaves the loop; the network is then as that step has left
+it.
 """
 
 from __future__ import annotations
