@@ -192,6 +192,25 @@ def test_a_recipe_is_shortened_to_what_fits_the_time(
     assert '"step": 9,' in lines[-1]
 
 
+def test_a_small_set_has_a_pilot_of_more_than_one_pass(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(timed_training, "time", Clock())
+    original = timed_training._run
+    steps = []
+
+    def noted(config, dataset, settings, fabric, watch, *rest):
+        encoder = original(config, dataset, settings, fabric, watch, *rest)
+        steps.append(watch.steps)
+        return encoder
+
+    monkeypatch.setattr(timed_training, "_run", noted)
+    more = f'training="{SMALL.replace("max_steps=3", "max_steps=25")}"'
+    compare(*instead(given, ONE, more), "minutes=10")
+    assert steps == [20, 25]
+    assert rows(tmp_path)["rotnet"]["planned_steps"] == [25]
+
+
 def test_a_run_that_turns_out_slower_stops_in_time(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
