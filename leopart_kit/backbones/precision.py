@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Literal, get_args
 
 import torch
+
+logger = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "bf16"]
 
@@ -19,7 +23,22 @@ def check_precision(precision: str) -> None:
 def autocast_to(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Autocast to bfloat16 inside, where that is the precision.
 
-    Only ever switched on: a training loop may have its own autocast around this.
+    Only ever switched on: a training loop may have its own autocast around this. Warns once on a
+    processor that has no matrix product in bfloat16.
     """
-    bf16 = torch.autocast(device.type, torch.bfloat16)
-    return bf16 if precision == "bf16" else nullcontext()
+    if precision == "fp32":
+        return nullcontext()
+    if device.type == "cpu":
+        _warn_of_emulation()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+@cache
+def _warn_of_emulation() -> None:
+    has_mkldnn = torch.backends.mkldnn.is_available()
+    if has_mkldnn and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        logger.warning(
+            "precision=bf16: this processor (%s) has no bfloat16 and emulates it, tens of times "
+            "slower; choose precision=fp32",
+            torch.backends.cpu.get_cpu_capability(),
+        )
