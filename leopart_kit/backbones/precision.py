@@ -28,7 +28,7 @@ def autocast_to(precision: Precision, device: torch.device) -> AbstractContextMa
     """
     if precision == "fp32":
         return nullcontext()
-    if device.type == "cpu":
+    if device.type == "cpu" and not torch.compiler.is_compiling():
         _warn_of_emulation()
     return torch.autocast(device.type, torch.bfloat16)
 
