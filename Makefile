@@ -14,15 +14,19 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python tools/benchmark.py suite=demo output_dir=outputs/demo
 
-# Trains the demo's two encoders anew and measures them; the package ships those of SEED=0.
+# Trains the demo's two encoders anew and measures them; the package ships those of SEED=0. PRECISION=bf16 takes a
+# quarter of the time on a processor with AMX or AVX-512 bf16, and a day on one without.
 SEED ?= 0
-TRAINED := outputs/demo_encoder/seed_$(SEED)
+PRECISION ?= fp32
+TRAINED := outputs/demo_encoder/seed_$(SEED)_$(PRECISION)
 DINO := $(TRAINED)/dino/backbone.safetensors
 LEOPART := $(TRAINED)/leopart/backbone.safetensors
 
 demo-encoder: $(STAMP)
-	$(BIN)/python tools/train.py recipe=demo_dino seed=$(SEED) +encoder.seed=$(SEED) output_dir=$(dir $(DINO))
-	$(BIN)/python tools/train.py recipe=demo_leopart seed=$(SEED) encoder.weights=$(DINO) output_dir=$(dir $(LEOPART))
+	$(BIN)/python tools/train.py recipe=demo_dino seed=$(SEED) +encoder.seed=$(SEED) \
+		precision=$(PRECISION) output_dir=$(dir $(DINO))
+	$(BIN)/python tools/train.py recipe=demo_leopart seed=$(SEED) encoder.weights=$(DINO) \
+		precision=$(PRECISION) output_dir=$(dir $(LEOPART))
 	$(BIN)/python tools/benchmark.py suite=demo output_dir=$(TRAINED)/benchmark \
 		+encoders.random.seed=$(SEED) +encoders.dino.weights=$(DINO) +encoders.leopart.weights=$(LEOPART)
 

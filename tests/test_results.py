@@ -31,15 +31,27 @@ def test_the_readme_shows_the_committed_methods():
     assert {row["method"] for row in table["rows"]} == {*IMAGE_METHODS} - {"distillation"}
 
 
-def test_the_readme_shows_the_demo_s_three_trainings():
+def test_the_readme_shows_the_demo_s_six_trainings():
+    """Each of both stages with three seeds in two precisions; random weights know no precision."""
     begin, end = marks("demo")
     shown = (EVAL / "README.md").read_text().split(begin)[1].split(end)[0].strip().splitlines()
-    board = read_leaderboard(EVAL / "results" / "demo.json")
-    for line, benchmark in zip(shown[2:], board["benchmarks"], strict=True):
+    fp32, bf16 = demo_figures("demo"), demo_figures("demo_bf16")
+    assert len(shown) == 2 + len(fp32)
+    for line, (benchmark, stages) in zip(shown[2:], fp32.items(), strict=True):
+        others = bf16[benchmark]
+        rows = [stages["random"], *(stages[stage] + others[stage] for stage in ("dino", "leopart"))]
+        figures = [f"{mean(values):.1f} ± {stdev(values):.1f}" for values in rows]
+        assert line == f"| `{benchmark}` | {' | '.join(figures)} |"
+
+
+def demo_figures(name: str) -> dict[str, dict[str, list[float]]]:
+    """mIoU of the three trainings by benchmark and stage."""
+    figures = {}
+    for benchmark in read_leaderboard(EVAL / "results" / f"{name}.json")["benchmarks"]:
         means = {row["encoder"]: row["miou"]["mean"] for row in benchmark["rows"]}
-        stages = [[means[f"{s}_{seed}"] for seed in range(3)] for s in DEMO_STAGES]
-        figures = [f"{mean(values):.1f} ± {stdev(values):.1f}" for values in stages]
-        assert line == f"| `{benchmark['name']}` | {' | '.join(figures)} |"
+        stages = {stage: [means[f"{stage}_{seed}"] for seed in range(3)] for stage in DEMO_STAGES}
+        figures[benchmark["name"]] = stages
+    return figures
 
 
 @pytest.mark.parametrize("path", sorted((EVAL / "results").glob("*.json")), ids=lambda p: p.stem)

@@ -44,7 +44,7 @@ def test_files_are_small_and_of_half_precision(name: str):
 
 
 def test_leopart_went_on_from_dino():
-    """Six minutes of training move weights, but nothing like two networks of two seeds."""
+    """313 steps of training move weights, but nothing like two networks of two seeds."""
     dino, leopart = (load_file(shipped_weights(ZOO[name].shipped)[0]) for name in SHIPPED)
     key = "blocks.0.mlp.fc1.weight"
     distance = (dino[key].float() - leopart[key].float()).norm() / dino[key].float().norm()
