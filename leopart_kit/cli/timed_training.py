@@ -2,10 +2,10 @@
 
 A pilot run of one pass over the images and at least 20 steps, or a tenth of the time if that is
 shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take
-longer than it may gets as many steps as fit, so that its schedules end where it ends. The same
-clock ends a run that turns out slower than its pilot: the loop reports every finished step, and the
-report that finds no time for another one leaves the loop; the network is then as that step has left
-it.
+longer than it may gets as many steps as fit, so that its schedules end where it ends, and warms up
+for a third of them at most. The same clock ends a run that turns out slower than its pilot: the
+loop reports every finished step, and the report that finds no time for another one leaves the loop;
+the network is then as that step has left it.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def train_within(config: DictConfig, seconds: float, folder: Path) -> TimedTrain
     if fitting < recipe_steps:
         logger.info("%d of the recipe's %d steps fit the time", fitting, recipe_steps)
         config.trainer.max_steps = max(1, fitting)
+        config.trainer.warmup_steps = min(config.trainer.warmup_steps, fitting // 3)
         settings = build_settings(config, len(dataset), fabric.world_size)
     watch = _Stopwatch(seconds)
     encoder = _run(config, dataset, settings, fabric, watch, folder)

@@ -90,6 +90,10 @@ class DeepCluster(Method):
         if step % self.relabel_every == 0:
             self._relabel(step)
 
+    def started_anew(self, step: int) -> list[nn.Parameter]:
+        """The classifier, with every clustering."""
+        return list(self.classifier.parameters()) if step % self.relabel_every == 0 else []
+
     def assignments(self) -> Tensor:
         """See `Method.assignments`: the clusters that were found last."""
         return self.labels

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import sinkhorn_knopp
@@ -154,6 +154,11 @@ class DINO(Method):
         for network in (self.student, self.teacher):
             network.prototypes.normalize_()
         self.student.prototypes.hold_still(step < self.settings.frozen_last_layer_steps)
+
+    def started_anew(self, step: int) -> list[nn.Parameter]:
+        """The last layer, once it is let go."""
+        let_go = step == self.settings.frozen_last_layer_steps
+        return [self.student.prototypes.weight] if let_go else []
 
     def after_step(self, step: int, momentum: float) -> None:
         """The teacher follows the student."""

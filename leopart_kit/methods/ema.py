@@ -72,6 +72,8 @@ def start_statistics(
     for norm in norms:
         norm.momentum = 1.0  # the new statistics alone
     run_student()
+    # Under autocast the casts of the weights are kept for the next pass; these carry no gradient.
+    torch.clear_autocast_cache()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     for copy, source in zip(teacher.buffers(), student.buffers(), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,6 +63,10 @@ class Method(nn.Module):
 
     def before_step(self, step: int) -> None:
         """Runs without gradients before the first forward of a step: normalise prototypes, say."""
+
+    def started_anew(self, step: int) -> Sequence[nn.Parameter]:
+        """Parameters whose training starts at this step: the optimiser forgets their moments."""
+        return ()
 
     def after_step(self, step: int, momentum: float) -> None:
         """Runs without gradients after the optimiser: an EMA teacher moves by `1 - momentum`."""

@@ -26,7 +26,8 @@ class MoCoV3(Method):
         encoder: trained in place.
         learning_rate: peak of its schedule.
         temperature: of the softmax over cosine similarities.
-        hidden_dim, out_dim: of the projector (three layers) and the predictor (two).
+        hidden_dim, out_dim: of the projector (three layers) and the predictor (two); batch norm
+            follows every layer of both, the last ones too (section 4.1).
         frozen_patch_embedding: leave a ViT's patch projection at its random weights, which the
             paper found to make training stable (section 4.2).
 
@@ -55,10 +56,21 @@ class MoCoV3(Method):
             vit.patch_embed.requires_grad_(False)
         self.encoder = encoder
         self.projector = mlp(
-            encoder.embed_dim, hidden_dim, out_dim, batch_norm=True, activation="relu"
+            encoder.embed_dim,
+            hidden_dim,
+            out_dim,
+            batch_norm=True,
+            activation="relu",
+            output_norm=True,
         )
         self.predictor = ProjectionHead(
-            out_dim, hidden_dim, out_dim, num_layers=2, batch_norm=True, activation="relu"
+            out_dim,
+            hidden_dim,
+            out_dim,
+            num_layers=2,
+            batch_norm=True,
+            activation="relu",
+            output_norm=True,
         )
         self.momentum_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.momentum_projector: nn.Module = copy.deepcopy(self.projector).requires_grad_(False)

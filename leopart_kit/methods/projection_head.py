@@ -19,8 +19,11 @@ def mlp(
     num_layers: int = 3,
     batch_norm: bool = False,
     activation: Activation = "gelu",
+    output_norm: bool = False,
 ) -> nn.Sequential:
     """Linear layers with an activation between each two, and batch norm before it if asked for.
+
+    `output_norm` ends it with a batch norm that has no scale and shift of its own.
 
     Raises:
         ValueError: fewer than one layer.
@@ -33,7 +36,7 @@ def mlp(
         linear = nn.Linear(
             in_dim if layer == 0 else hidden_dim,
             out_dim if last else hidden_dim,
-            bias=last or not batch_norm,
+            bias=not (output_norm if last else batch_norm),
         )
         nn.init.trunc_normal_(linear.weight, std=0.02)
         if linear.bias is not None:
@@ -42,6 +45,8 @@ def mlp(
         if not last:
             norm = [nn.BatchNorm1d(hidden_dim)] if batch_norm else []
             layers += [*norm, nn.GELU() if activation == "gelu" else nn.ReLU()]
+        elif output_norm:
+            layers.append(nn.BatchNorm1d(out_dim, affine=False))
     return nn.Sequential(*layers)
 
 
@@ -52,8 +57,8 @@ class ProjectionHead(nn.Module):
         in_dim: of the tokens.
         hidden_dim: of the hidden layers.
         out_dim: of the embeddings.
-        num_layers, batch_norm, activation: see `mlp`. The defaults are Leopart's and DINO's;
-            SimCLR and SwAV have two layers, batch norm and ReLU.
+        num_layers, batch_norm, activation, output_norm: see `mlp`. The defaults are Leopart's and
+            DINO's; SimCLR and SwAV have two layers, batch norm and ReLU.
 
     Source: Ziegler and Asano (Leopart), CVPR 2022, section 4.1; Chen et al. (SimCLR), ICML 2020,
     section 4.2.
@@ -68,6 +73,7 @@ class ProjectionHead(nn.Module):
         num_layers: int = 3,
         batch_norm: bool = False,
         activation: Activation = "gelu",
+        output_norm: bool = False,
     ) -> None:
         super().__init__()
         self.out_dim = out_dim
@@ -78,6 +84,7 @@ class ProjectionHead(nn.Module):
             num_layers=num_layers,
             batch_norm=batch_norm,
             activation=activation,
+            output_norm=output_norm,
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -173,7 +180,11 @@ class Prototypes(nn.Module):
         self.weight.copy_(F.normalize(self.weight, dim=1))
 
     def hold_still(self, yes: bool) -> None:
-        """Whether the weights get a gradient of zero from now on; embeddings get theirs."""
+        """Whether the weights get a gradient of zero from now on; embeddings get theirs.
+
+        Adam counts such steps, and its first real ones would then be several times too large: name
+        the weights in `Method.started_anew` when they are let go.
+        """
         self._holding_still = yes
 
     def forward(self, embeddings: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.losses import (
@@ -129,3 +129,8 @@ class SwAV(Method):
         self.network.prototypes.normalize_()
         frozen = step < self.settings.frozen_prototype_steps
         self.network.prototypes.hold_still(frozen)
+
+    def started_anew(self, step: int) -> list[nn.Parameter]:
+        """The prototypes, once they are let go."""
+        let_go = step == self.settings.frozen_prototype_steps
+        return [self.network.prototypes.weight] if let_go else []

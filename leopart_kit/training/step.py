@@ -55,6 +55,8 @@ class OptimiserStep:
         scheduled = self._apply_schedules(step)
         with torch.no_grad():
             self.method.before_step(step)
+        for parameter in self.method.started_anew(step):
+            self.optimizer.state.pop(parameter, None)
         outputs, broken = self._accumulate(step, batches)
         loss = self._global_loss(outputs)
         norm = self._clip()
