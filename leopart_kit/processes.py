@@ -3,12 +3,16 @@
 A long loop takes its `share` of the items and joins what all made of theirs, in order. Every
 process then goes on with the same values, so that decisions (a matching, a choice of settings)
 need no message. Alone, all of this does nothing.
+
+What goes wrong in one process of work done `together` is raised in all of them, at the next place
+where they meet: none waits for another that has given up.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +25,7 @@ T = TypeVar("T")
 
 # A process may wait for hours while the first one clusters; one that died is noticed by torchrun.
 _PATIENCE = timedelta(days=2)
+_TOLD = "all processes were told"
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,20 @@ class Processes:
         """Every `count`-th item, from the `rank`-th on."""
         return items[self.rank :: self.count]
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Work that ends in all processes alike: what one raises, all raise."""
+        try:
+            result = work()
+        except Exception as error:
+            if _TOLD not in getattr(error, "__notes__", ()):
+                self._meet(error)
+            raise
+        self._meet(None)
+        return result
+
     def gather(self, value: T) -> list[T]:
         """The value of every process, by rank; waits for all."""
+        self._meet(None)
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -58,12 +75,33 @@ class Processes:
         if self.count == 1:
             return compute()
         values: list[Any] = [compute() if self.first else None]
+        self._meet(None)
         dist.broadcast_object_list(values, src=0)
         return values[0]
 
     def wait(self) -> None:
         """Go on when every process has come this far."""
-        self.gather(None)
+        self._meet(None)
+
+    def _meet(self, own: Exception | None) -> None:
+        """Wait for all; raise what the first process that has failed came with."""
+        if self.count == 1:
+            return
+        errors: list[Any] = [None] * self.count
+        dist.all_gather_object(errors, None if own is None else _fit_to_travel(own))
+        errors[self.rank] = own  # with its traceback
+        for error in (own, *errors):
+            if error is not None:
+                error.add_note(_TOLD)
+                raise error
+
+
+def _fit_to_travel(error: Exception) -> Exception:
+    """The error, or one that says the same where it cannot be pickled."""
+    try:
+        return pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 ALONE = Processes()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,3 +38,53 @@ def test_two_processes_join_their_shares_in_order():
         assert joined == [0, 10, 20, 30, 40]
         assert ranks == [0, 1]
         assert said == "from 0"
+
+
+def _fail_in_one_then_talk(rank: int, failing: int):
+    """What each process is told of three tasks, of which the second fails in one of them."""
+    processes = Processes(rank, 2)
+    said: list[object] = []
+
+    def task(number: int) -> str:
+        if number == 1 and rank == failing:
+            raise ValueError(f"no room on the disk of process {rank}")
+        return processes.once(lambda: f"task {number}") + str(processes.gather(rank))
+
+    for number in range(3):
+        try:
+            said.append(processes.together(partial(task, number)))
+        except ValueError as error:
+            said.append(str(error))
+    return said
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_what_one_process_raises_all_raise_and_then_go_on_together(failing: int):
+    for said in run_in_processes(_fail_in_one_then_talk, 2, failing):
+        expected = ["task 0[0, 1]", f"no room on the disk of process {failing}", "task 2[0, 1]"]
+        assert said == expected
+
+
+class _NotPicklable(ValueError):
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+def _fail_at_the_very_end(rank: int):
+    """One process fails where the others have nothing left to exchange."""
+
+    def task() -> None:
+        if rank == 1:
+            raise _NotPicklable("disk", "full")
+
+    try:
+        Processes(rank, 2).together(task)
+    except Exception as error:
+        return str(error)
+
+
+def test_an_error_of_two_arguments_after_the_last_exchange_reaches_all():
+    assert run_in_processes(_fail_at_the_very_end, 2) == [
+        "_NotPicklable: disk: full",
+        "disk: full",
+    ]

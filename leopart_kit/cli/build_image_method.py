@@ -57,6 +57,17 @@ Options = dict[str, Any]
 
 # What stands in the group beside the settings of the method itself.
 _AROUND = ("name", "drop_path", "views", "region", "training")
+# Views of an image that a method can do with, where not any number will do.
+_NUM_VIEWS = {
+    "autoencoder": 1,
+    "clip": 1,
+    "context_encoder": 1,
+    "mae": 1,
+    "moco_v2": 2,
+    "moco_v3": 2,
+    "rotnet": 1,
+    "simclr": 2,
+}
 
 
 def build_image_method(parts: RunParts) -> Built:
@@ -71,8 +82,8 @@ def build_random_views(parts: RunParts) -> RandomViews:
     """The views of `method.views`, in the order of the file, within `method.region` if it has one.
 
     Raises:
-        ValueError: a setting that does not exist or is out of range, or a view that is no whole
-            number of patches wide.
+        ValueError: a setting that does not exist or is out of range, a view that is no whole number
+            of patches wide, or more or fewer views than the method takes.
     """
     kinds = []
     for name, node in plain(parts.config.method.views).items():
@@ -82,6 +93,12 @@ def build_random_views(parts: RunParts) -> RandomViews:
         if kind.count:
             check_patches(f"{group}.size", kind.size, parts.encoder)
         kinds.append(kind)
+    method, given = parts.config.method.name, sum(kind.count for kind in kinds)
+    if given != _NUM_VIEWS.get(method, given):
+        raise ValueError(
+            f"{method} takes {_NUM_VIEWS[method]} of the views of an image, method.views makes "
+            f"{given}: change the count of {' or '.join(plain(parts.config.method.views))}"
+        )
     region = tuple(plain(parts.config.method).get("region", (1.0, 1.0)))
     return RandomViews(kinds, parts.encoder.mean, parts.encoder.std, region)
 

@@ -126,6 +126,8 @@ def extract_features(
         if processes.first and not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
             _create(folder, shape, description)
+        if processes.first:
+            _forget_repaired(folder, dataset)
         pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))
         loader = DataLoader(
             _ResizedImages(dataset, resolution),
@@ -170,6 +172,29 @@ def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str,
 def _write_reasons(file: Path, broken: Mapping[str, str]) -> None:
     with whole_file(file) as temporary:
         temporary.write_text(json.dumps(broken, indent=2) + "\n")
+
+
+def _forget_repaired(folder: Path, dataset: SegmentationDataset) -> None:
+    """Images that could not be read and now can are pending again.
+
+    A file may be whole and yet unreadable for a while: no permission, too many open files.
+    """
+    status = np.load(folder / "status.npy", mmap_mode="r+")
+    for file in sorted(folder.glob("broken*.json")):
+        broken = json.loads(file.read_text())
+        repaired = [index for index in broken if _can_be_read(dataset, int(index))]
+        if repaired:
+            logger.info("features: %d images can be read by now", len(repaired))
+            status[[int(index) for index in repaired]] = PENDING
+            _write_reasons(file, {i: why for i, why in broken.items() if i not in repaired})
+
+
+def _can_be_read(dataset: SegmentationDataset, index: int) -> bool:
+    try:
+        dataset.load_image(index)
+    except BrokenSampleError:
+        return False
+    return True
 
 
 def _pending_batches(folder: Path, indices: Sequence[int], batch_size: int) -> list[list[int]]:

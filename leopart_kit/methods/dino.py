@@ -26,7 +26,7 @@ Centring = Literal["mean", "sinkhorn"]
 
 @dataclass(frozen=True)
 class DINOSettings:
-    """The numbers of the method; the defaults are the paper's.
+    """The numbers of the method; the defaults are the paper's, without what it does in epochs.
 
     Attributes:
         num_global: views that the teacher sees; they come first.

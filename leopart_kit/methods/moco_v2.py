@@ -31,7 +31,7 @@ class MoCoV2(Method):
         encoder: trained in place.
         learning_rate: peak of its schedule.
         temperature: of the softmax over cosine similarities.
-        queue_length: keys kept, the same in every process.
+        queue_length: keys kept, in every process those of all, each in an order of its own.
         hidden_dim, out_dim: of the projection head.
     """
 

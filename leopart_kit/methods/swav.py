@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SwAVSettings:
-    """The numbers of the method; the defaults are the paper's.
+    """The numbers of the method; the defaults are the paper's, without what it does in epochs.
 
     Attributes:
         num_global: views that are assigned to prototypes; they come first.
-        learning_rate: peak of its schedule.
+        learning_rate: peak of its schedule; for AdamW, where the paper has LARS.
         temperature: of the softmax over prototypes.
         epsilon, sinkhorn_iterations: of the assignments.
         queue_length: embeddings kept per global view over all processes; 0 for no queue. It is used

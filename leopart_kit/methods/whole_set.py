@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.methods.world import process_group, world_rank, world_size
@@ -33,8 +34,11 @@ class ImagesInOrder(Protocol):
 def features_in_order(encoder: Encoder, images: ImagesInOrder) -> Tensor:
     """`cls_token` of every image, float32 `[N, D]` on the encoder's device, in every process.
 
-    Each process runs a share of the images. The encoder is in eval mode meanwhile.
+    Each process runs a share of the images. The encoder is in eval mode meanwhile, with running
+    statistics that are averaged over the processes: where these keep their own, features would
+    depend on whose share an image is in.
     """
+    _average_statistics(encoder)
     total = len(images)
     share = -(-total // world_size())
     start = min(world_rank() * share, total)
@@ -55,6 +59,16 @@ def features_in_order(encoder: Encoder, images: ImagesInOrder) -> Tensor:
     parts = [torch.empty_like(own) for _ in range(world_size())]
     dist.all_gather(parts, own, group=group)
     return torch.cat(parts)[:total]
+
+
+def _average_statistics(encoder: Encoder) -> None:
+    if (group := process_group()) is None:
+        return
+    for norm in encoder.modules():
+        for statistic in norm.buffers(recurse=False) if isinstance(norm, _BatchNorm) else ():
+            if statistic.is_floating_point():
+                dist.all_reduce(statistic, group=group)
+                statistic /= world_size()
 
 
 def agree_on(labels: Tensor) -> Tensor:

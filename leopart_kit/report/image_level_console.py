@@ -19,7 +19,8 @@ def print_image_level(result: ImageLevelResult, console: Console) -> None:
         Text.assemble(
             (result.encoder.name, "bold"),
             f" on {data.name} {data.test_split} · {data.num_test:,} images of "
-            f"{data.num_classes} classes, learned from {data.num_train:,} of {data.train_split}",
+            f"{data.num_classes} classes, learned from {data.num_train:,} of {data.train_split}, "
+            f"at {data.resolution} px",
         )
     )
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")

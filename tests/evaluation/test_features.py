@@ -248,3 +248,24 @@ def test_a_second_writer_is_refused(tmp_path: Path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(ValueError, match="another run is writing"):
             extract(encoder_of(MeanColour()), dataset, tmp_path / "cache")
+
+
+def test_an_image_that_could_not_be_read_for_a_while_is_read_by_the_next_run(tmp_path: Path):
+    dataset = write_folder(tmp_path / "data", 5)
+    image = dataset.image_path(3)
+    content, stat = image.read_bytes(), image.stat()
+
+    def hold(written: bytes) -> tuple[FeatureStore, MeanColour]:
+        image.write_bytes(written)
+        os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a change of permissions
+        return extract(encoder_of(counting := MeanColour()), dataset, tmp_path / "cache"), counting
+
+    first, _ = hold(bytes(len(content)))
+    assert list(first.broken) == [3]
+    second, counting = hold(content)
+    assert second.folder == first.folder
+    assert not second.broken
+    assert len(second) == 5
+    assert counting.batches == [2], "only its own batch is encoded anew"
+    whole = extract(encoder_of(MeanColour()), dataset, tmp_path / "whole").folder
+    assert digests(second.folder) == digests(whole)

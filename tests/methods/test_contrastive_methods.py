@@ -107,6 +107,14 @@ def test_moco_v3_predicts_each_view_s_key_from_the_other_view():
     assert all(p.grad is None for p in method.momentum_projector.parameters())
 
 
+def test_moco_v3_ends_both_networks_in_batch_norm():
+    method = small_moco_v3()
+    for layers in (method.projector, method.momentum_projector, method.predictor.layers):
+        last = list(layers.children())[-1]
+        assert isinstance(last, torch.nn.BatchNorm1d)
+        assert not last.affine
+
+
 def test_the_patch_embedding_may_stay_random():
     method = small_moco_v3(frozen_patch_embedding=True)
     trained = {id(p) for g in method.parameter_groups() for p in g.parameters}

@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
+from leopart_kit.methods.projection_head import (
+    LinearProjection,
+    ProjectionHead,
+    Prototypes,
+    mlp,
+)
 
 
 def test_head_is_the_mlp_of_the_paper():
@@ -16,6 +21,22 @@ def test_head_is_the_mlp_of_the_paper():
     torch.testing.assert_close(head(tokens), expected)
     sizes = [tuple(p.shape) for p in ProjectionHead(384).parameters() if p.ndim == 2]
     assert sizes == [(2048, 384), (2048, 2048), (256, 2048)]
+
+
+def test_a_last_batch_norm_has_no_scale_and_replaces_the_bias():
+    layers = mlp(6, 5, 4, num_layers=2, batch_norm=True, activation="relu", output_norm=True)
+    rows = torch.randn(50, 6)
+    first, norm, last = layers[0], layers[1], layers[3]
+    hidden = last(torch.relu(norm(first(rows))))
+    spread = (hidden.var(dim=0, unbiased=False) + 1e-5).sqrt()
+    expected = (hidden - hidden.mean(dim=0)) / spread
+    torch.testing.assert_close(layers(rows), expected)
+    assert [name for name, _ in layers.named_parameters()] == [
+        "0.weight",
+        "1.weight",
+        "1.bias",
+        "3.weight",
+    ]
 
 
 def test_projection_from_pca_by_hand():

@@ -66,6 +66,13 @@ def test_deep_cluster_labels_when_due_and_then_starts_a_new_classifier():
     assert torch.equal(other.classifier.weight, weights[3]), "the same in every process"
 
 
+def test_a_new_classifier_has_no_past_in_the_optimiser():
+    method = deep_cluster()
+    named = [list(method.started_anew(step)) for step in range(4)]
+    assert [len(parameters) for parameters in named] == [2, 0, 0, 2]
+    assert named[3][0] is method.classifier.weight
+
+
 def test_deep_cluster_s_loss_weighs_clusters_alike():
     method = deep_cluster()
     method.labels.copy_(torch.tensor([0] * 18 + [1] * 4 + [2] * 2))
@@ -158,6 +165,27 @@ def test_two_processes_share_a_pass_and_agree():
         torch.testing.assert_close(half["features"], expected, rtol=1e-4, atol=1e-5)
     assert torch.equal(halves[0]["labels"], halves[1]["labels"])
     assert halves[0]["labels"].any()
+
+
+def features_by_one_of_two(rank: int) -> Tensor:
+    """Features of networks whose running statistics the processes have made of their own images."""
+    encoder = tiny_resnet().train()
+    with torch.no_grad():
+        encoder.cls_token(normalised_images(4, seed=rank))
+    return features_in_order(encoder, TinySet(normalised_images(6)))
+
+
+def test_a_pass_uses_one_set_of_running_statistics_for_all_images():
+    encoder, other = tiny_resnet().train(), tiny_resnet().train()
+    with torch.no_grad():
+        encoder.cls_token(normalised_images(4, seed=0))
+        other.cls_token(normalised_images(4, seed=1))
+    for own, second in zip(encoder.buffers(), other.buffers(), strict=True):
+        if own.is_floating_point():
+            own.add_(second).div_(2)
+    expected = features_in_order(encoder, TinySet(normalised_images(6)))
+    for features in run_in_processes(features_by_one_of_two, 2):
+        torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

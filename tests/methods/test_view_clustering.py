@@ -84,6 +84,18 @@ def test_prototypes_stand_still_at_first_and_are_unit_vectors():
         assert first.abs().max() > 0
 
 
+def test_the_optimiser_forgets_what_stood_still_when_it_is_let_go():
+    swav = SwAV(network(), SwAVSettings(queue_length=0, frozen_prototype_steps=2))
+    dino = DINO(network(), DINOSettings(frozen_last_layer_steps=2))
+    for method, prototypes in (
+        (swav, swav.network.prototypes),
+        (dino, dino.student.prototypes),
+    ):
+        named = [list(method.started_anew(step)) for step in range(4)]
+        assert [len(parameters) for parameters in named] == [0, 0, 1, 0]
+        assert named[2][0] is prototypes.weight
+
+
 def test_dino_s_loss_and_centre_step_by_step():
     method = DINO(network(), DINOSettings(final_teacher_temperature=0.05)).train()
     centre = torch.zeros(5)

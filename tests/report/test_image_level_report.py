@@ -51,6 +51,7 @@ def result() -> ImageLevelResult:
             test_split="test",
             num_train=1230,
             num_test=11,
+            resolution=32,
             class_names=("blue", "green", "red"),
             chance=36.4,
             broken=({"split": "test", "name": "blue/00", "reason": "00.png is <broken>"},),

@@ -55,6 +55,17 @@ class Slope(Method):
         self.calls.append(("after", step, self.weight.tolist(), momentum))
 
 
+class LateSlope(Slope):
+    """A slope whose gradient is zero in the first three steps, then (3, 4)."""
+
+    def forward(self, batch: Tensor, step: int) -> StepOutput:
+        output = super().forward(batch, step)
+        return output._replace(loss=output.loss * float(step >= 3))
+
+    def started_anew(self, step: int) -> list[nn.Parameter]:
+        return [self.weight] if step == 3 else []
+
+
 def sgd(groups: list[dict]) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups)
 
@@ -92,6 +103,16 @@ def test_steps_by_hand(tmp_path: Path):
     rates = [(r["learning_rate/weight"], r["learning_rate/bias"]) for r in (first, second)]
     assert rates == [pytest.approx((0.1, 0.2)), pytest.approx((0.05, 0.1))]
     assert (first["epoch"], second["epoch"]) == (8 / 20, 16 / 20)
+
+
+def test_a_parameter_that_starts_late_starts_as_adam_does(tmp_path: Path):
+    """Adam's first step is the rate in every direction; one that counts the zeros goes further."""
+    method = LateSlope()
+    settings = {"max_steps": 4, "weight_decay": 0.0, "final_weight_decay": 0.0}
+    run_tiny(tmp_path, method=method, settings=settings)
+    rate = read_metrics(tmp_path / "metrics.jsonl")[-1]["learning_rate/weight"]
+    before = torch.tensor(method.calls[-3][2])
+    torch.testing.assert_close(method.weight.detach(), before - rate)
 
 
 def test_accumulated_batches_equal_one_large_batch(tmp_path: Path):

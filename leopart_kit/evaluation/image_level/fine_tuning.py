@@ -53,12 +53,8 @@ def fine_tune(
     """
     if len(rows) < 2:
         raise ValueError(f"fine-tuning needs at least 2 labelled images, got {len(rows)}")
+    check_trainable(encoder)
     backbone = copy.deepcopy(encoder).requires_grad_(True)
-    if not any(True for _ in backbone.parameters()):
-        raise ValueError(
-            f"{encoder.name} has no weights to fine-tune: leave low_shot and fine_tuning out of "
-            "evaluations"
-        )
     torch.manual_seed(seed)
     classifier = ImageClassifier(backbone, num_classes).to(device).train()
     optimizer = torch.optim.SGD(
@@ -93,6 +89,15 @@ def fine_tune(
             f"{settings.backbone_learning_rate:g})"
         )
     return classifier.eval()
+
+
+def check_trainable(encoder: Encoder) -> None:
+    """Raise `ValueError` for an encoder without weights."""
+    if not any(True for _ in encoder.parameters()):
+        raise ValueError(
+            f"{encoder.name} has no weights to fine-tune: leave low_shot and fine_tuning out of "
+            "evaluations"
+        )
 
 
 @torch.inference_mode()

@@ -18,7 +18,8 @@ from leopart_kit.data.classification import ClassificationDataset
 from leopart_kit.data.read_images import central_squares
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.image_level import measurements
-from leopart_kit.evaluation.image_level.low_shot import stratified_subset
+from leopart_kit.evaluation.image_level.fine_tuning import check_trainable
+from leopart_kit.evaluation.image_level.low_shot import held_out_split, stratified_subset
 from leopart_kit.evaluation.image_level.pooled_features import (
     OUTPUT,
     LabelledFeatures,
@@ -78,7 +79,7 @@ def evaluate_image_level(
     """
     settings, run = settings or ImageLevelSettings(), run or RunSettings()
     test = test.with_classes_of(train)
-    _check(train, test, settings, assignments)
+    _check(encoder, train, test, settings, assignments)
     clock = Clock()
     with _cache_dir(run) as cache_dir:
         on, resolution = _features(encoder, train, test, settings, run, cache_dir)
@@ -105,7 +106,7 @@ def evaluate_image_level(
                 )
             clock.lap(name)
     return ImageLevelResult(
-        dataset=_image_sets(train, test, on.train, on.test),
+        dataset=_image_sets(train, test, on.train, on.test, resolution),
         encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
         settings=asdict(settings) if recorded is None else recorded,
         scores=tuple(scores),
@@ -119,6 +120,7 @@ def evaluate_image_level(
 
 
 def _check(
+    encoder: Encoder,
     train: ClassificationDataset,
     test: ClassificationDataset,
     settings: ImageLevelSettings,
@@ -140,6 +142,12 @@ def _check(
             f"{settings.knn.neighbours} neighbours of {len(train)} training images: lower "
             "knn.neighbours"
         )
+    if "linear" in settings.evaluations:
+        held_out_split(train.labels, settings.linear.validation_fraction, 0, train.class_names)
+    if "clusters" in settings.evaluations and assignments is None:
+        measurements.check_num_clusters(settings.clusters.num_clusters, len(train))
+    if {"low_shot", "fine_tuning"} & set(settings.evaluations):
+        check_trainable(encoder)
     if "low_shot" in settings.evaluations:
         for fraction in settings.fine_tuning.fractions:
             stratified_subset(train.labels, fraction, 0, train.class_names)
@@ -193,6 +201,7 @@ def _image_sets(
     test: ClassificationDataset,
     train_features: LabelledFeatures,
     test_features: LabelledFeatures,
+    resolution: int,
 ) -> ImageSets:
     broken = tuple(
         {"split": split.split, "name": split.names[index], "reason": features.broken[index]}
@@ -209,6 +218,7 @@ def _image_sets(
         test_split=test.split,
         num_train=len(train_features.rows),
         num_test=len(test_features.rows),
+        resolution=resolution,
         class_names=train.class_names,
         chance=100 * float(np.bincount(labels).max() / len(labels)),
         broken=broken,

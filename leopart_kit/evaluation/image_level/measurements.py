@@ -177,14 +177,19 @@ def measure_clusters(
     return scores, cluster_views(test, clusters, labels)
 
 
+def check_num_clusters(num_clusters: int | None, num_images: int) -> None:
+    """Raise `ValueError` for more clusters than there are training images."""
+    if num_clusters is not None and num_clusters > num_images:
+        raise ValueError(
+            f"{num_clusters} clusters are more than the {num_images} training images: lower "
+            "clusters.num_clusters"
+        )
+
+
 def _kmeans(on: Measured, train: Tensor, test: Tensor, num_clusters: int, seed: int) -> np.ndarray:
     options = asdict(on.settings.clusters)
     options.pop("num_clusters")
-    if num_clusters > len(train):
-        raise ValueError(
-            f"{num_clusters} clusters are more than the {len(train)} training images: lower "
-            "clusters.num_clusters"
-        )
+    check_num_clusters(num_clusters, len(train))
     kmeans = KMeans(
         num_clusters,
         metric="spherical",

@@ -51,6 +51,7 @@ class ImageSets:
     """The images that figures stand on.
 
     Attributes:
+        resolution: side in pixels at which the images were measured.
         chance: accuracy in percent of naming the most frequent class of the test images.
         broken: `{"split", "name", "reason"}` of each image left out.
     """
@@ -61,6 +62,7 @@ class ImageSets:
     test_split: str
     num_train: int
     num_test: int
+    resolution: int
     class_names: tuple[str, ...]
     chance: float
     broken: tuple[Mapping[str, str], ...] = ()

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leopart_kit.backbones import load_encoder
 from leopart_kit.data.classification import load_classification
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.evaluation.image_level import (
@@ -53,6 +54,7 @@ def test_every_evaluation_of_an_easy_set(tmp_path: Path):
     assert found["linear", "first", "accuracy"].chosen[0]["learning_rate"] in (1.0, 10.0)
     data = result.dataset
     assert (data.num_train, data.num_test, data.num_classes) == (30, 12, 3)
+    assert data.resolution == 16, "the shorter side, since the settings leave it open"
     assert data.chance == pytest.approx(100 / 3)
     used = result.labels_used
     assert [used[name].select for name in used] == [False, True, False, False, False]
@@ -150,14 +152,19 @@ def test_what_cannot_be_measured_is_said_before_the_work(tmp_path: Path):
     )
     few = replace(TINY, fine_tuning=FineTuningSettings(fractions=(0.01,)))
     assert "1 % of the 10 training images of 'blue' is none" in error(few)
+    clusters = replace(
+        TINY, evaluations=("knn", "clusters"), clusters=ClusterSettings(num_clusters=31)
+    )
+    assert "31 clusters are more than the 30 training images" in error(clusters)
+    probed = replace(TINY, evaluations=("knn", "linear"))
+    probed = replace(probed, linear=LinearSettings(validation_fraction=0.04))
+    assert "4 % of the 10 training images of 'blue' is none" in error(probed)
+    handcrafted = load_encoder("handcrafted")
+    tuned = replace(TINY, evaluations=("knn", "fine_tuning"))
+    with pytest.raises(ValueError, match="handcrafted has no weights to fine-tune"):
+        evaluate_image_level(handcrafted, train, test, tuned, RunSettings(cache_dir=tmp_path / "c"))
+    assert not (tmp_path / "c").exists(), "said before the features were taken"
     assert "give one cluster for each of the 12 images" in error(TINY, assignments=np.zeros(3))
-
-
-def test_more_clusters_than_images(tmp_path: Path):
-    train, test = colour_splits(tmp_path)
-    settings = replace(TINY, evaluations=("clusters",), clusters=ClusterSettings(num_clusters=31))
-    with pytest.raises(ValueError, match="31 clusters are more than the 30 training images"):
-        evaluate_image_level(TwoLayers(), train, test, settings)
 
 
 @pytest.mark.parametrize(
