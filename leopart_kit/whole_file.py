@@ -31,6 +31,16 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8; names of files in another encoding are shown with their bytes escaped.
+
+    Raises:
+        OSError: as `whole_file`.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 def _umask() -> int:
     """The permissions that new files of this process lack; it can only be read by setting it."""
     mask = os.umask(0o077)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import whole_file, write_whole_text
 
 
 def test_a_finished_file_takes_the_place_of_the_old_one(tmp_path: Path):
@@ -60,3 +60,9 @@ def test_missing_folder_is_told_by_the_name_of_the_file(tmp_path: Path):
     with pytest.raises(FileNotFoundError) as error, whole_file(path) as temporary:
         temporary.write_text("text")
     assert error.value.filename == str(path)
+
+
+def test_a_name_in_another_encoding_shows_its_bytes(tmp_path: Path):
+    name = os.fsdecode(b"caf\xe9")  # as the file system gives it
+    write_whole_text(tmp_path / "page.html", f"<p>é {name}</p>")
+    assert (tmp_path / "page.html").read_bytes().decode() == "<p>é caf\\udce9</p>"

@@ -13,11 +13,15 @@ from leopart_kit.data.classification import ClassificationDataset
 from leopart_kit.whole_file import whole_file
 
 _COLUMNS = ("name", "cluster")
+_UNDECODED = "surrogateescape"  # names of files that are not UTF-8 pass as they are
 
 
 def write_assignments(names: Sequence[str], clusters: Tensor, file: Path) -> Path:
     """Write a line for every image: its name, and its cluster of int64 `[N]`."""
-    with whole_file(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as opened:
+    with (
+        whole_file(file) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors=_UNDECODED) as opened,
+    ):
         lines = csv.writer(opened)
         lines.writerow(_COLUMNS)
         lines.writerows(zip(names, clusters.tolist(), strict=True))
@@ -33,7 +37,7 @@ def read_assignments(file: Path, images: ClassificationDataset) -> np.ndarray:
     """
     if not file.is_file():
         raise FileNotFoundError(f"{file} does not exist; set assignments to a CSV name,cluster")
-    with file.open(newline="", encoding="utf-8") as opened:
+    with file.open(newline="", encoding="utf-8-sig", errors=_UNDECODED) as opened:
         rows = list(csv.DictReader(opened))
     if not rows or not set(_COLUMNS) <= set(rows[0]):
         raise ValueError(f"{file} must be a CSV with a line name,cluster and one line an image")

@@ -32,6 +32,7 @@ from leopart_kit.report import (
     write_leaderboard,
     write_leaderboard_page,
 )
+from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -160,12 +161,12 @@ def write_all(config: DictConfig, cells: Sequence[Cell], output_dir: Path) -> st
     board = build_leaderboard(cells)
     text = leaderboard_markdown(board)
     write_leaderboard(board, output_dir / "leaderboard.json")
-    (output_dir / "leaderboard.md").write_text(text, encoding="utf-8")
+    write_whole_text(output_dir / "leaderboard.md", text)
     write_leaderboard_page(board, output_dir / "leaderboard.html", str(config.title))
     if config.publish is not None:
         place = Path(config.publish).expanduser()
         write_leaderboard(board, place.with_suffix(".json"))
-        place.with_suffix(".md").write_text(text, encoding="utf-8")
+        write_whole_text(place.with_suffix(".md"), text)
     if config.write_to is not None:
         write_between_marks(leaderboard_overview(board), Path(config.write_to).expanduser())
     return text

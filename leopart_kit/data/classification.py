@@ -15,12 +15,18 @@ from torch import Tensor
 
 from leopart_kit.data.imagenet import imagenet, imagenet100
 from leopart_kit.data.label_sets import choose_label_set
-from leopart_kit.data.layout import choose_split
+from leopart_kit.data.layout import choose_split, note_left_out
 from leopart_kit.data.read_images import ArrayRows, ReadImages
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.data.unlabelled import samples_below, without_masks
 
 logger = logging.getLogger(__name__)
+
+# The released archive of the validation images has no folders.
+_SORT_BY_CLASS = (
+    "move every image into a folder named after its class, as torchvision.datasets.ImageNet and "
+    "valprep.sh do with the validation images"
+)
 
 
 @dataclass(frozen=True)
@@ -126,12 +132,10 @@ def image_folder_classes(
             f"{root / split}/<class>/"
         )
     folder = root / split
-    samples = list(samples_below(folder, folder))
-    stray = [sample for sample in samples if "/" not in sample.name]
-    if stray:
-        raise ValueError(f"{stray[0].image_file} lies in no class folder; move it into one")
-    samples = _unique_names(samples)
-    return _by_folder(without_masks("image_folder_classes", split, root, samples))
+    samples, others = samples_below(folder, folder)
+    samples, notes = _unique_names(samples), note_left_out(others)
+    images = without_masks("image_folder_classes", split, root, samples, notes)
+    return _by_folder(images, "move it into one")
 
 
 def imagenet_classes(
@@ -140,8 +144,11 @@ def imagenet_classes(
     *,
     classes_file: str | os.PathLike[str] | None = None,
 ) -> ClassificationDataset:
-    """ImageNet with its WordNet ids as classes; layouts and errors are those of `data.imagenet`."""
-    return _by_folder(imagenet(root, split, classes_file=classes_file))
+    """ImageNet with its WordNet ids as classes; layouts and errors are those of `data.imagenet`.
+
+    Raises: as `data.imagenet`; `ValueError` for an image in no class folder.
+    """
+    return _by_folder(imagenet(root, split, classes_file=classes_file), _SORT_BY_CLASS)
 
 
 def imagenet100_classes(
@@ -151,7 +158,7 @@ def imagenet100_classes(
     classes_file: str | os.PathLike[str] | None = None,
 ) -> ClassificationDataset:
     """ImageNet-100 with its WordNet ids as classes; see `data.imagenet100`."""
-    return _by_folder(imagenet100(root, split, classes_file=classes_file))
+    return _by_folder(imagenet100(root, split, classes_file=classes_file), _SORT_BY_CLASS)
 
 
 def cifar10(root: str | os.PathLike[str], split: str = "train") -> ClassificationDataset:
@@ -225,7 +232,12 @@ def _unique_names(samples: list[Sample]) -> list[Sample]:
     ]
 
 
-def _by_folder(images: SegmentationDataset) -> ClassificationDataset:
+def _by_folder(images: SegmentationDataset, remedy: str) -> ClassificationDataset:
+    """The first folder of each name as its class; `ValueError` for an image outside folders."""
+    stray = [i for i, name in enumerate(images.names) if "/" not in name]
+    if stray:
+        more = f" ({len(stray)} images like it)" if len(stray) > 1 else ""
+        raise ValueError(f"{images.image_path(stray[0])} lies in no class folder{more}; {remedy}")
     folders = [name.split("/", 1)[0] for name in images.names]
     class_names, labels = np.unique(folders, return_inverse=True)
     return ClassificationDataset(images, labels.astype(np.int64), tuple(class_names.tolist()))

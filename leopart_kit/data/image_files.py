@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 
@@ -20,11 +20,24 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".p
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
+    TypeError,
     ValueError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
 )
+EXIF_ERRORS = (KeyError, SyntaxError, TypeError, ValueError, struct.error)
+# From the orientation in the EXIF data to what puts the image upright; 1 is upright.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TURNED = (5, 6, 7, 8)
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -32,7 +45,8 @@ SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """An image file, not decoded yet; whatever goes wrong inside the block names the file."""
     try:
-        with Image.open(path) as image:
+        # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
+        with open(path, "rb") as file, Image.open(file) as image:
             yield image
     except FileNotFoundError as error:
         raise BrokenSampleError(f"{path} does not exist; restore it or remove its entry") from error
@@ -48,6 +62,22 @@ def _load(path: str | os.PathLike[str]) -> Image.Image:
     with _opened(path) as image:
         image.load()
         return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation in the EXIF data; 1, upright, where Pillow cannot parse them."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except EXIF_ERRORS:
+        return 1
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """`(width, height)` before any rotation; Pillow swaps those of a TIFF when it opens it."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        return tags[ExifTags.Base.ImageWidth], tags[ExifTags.Base.ImageLength]
+    return image.size
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -70,13 +100,18 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def read_image(path: str | os.PathLike[str]) -> torch.Tensor:
     """Read an image as uint8 [3, H, W], upright.
 
-    The rotation in the EXIF data is applied. Grey, palette, CMYK and 16-bit images (0 to 65535)
-    become RGB; transparent pixels show white.
+    The rotation in the EXIF data is applied; data that cannot be read count as none. Grey, palette,
+    CMYK and 16-bit images (0 to 65535) become RGB; transparent pixels show white.
 
     Raises:
         BrokenSampleError: the file is missing, truncated or not an image.
     """
-    upright = ImageOps.exif_transpose(_load(path))
+    with _opened(path) as image:
+        image.load()
+        # Not `ImageOps.exif_transpose`: it writes the EXIF data anew, which fails on odd ones.
+        # A TIFF is upright once loaded and says so.
+        method = UPRIGHT.get(_orientation(image))
+        upright = image if method is None else image.transpose(method)
     pixels = np.array(_to_rgb(upright), dtype=np.uint8)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
@@ -88,8 +123,8 @@ def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         BrokenSampleError: the file is missing or not an image.
     """
     with _opened(path) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)
+        width, height = _stored_size(image)
+        return (width, height) if _orientation(image) in TURNED else (height, width)
 
 
 def read_label_map(

@@ -20,6 +20,7 @@ from leopart_kit.data.label_sets import (
     color_ids,
     voc_colormap,
 )
+from leopart_kit.data.layout import note_left_out
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 
 logger = logging.getLogger(__name__)
@@ -89,8 +90,7 @@ def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]
         else path.relative_to(folder).as_posix(): path
         for path in found
     }
-    listing = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-    return names, [f"left out, not images: {listing}"] if others else []
+    return names, note_left_out(others)
 
 
 def _stem(path: Path, folder: Path) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from leopart_kit.data.imagenet100 import IMAGENET100
 from leopart_kit.data.label_sets import choose_label_set
-from leopart_kit.data.layout import choose_split, find_first
-from leopart_kit.data.segmentation import SegmentationDataset
-from leopart_kit.data.unlabelled import samples_below, without_masks
+from leopart_kit.data.layout import choose_split, find_first, note_left_out
+from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.data.unlabelled import images_below, samples_below, without_masks
 
 SPLITS = ("train", "val")
 # As most people keep it, and as the archive of the Kaggle challenge unpacks.
@@ -66,7 +67,7 @@ def _imagenet(
     choose_split(split, SPLITS, name)
     folder = find_first(Path(root), [place.format(split) for place in PLACES], f"{split} images")
     if classes is None:
-        return without_masks(name, split, root, list(samples_below(folder, folder)))
+        return images_below(folder, name, split, root)
     missing = [wnid for wnid in classes if not (folder / wnid).is_dir()]
     if missing:
         rest = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
@@ -74,8 +75,14 @@ def _imagenet(
             f"{folder} lacks {len(missing)} of the {len(classes)} classes of {listed_in}: "
             f"{', '.join(missing[:_SHOWN])}{rest}; add their folders or list fewer in classes_file"
         )
-    samples = [s for wnid in sorted(classes) for s in samples_below(folder / wnid, folder)]
-    return without_masks(name, split, root, samples, (f"{len(classes)} classes of {listed_in}",))
+    samples: list[Sample] = []
+    others: Counter[str] = Counter()
+    for wnid in sorted(classes):
+        of_class, left_out = samples_below(folder / wnid, folder)
+        samples += of_class
+        others += left_out
+    notes = [f"{len(classes)} classes of {listed_in}", *note_left_out(others)]
+    return without_masks(name, split, root, samples, notes)
 
 
 def _read_classes(path: Path) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.segmentation import Sample
+
+_KINDS_SHOWN = 10
 
 
 def find_first(root: Path, candidates: Iterable[str], what: str) -> Path:
@@ -47,6 +50,17 @@ def files_by_stem(folder: Path, ending: str | tuple[str, ...] = IMAGE_SUFFIXES) 
         if found is not None and not entry.name.startswith("."):
             files.setdefault(entry.name[: len(entry.name) - len(found)], entry.path)
     return files
+
+
+def note_left_out(others: Counter[str]) -> list[str]:
+    """At most one note: how many files of which suffix are no images that can be read."""
+    if not others:
+        return []
+    # Files that number themselves by suffix or have none would fill a page.
+    shown = sorted(others.most_common(_KINDS_SHOWN))
+    rest = others.total() - sum(count for _, count in shown)
+    listing = [f"{count} {suffix}" for suffix, count in shown]
+    return [f"left out, not images: {', '.join([*listing, *([f'{rest} more'] if rest else [])])}"]
 
 
 def read_list(path: Path) -> list[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.label_sets import LabelSet, choose_label_set
-from leopart_kit.data.layout import choose_split, find_first
+from leopart_kit.data.layout import choose_split, find_first, note_left_out
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 
 COCO_SPLITS = {"train": "train2017", "val": "val2017", "unlabeled": "unlabeled2017"}
@@ -31,7 +32,7 @@ def coco_images(
     folder_name = COCO_SPLITS[choose_split(split, tuple(COCO_SPLITS), "coco_images")]
     places = (folder_name, f"images/{folder_name}", f"coco/images/{folder_name}")
     folder = find_first(Path(root), places, "images")
-    return without_masks("coco_images", split, root, list(samples_below(folder, folder)))
+    return images_below(folder, "coco_images", split, root)
 
 
 def pass_images(
@@ -48,30 +49,47 @@ def pass_images(
     choose_label_set(label_set, ["none"], "pass", "none")
     choose_split(split, ("all",), "pass")
     folder = find_first(Path(root), ("PASS_dataset", "."), "images")
-    return without_masks("pass", split, root, list(samples_below(folder, folder)))
+    return images_below(folder, "pass", split, root)
 
 
-def samples_below(folder: Path, named_from: Path) -> Iterator[Sample]:
-    """Every image below `folder`, sorted by folder and file, hidden ones left out.
+def images_below(
+    folder: Path, name: str, split: str, root: str | os.PathLike[str]
+) -> SegmentationDataset:
+    """The data set of all images below `folder`; a note counts the files that are none."""
+    samples, others = samples_below(folder, folder)
+    return without_masks(name, split, root, samples, note_left_out(others))
 
-    Names are paths relative to `named_from` without suffix. Paths stay strings: with a million
-    files that saves minutes over `Path.rglob`.
+
+def samples_below(folder: Path, named_from: Path) -> tuple[list[Sample], Counter[str]]:
+    """Every image below `folder`, and how many other files there are of each suffix.
+
+    Sorted by folder and file; hidden ones do not count. Names are paths relative to `named_from`
+    without suffix. Paths stay strings: with a million files that saves minutes over `Path.rglob`.
 
     Raises:
         FileNotFoundError: there is none.
     """
     start = len(str(named_from)) + 1
-    found = False
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    samples: list[Sample] = []
+    others: Counter[str] = Counter()
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
+            if file.startswith("."):
+                continue
             stem, suffix = os.path.splitext(file)
-            if suffix.lower() in IMAGE_SUFFIXES and not file.startswith("."):
-                found = True
+            if suffix.lower() in IMAGE_SUFFIXES:
                 name = os.path.join(parent, stem)[start:].replace(os.sep, "/")
-                yield Sample(name, os.path.join(parent, file))
-    if not found:
+                samples.append(Sample(name, os.path.join(parent, file)))
+            else:
+                others[suffix or file] += 1
+    if not samples:
         raise FileNotFoundError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    return samples, others
+
+
+def _raise(error: OSError) -> None:
+    raise error  # a folder that may not be read would be left out without a word
 
 
 def without_masks(
@@ -79,7 +97,7 @@ def without_masks(
     split: str,
     root: str | os.PathLike[str],
     samples: list[Sample],
-    notes: tuple[str, ...] = (),
+    notes: Sequence[str] = (),
 ) -> SegmentationDataset:
     """A data set whose masks are all None and which has no classes."""
     return SegmentationDataset(name, split, root, LabelSet("none", ()), samples, _no_mask, notes)

@@ -11,7 +11,7 @@ from leopart_kit.metrics import summarize
 from leopart_kit.report import wording
 from leopart_kit.report.bar_chart import Bar, bar_chart
 from leopart_kit.report.leaderboard_markdown import markdown_table
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import write_whole_text
 
 SCHEMA_VERSION = 1
 
@@ -105,14 +105,13 @@ def ablation_chart(ablation: Ablation) -> str:
 def write_ablation(ablation: Ablation, folder: Path) -> None:
     """Write results.json and ablation.md, and ablation.svg once there is a figure to draw."""
     texts = {
-        "results.json": json.dumps(ablation_json(ablation), indent=1, ensure_ascii=False) + "\n",
+        "results.json": json.dumps(ablation_json(ablation), indent=1) + "\n",
         "ablation.md": ablation_markdown(ablation),
     }
     if any(variant.figures for variant in ablation.variants):
         texts["ablation.svg"] = ablation_chart(ablation)
     for name, text in texts.items():
-        with whole_file(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_whole_text(folder / name, text)
 
 
 def _figure(variant: Variant) -> str:

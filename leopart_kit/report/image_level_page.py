@@ -18,7 +18,7 @@ from leopart_kit.report.filters import filters_uri
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.page import PAGE_NAME, Section, page_environment
 from leopart_kit.report.pictures import photo_uri
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,7 @@ def write_image_level_page(
     """
     path = writable_output_dir(output_dir) / PAGE_NAME
     html = render_image_level_page(result, test, filters=filters, command=command)
-    with whole_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_whole_text(path, html)
     return path
 
 

@@ -11,7 +11,8 @@ from leopart_kit.whole_file import whole_file
 
 def write_json(values: Any, path: Path) -> Path:
     """Write plain JSON values; a number that is not finite is a `ValueError`."""
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    # Escaped to ASCII, as names of files that are not UTF-8 have no other form in JSON.
+    text = json.dumps(values, indent=1, allow_nan=False)
     with whole_file(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return path

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.report import wording
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import write_whole_text
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -40,8 +40,7 @@ def write_between_marks(text: str, path: Path, name: str = "leaderboard") -> Non
         raise ValueError(f"{path} needs the lines {begin} and {end}, once each, in this order")
     head, rest = whole.split(begin)
     tail = rest.split(end)[1]
-    with whole_file(path) as temporary:
-        temporary.write_text(f"{head}{begin}\n{text.strip()}\n{end}{tail}", encoding="utf-8")
+    write_whole_text(path, f"{head}{begin}\n{text.strip()}\n{end}{tail}")
 
 
 def leaderboard_overview(board: Mapping[str, Any]) -> str:

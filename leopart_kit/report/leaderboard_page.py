@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from leopart_kit.report.page import page_environment
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import write_whole_text
 
 
 def write_leaderboard_page(board: Mapping[str, Any], path: Path, title: str) -> Path:
@@ -18,11 +18,10 @@ def write_leaderboard_page(board: Mapping[str, Any], path: Path, title: str) -> 
     `ENCODER/BENCHMARK/report.html`.
     """
     template = page_environment().get_template("leaderboard.html")
-    with whole_file(path) as temporary:
-        html = template.render(
-            board=board, encoders=board["encoders"], title=title, pages=_pages(board, path.parent)
-        )
-        temporary.write_text(html, encoding="utf-8")
+    html = template.render(
+        board=board, encoders=board["encoders"], title=title, pages=_pages(board, path.parent)
+    )
+    write_whole_text(path, html)
     return path
 
 

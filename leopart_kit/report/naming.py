@@ -21,7 +21,7 @@ from leopart_kit.masks.part_names import PartNames
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.page import page_environment
 from leopart_kit.report.pictures import css_colour
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import write_whole_text
 
 PAGE_NAME = "parts.html"
 
@@ -94,8 +94,7 @@ def write_naming_page(
     path = Path(path)
     html = render_naming_page(parts, model_id=model_id, title=title, names=names)
     writable_output_dir(path.parent)
-    with whole_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_whole_text(path, html)
     return path
 
 

@@ -22,7 +22,7 @@ from leopart_kit.report.confusion_view import confusion_view
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.pictures import css_colour
 from leopart_kit.report.sample_view import sample_views
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import write_whole_text
 
 PAGE_NAME = "report.html"
 
@@ -73,8 +73,7 @@ def write_page(
     """
     path = writable_output_dir(output_dir) / PAGE_NAME
     html = render_page(result, samples, palette=palette, command=command, sections=sections)
-    with whole_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_whole_text(path, html)
     return path
 
 

@@ -98,6 +98,31 @@ def test_imagenet_by_wordnet_ids(tmp_path: Path):
     assert len(load_classification("imagenet", tmp_path, "val", classes_file=listed)) == 1
 
 
+def test_imagenet_images_outside_the_class_folders(tmp_path: Path):
+    for number in range(3):
+        write_image(tmp_path / f"val/ILSVRC2012_val_0000000{number}.JPEG")
+    with pytest.raises(
+        ValueError,
+        match=r"val_00000000\.JPEG lies in no class folder \(3 images like it\); move every image "
+        r"into a folder named after its class, as torchvision\.datasets\.ImageNet",
+    ):
+        load_classification("imagenet", tmp_path, "val")
+    write_classes(tmp_path, "train", {"n01": 2, "n02": 1})
+    write_image(tmp_path / "train/stray.JPEG")
+    with pytest.raises(ValueError, match=r"train/stray\.JPEG lies in no class folder; move every"):
+        load_classification("imagenet", tmp_path, "train")
+
+
+def test_files_that_are_no_images_are_noted(tmp_path: Path):
+    write_classes(tmp_path, "train", {"n01": 2})
+    for name in ("a.heic", "b.avif", "c.heic", ".hidden.gif"):
+        (tmp_path / "train/n01" / name).write_bytes(b"")
+    for kind in ("image_folder_classes", "imagenet"):
+        dataset = load_classification(kind, tmp_path, "train")
+        assert dataset.images.notes == ("left out, not images: 1 .avif, 2 .heic",)
+        assert len(dataset) == 2
+
+
 def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """The released layout of CIFAR-10 with 4 images a file; its checksums switched off."""
     folder = root / "cifar-10-batches-py"

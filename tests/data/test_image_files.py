@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.image_files import (
@@ -31,17 +32,89 @@ def test_read_image_is_channels_first_rgb(tmp_path: Path):
     assert image.tolist() == [[[255, 0, 0]], [[0, 255, 0]], [[0, 0, 255]]]
 
 
-@pytest.mark.parametrize(
-    ("orientation", "expected"),
-    [(1, [[1, 2, 3], [4, 5, 6]]), (3, [[6, 5, 4], [3, 2, 1]]), (6, [[4, 1], [5, 2], [6, 3]])],
-)
-def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, expected: list[list[int]]):
+ORIENTED = {
+    1: [[1, 2, 3], [4, 5, 6]],
+    2: [[3, 2, 1], [6, 5, 4]],
+    3: [[6, 5, 4], [3, 2, 1]],
+    4: [[4, 5, 6], [1, 2, 3]],
+    5: [[1, 4], [2, 5], [3, 6]],
+    6: [[4, 1], [5, 2], [6, 3]],
+    7: [[6, 3], [5, 2], [4, 1]],
+    8: [[3, 6], [2, 5], [1, 4]],
+}
+
+
+def blocks(values: list[list[int]]) -> np.ndarray:
+    """Grey squares of 8 pixels, which a JPEG keeps."""
+    return np.kron(np.array(values), np.full((8, 8), 40)).astype(np.uint8)
+
+
+def write_blocks(path: Path, orientation: int = 1, **options: object) -> Path:
+    """The first of `ORIENTED` with that orientation in its EXIF data."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = np.array([[1, 2, 3], [4, 5, 6]], dtype=np.uint8)
-    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
-    assert read_image(tmp_path / "a.png")[0].tolist() == expected
-    assert read_image_size(tmp_path / "a.png") == (len(expected), len(expected[0]))
+    Image.fromarray(blocks(ORIENTED[1])).save(path, **{"exif": exif, **options})
+    return path
+
+
+def assert_reads_as(path: Path, values: list[list[int]]) -> None:
+    expected = blocks(values)
+    pixels = read_image(path).numpy()
+    assert pixels.shape == (3, *expected.shape)
+    assert np.abs(pixels.astype(int) - expected).max() <= 3
+    assert read_image_size(path) == expected.shape
+
+
+@pytest.mark.parametrize("orientation", ORIENTED)
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+def test_exif_rotation_is_applied(tmp_path: Path, suffix: str, orientation: int):
+    lossless = {"lossless": True} if suffix == "webp" else {}
+    path = write_blocks(tmp_path / f"a.{suffix}", orientation, **lossless)
+    assert_reads_as(path, ORIENTED[orientation])
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_rotation_of_a_compressed_tiff_and_of_one_with_xmp(tmp_path: Path, orientation: int):
+    path = write_blocks(tmp_path / "lzw.tiff", orientation, compression="tiff_lzw")
+    assert_reads_as(path, ORIENTED[orientation])
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[700] = 1
+    tags[700] = b'<rdf:Description tiff:Orientation="%d"/>' % orientation
+    Image.fromarray(blocks(ORIENTED[1])).save(tmp_path / "xmp.tiff", tiffinfo=tags)
+    assert_reads_as(tmp_path / "xmp.tiff", ORIENTED[orientation])
+
+
+def exif_with_text(tag: int) -> bytes:
+    """EXIF data with orientation 6 and, as text, a tag of a higher number that should be one."""
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    text = struct.pack("<HHI4s", tag, 2, 4, b"abc")
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + orientation + text + bytes(4)
+
+
+@pytest.mark.parametrize("tag", [0x0128, 0x0213])
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_rotation_beside_a_tag_of_another_type(tmp_path: Path, suffix: str, tag: int):
+    path = write_blocks(tmp_path / f"a.{suffix}", exif=exif_with_text(tag))
+    assert_reads_as(path, ORIENTED[6])
+
+
+@pytest.mark.parametrize("garbage", [b"no exif at all", b"Exif\0\0II*\0", b"Exif\0\0MM"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_exif_that_cannot_be_read_leaves_the_image_as_stored(
+    tmp_path: Path, suffix: str, garbage: bytes
+):
+    lossless = {"lossless": True} if suffix == "webp" else {}
+    path = write_blocks(tmp_path / f"a.{suffix}", exif=garbage, **lossless)
+    assert_reads_as(path, ORIENTED[1])
+
+
+def test_a_tiff_whose_xmp_pillow_gives_up_on_is_named(tmp_path: Path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[700] = 2
+    tags[700] = "XMP as text, where bytes belong"
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.tiff", tiffinfo=tags)
+    with pytest.raises(BrokenSampleError, match=r"a\.tiff cannot be decoded"):
+        read_image(tmp_path / "a.tiff")
 
 
 def test_sixteen_bit_grey_keeps_its_range(tmp_path: Path):

@@ -34,6 +34,17 @@ def test_images_only(tmp_path: Path):
     assert class_histogram(dataset).unlabelled == tuple(range(2))
 
 
+def test_the_note_on_other_files_stays_short(tmp_path: Path):
+    write_image(tmp_path / "a.png")
+    for number in range(30):
+        (tmp_path / f"record.{number:02d}").write_bytes(b"")
+    for name in ("b.heic", "c.heic"):
+        (tmp_path / name).write_bytes(b"")
+    (note,) = image_folder(tmp_path).notes
+    assert note.startswith("left out, not images: 1 .00, 1 .01,")
+    assert note.endswith("1 .08, 2 .heic, 21 more")
+
+
 def test_same_stem_twice_keeps_both(tmp_path: Path):
     for name in ("x/a.jpg", "y/a.jpg", "y/a.png"):
         write_image(tmp_path / "images" / name)

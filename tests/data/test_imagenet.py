@@ -39,6 +39,7 @@ def test_whole_imagenet_is_every_class_folder(tmp_path: Path):
     assert (name, mask) == ("n02/n02_10", None)
     assert (image == 0).all()
     assert dataset.image_path(0) == root / "train/n01/n01_10.JPEG"
+    assert dataset.notes == ("left out, not images: 1 .txt",)
     assert pickle.loads(pickle.dumps(dataset)).names == dataset.names
 
 
@@ -51,6 +52,15 @@ def test_the_class_list_decides_whatever_its_order(tmp_path: Path):
     assert dataset.notes == (f"2 classes of {listed}",)
     turned = class_list(tmp_path / "turned.txt", "n01\nn03")
     assert imagenet(root, classes_file=turned).names == dataset.names
+
+
+def test_files_left_out_are_counted_over_the_listed_classes(tmp_path: Path):
+    root = write_imagenet(tmp_path, ["n01", "n02", "n03"])
+    for name in ("n01/a.gif", "n02/a.gif", "n03/a.gif", "n03/b.avif"):
+        (root / "train" / name).write_bytes(b"")
+    listed = class_list(tmp_path / "two.txt", "n01\nn03\n")
+    dataset = imagenet(root, classes_file=listed)
+    assert dataset.notes[1:] == ("left out, not images: 1 .avif, 2 .gif",)
 
 
 def test_missing_classes_are_named(tmp_path: Path):
@@ -115,7 +125,9 @@ def test_one_broken_file_breaks_one_sample(tmp_path: Path):
 def test_coco_photos_need_no_annotation(tmp_path: Path, place: str):
     write_image(tmp_path / place / "train2017/000000000009.jpg")
     write_image(tmp_path / place / "val2017/000000000139.jpg")
+    (tmp_path / place / "train2017/000000000010.heic").write_bytes(b"")
     assert coco_images(tmp_path).names == ("000000000009",)
+    assert coco_images(tmp_path).notes == ("left out, not images: 1 .heic",)
     assert coco_images(tmp_path, "val").names == ("000000000139",)
     with pytest.raises(FileNotFoundError, match="looked for unlabeled2017, images/unlabeled2017"):
         coco_images(tmp_path, "unlabeled")
@@ -125,8 +137,12 @@ def test_pass_is_any_depth_of_folders(tmp_path: Path):
     write_image(tmp_path / "PASS_dataset/0/b.jpeg")
     write_image(tmp_path / "PASS_dataset/1/a.jpeg")
     write_image(tmp_path / "elsewhere.jpeg")
+    for name in ("b.avif", "README", ".DS_Store", ".cache/c.gif"):
+        (tmp_path / "PASS_dataset/1" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "PASS_dataset/1" / name).write_bytes(b"")
     assert pass_images(tmp_path).names == ("0/b", "1/a")
     assert pass_images(tmp_path / "PASS_dataset").names == ("0/b", "1/a")
+    assert pass_images(tmp_path).notes == ("left out, not images: 1 .avif, 1 README",)
     assert load_dataset("pass", tmp_path, "all")[1][1] is None
     empty = tmp_path / "empty"
     empty.mkdir()

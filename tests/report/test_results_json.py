@@ -93,6 +93,16 @@ def test_written_results_read_back(result: Result, tmp_path: Path):
     assert {file.name for file in path.parent.iterdir()} == {"results.json", "per_image.npz"}
 
 
+def test_names_that_are_not_utf8_are_written_and_read_back(result: Result, tmp_path: Path):
+    name = os.fsdecode(b"caf\xe9")
+    dataset = replace(result.dataset, class_names=(name, *result.dataset.class_names[1:]))
+    named = replace(result, dataset=dataset, image_names=(name, *result.image_names[1:]))
+    path = write_results(named, tmp_path)
+    assert path.read_bytes().isascii()
+    assert read_results(path)["dataset"]["class_names"][0] == name
+    assert read_per_image(tmp_path)[0][0] == name
+
+
 def test_run_without_masks_leaves_empty_metrics(unlabelled: Result, tmp_path: Path):
     document = read_results(write_results(unlabelled, tmp_path))
     assert document["metrics"] == {}
