@@ -11,7 +11,6 @@ import json
 import logging
 import shlex
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +22,15 @@ from rich.markdown import Markdown
 from leopart_kit.cli.benchmarks import merge_settings, run_cell
 from leopart_kit.cli.build import build_encoder, build_protocol, build_run_settings, plain
 from leopart_kit.cli.config import run_command
-from leopart_kit.cli.eval_image_level import build_image_level, run_image_level
+from leopart_kit.cli.eval_image_level import build_image_level, build_split, run_image_level
 from leopart_kit.cli.isolated import reason_of_failure
+from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
 from leopart_kit.cli.saved_networks import BACKBONE_NAME
 from leopart_kit.cli.train import run_training
 from leopart_kit.report import read_image_level, read_results, writable_output_dir
 from leopart_kit.report.ablation import Ablation, Variant, ablation_markdown, write_ablation
-from leopart_kit.whole_file import whole_file
+from leopart_kit.report.json_files import write_json
+from leopart_kit.training import list_checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def run_variant(config: DictConfig, study: Study, name: str, seed: int, folder: 
     """Train and measure one variant in `folder`, as far as that is not done.
 
     Raises:
-        ValueError: the folder holds a training with other settings.
+        ValueError: the folder holds a training with other settings or on other images.
     """
     words = [
         *study.everything, *shlex.split(config.train), *study.without.get(name, ()),
@@ -137,30 +138,40 @@ def run_variant(config: DictConfig, study: Study, name: str, seed: int, folder: 
 
 
 def train_once(config: DictConfig, folder: Path, command: str) -> Path:
-    """The trained backbone; a broken-off training goes on, one with other settings is no match."""
-    done, asked = folder / "training.json", plain(config)
-    if done.is_file() and json.loads(done.read_text(encoding="utf-8")) != asked:
-        raise ValueError(
-            f"{folder} holds a training with other settings: choose another output_dir"
-        )
-    backbone = folder / "training" / BACKBONE_NAME
+    """The trained backbone; a broken-off training goes on, one of another kind is no match.
+
+    Raises:
+        ValueError: the folder holds a training with other settings or images.
+    """
+    record, training = folder / "training.json", folder / "training"
+    backbone = training / BACKBONE_NAME
+    asked = {**plain(config), **trained_on(config)}
+    # A training that failed before its first checkpoint has left nothing that could be mixed up.
+    if backbone.is_file() or list_checkpoints(training / "checkpoints"):
+        before = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        if without(before, HOW_TRAINED) != without(asked, HOW_TRAINED):
+            raise ValueError(
+                f"{folder} holds a training with other settings or on other images: choose "
+                "another output_dir"
+            )
     if backbone.is_file():
         logger.info("reused %s", backbone)
         return backbone
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(done) as temporary:
-        temporary.write_text(json.dumps(asked, indent=1), encoding="utf-8")
-    run_training(config, folder / "training", command)
+    write_json(asked, record)
+    run_training(config, training, command)
     return backbone
 
 
 def linear_accuracy(config: DictConfig, folder: Path, command: str) -> float:
     """Accuracy of a linear classifier on the last layer that the evaluation names."""
-    with suppress(OSError, ValueError):
-        document = read_image_level(folder)
-        if document["settings"] == json.loads(json.dumps(plain(config))):
-            logger.info("reused %s", folder)
-            return [s["mean"] for s in document["scores"] if s["evaluation"] == "linear"][-1]
+    data = [build_split(config, key) for key in ("test_split", "train_split")]
+    merge_settings(config, measured_on(data))
+    encoder = build_encoder(config.encoder, config.precision)
+    document = same_results(read_image_level, folder, encoder, plain(config), data)
+    if document is not None:
+        logger.info("reused %s", folder)
+        return [s["mean"] for s in document["scores"] if s["evaluation"] == "linear"][-1]
     return run_image_level(config, folder, command).of("linear")[-1].mean
 
 

@@ -13,17 +13,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import plain
+from leopart_kit.cli.build import build_dataset, build_train_split, plain
 from leopart_kit.cli.config import config_folder
 from leopart_kit.cli.eval_segmentation import measure_encoder, write_outputs
 from leopart_kit.cli.isolated import reason_of_failure
+from leopart_kit.cli.reuse import measured_on, same_results
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.report import Cell, read_results, wording
 
 logger = logging.getLogger(__name__)
-
-# How a run was made, not what was measured: other values give the same figures.
-_HOW = ("output_dir", "cache_dir", "device", "batch_size", "num_workers", "masks", "page_images")
 
 
 def list_benchmarks() -> list[str]:
@@ -71,9 +69,15 @@ def compose_benchmark(
 def run_cell(
     config: DictConfig, encoder: Encoder, folder: Path, run: RunSettings, command: str
 ) -> None:
-    """Evaluate an encoder into `folder`, unless the very same was done before."""
-    config.output_dir = str(folder)
-    if run.processes.once(lambda: _is_done(config, encoder, folder)):
+    """Evaluate an encoder into `folder`, unless the very same was done on the same data."""
+    splits = (build_dataset(config.dataset), build_train_split(config))
+    data = [split for split in splits if split is not None]
+    merge_settings(config, {"output_dir": str(folder), **measured_on(data)})
+
+    def is_done() -> bool:
+        return same_results(read_results, folder, encoder, plain(config), data) is not None
+
+    if run.processes.once(is_done):
         logger.info("reused %s", folder)
         return
     result, dataset = measure_encoder(config, encoder, run)
@@ -81,19 +85,6 @@ def run_cell(
         folder.mkdir(parents=True, exist_ok=True)
         write_outputs(config, result, dataset, folder, command)
     run.processes.wait()
-
-
-def _is_done(config: DictConfig, encoder: Encoder, folder: Path) -> bool:
-    try:
-        document = read_results(folder)
-    except (OSError, ValueError):
-        return False
-    settings, before = plain(config), document["settings"]
-
-    def what(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in values.items() if key not in _HOW}
-
-    return document["encoder"]["sha256"] == encoder.fingerprint() and what(settings) == what(before)
 
 
 def run_encoder(

@@ -3,8 +3,8 @@
 Every method and seed is a run of its own: trained by its recipe within a time
 (`leopart_kit.cli.timed_training` says how it is kept), then measured with the image-level protocols
 of `leopart-eval-image`, as is the same network with the same random weights before training. A run
-leaves its folder with `training.json` and `results.json`; where these stand for the same settings
-and the same weights, nothing is done again.
+leaves its folder with `training.json` and `results.json`; where these stand for the same settings,
+weights and data, nothing is done again.
 
 No method sees a class of the training images but CLIP, which needs texts: unless
 `method.captions` names some, it gets "a photo of a CLASS", and the table says so.
@@ -16,7 +16,7 @@ import csv
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,18 @@ from rich.markdown import Markdown
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.benchmarks import merge_settings
 from leopart_kit.cli.build import build_encoder, plain
-from leopart_kit.cli.build_image_method import IMAGE_METHODS
-from leopart_kit.cli.config import config_folder, run_command
+from leopart_kit.cli.compared_methods import (
+    brings_images,
+    check_words,
+    chosen_methods,
+    other_images,
+    seeds_of,
+    shared_images,
+)
+from leopart_kit.cli.config import run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split
 from leopart_kit.cli.isolated import reason_of_failure
+from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
 from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
 from leopart_kit.cli.timed_training import train_within
 from leopart_kit.data.classification import ClassificationDataset
@@ -58,15 +66,9 @@ from leopart_kit.training import build_fabric
 
 logger = logging.getLogger(__name__)
 
-# How a run was made, or what this command does not run: other values train the same network.
-_NOT_TRAINED_WITH = (
-    "output_dir",
-    "cache_dir",
-    "num_workers",
-    "evaluation",
-    "reproduce",
-    "backbone_precision",
-)
+# How it was made, and how `leopart-train` stores the backbone, which this command always does
+# in full.
+_NOT_TRAINED_WITH = (*HOW_TRAINED, "backbone_precision")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def compare_methods(config: DictConfig, output_dir: Path) -> None:
     if not config.minutes > 0:
         raise ValueError(f"minutes must be above 0, got {config.minutes!r}")
     methods = chosen_methods(config)
+    check_words(config, methods)
     seeds = {name: seeds_of(config, name) for name in methods}
     comparison = build_comparison(config, output_dir)
     runs: list[MethodRun] = []
@@ -103,45 +106,6 @@ def compare_methods(config: DictConfig, output_dir: Path) -> None:
             text = write_all(config, runs, output_dir)
     Console().print(Markdown(text))
     logger.info("table: %s", output_dir / "methods.md")
-
-
-def chosen_methods(config: DictConfig) -> Mapping[str, Sequence[str]]:
-    """What to set in `leopart-train` for every method, by its name.
-
-    Raises:
-        ValueError: a name without settings of which there is no recipe, or seeds of a method that
-            is not there.
-    """
-    recipes = config_folder("configs") / "recipe"
-    known = [name for name in IMAGE_METHODS if (recipes / f"cifar10_{name}.yaml").is_file()]
-    wanted = plain(config)["methods"] or dict.fromkeys(known)
-    for name, overrides in wanted.items():
-        if overrides is None and name not in known:
-            raise ValueError(
-                f"there is no recipe cifar10_{name}; say how {name} is trained, as in "
-                f"'methods={{{name}: \"recipe=… method=…\"}}', or choose of {', '.join(known)}"
-            )
-    for name in config.seeds_of or ():
-        if name not in wanted:
-            raise ValueError(f"seeds_of.{name}: no such method; there is {', '.join(wanted)}")
-    return {
-        name: [f"recipe=cifar10_{name}"] if overrides is None else shlex.split(overrides)
-        for name, overrides in wanted.items()
-    }
-
-
-def seeds_of(config: DictConfig, method: str) -> list[int]:
-    """The seeds of one method.
-
-    Raises:
-        ValueError: no list of different whole numbers of at least 0.
-    """
-    values = plain(config)
-    seeds = (values["seeds_of"] or {}).get(method, values["seeds"])
-    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds of {method} must be different whole numbers, got {seeds!r}")
-    return seeds
 
 
 def build_comparison(config: DictConfig, output_dir: Path) -> Comparison:
@@ -164,7 +128,12 @@ def build_comparison(config: DictConfig, output_dir: Path) -> Comparison:
     device = build_fabric(config.accelerator).device
     run = RunSettings(batch_size=config.batch_size, device=str(device), track=rich_progress)
     splits = {key: config[key] for key in ("train_split", "test_split")}
-    recorded = {"dataset": plain(config.dataset), **splits, "protocol": plain(protocol)}
+    recorded = {
+        "dataset": plain(config.dataset),
+        **splits,
+        "protocol": plain(protocol),
+        **measured_on([test, train]),
+    }
     return Comparison(config, train, test, protocol, recorded, run, output_dir)
 
 
@@ -193,9 +162,7 @@ def training_config(
     """The configuration of `leopart-train` for one run, and what texts it learns from."""
     chosen = comparison.config
     config = compose("train", overrides=[*overrides, *shlex.split(chosen.training)])
-    data = {**plain(chosen.dataset), "split": chosen.train_split}
-    if brings_images(overrides):
-        data = plain(config.dataset)
+    data = plain(config.dataset) if brings_images(overrides) else shared_images(chosen)
     # The weights at the start are drawn from the seed too, so that the spread covers them.
     encoder = {**plain(config.encoder), "seed": seed}
     values = {"dataset": data, "seed": seed, "encoder": encoder, "accelerator": chosen.accelerator}
@@ -207,16 +174,6 @@ def training_config(
     elif "captions" in config.method:
         texts = "captions of the images"
     return merge_settings(config, values), texts
-
-
-def brings_images(overrides: Sequence[str]) -> bool:
-    """Whether the settings of a method say what it is trained on."""
-    return any(word.lstrip("+").startswith(("dataset=", "dataset.")) for word in overrides)
-
-
-def other_images(shared: DictConfig, own: DictConfig) -> str | None:
-    """What a method was trained on in words, if on other images than the comparison's."""
-    return None if own.root == shared.root else f"{own.name}, {Path(own.root).name}"
 
 
 def write_class_captions(dataset: ClassificationDataset, path: Path) -> Path:
@@ -231,10 +188,14 @@ def write_class_captions(dataset: ClassificationDataset, path: Path) -> Path:
 
 def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder: Path) -> Encoder:
     """The trained network, read from `folder` or trained into it."""
-    settings = {k: v for k, v in plain(config).items() if k not in _NOT_TRAINED_WITH}
+    settings = {**without(plain(config), _NOT_TRAINED_WITH), **trained_on(config)}
+    images = other_images(shared_images(chosen), plain(config.dataset))
     backbone = folder / BACKBONE_NAME
-    if backbone.is_file() and was_trained_so(folder, settings, chosen.minutes):
+    before = same_training(folder, settings, chosen.minutes)
+    if backbone.is_file() and before is not None:
         logger.info("reused %s", backbone)
+        if before.images != images:  # the other methods had others then
+            write_training(replace(before, images=images), folder)
     else:
         done = train_within(config, 60 * chosen.minutes, folder)
         save_backbone(done.encoder, backbone)
@@ -250,21 +211,23 @@ def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder
             device=next(done.encoder.parameters()).device.type,
             texts=texts,
             settings=settings,
-            images=other_images(chosen.dataset, config.dataset),
+            images=images,
         )
         write_training(facts, folder)
     node = {**plain(config.encoder), "weights": str(backbone)}
     return build_encoder(OmegaConf.create(node), "fp32")
 
 
-def was_trained_so(folder: Path, settings: Mapping[str, Any], minutes: float) -> bool:
-    """Whether a folder holds a training with these settings and this time."""
+def same_training(
+    folder: Path, settings: Mapping[str, Any], minutes: float
+) -> TrainingFacts | None:
+    """The facts in a folder, if a network was trained so, on the same data and in this time."""
     try:
         facts = read_training(folder)
     except (OSError, ValueError):
-        return False
-    before = {k: v for k, v in facts.settings.items() if k not in _NOT_TRAINED_WITH}
-    return before == settings and facts.minutes_allowed == minutes
+        return None
+    same = without(facts.settings, _NOT_TRAINED_WITH) == settings
+    return facts if same and facts.minutes_allowed == minutes else None
 
 
 def measure_untrained(comparison: Comparison, encoder: Encoder) -> Path:
@@ -277,7 +240,8 @@ def measure_untrained(comparison: Comparison, encoder: Encoder) -> Path:
 
 def measure_once(comparison: Comparison, encoder: Encoder, folder: Path) -> None:
     """Write the results of an encoder into `folder`, unless the same lie there."""
-    if _was_measured_so(comparison, encoder, folder):
+    data = [comparison.test, comparison.train]
+    if same_results(read_image_level, folder, encoder, comparison.recorded, data) is not None:
         logger.info("reused %s", folder)
         return
     result = evaluate_image_level(
@@ -289,15 +253,6 @@ def measure_once(comparison: Comparison, encoder: Encoder, folder: Path) -> None
         recorded=comparison.recorded,
     )
     write_image_level(result, folder)
-
-
-def _was_measured_so(comparison: Comparison, encoder: Encoder, folder: Path) -> bool:
-    try:
-        document = read_image_level(folder)
-    except (OSError, ValueError):
-        return False
-    same_weights = document["encoder"]["sha256"] == encoder.fingerprint()
-    return same_weights and document["settings"] == comparison.recorded
 
 
 def write_all(config: DictConfig, runs: Sequence[MethodRun], output_dir: Path) -> str:

@@ -13,19 +13,18 @@ logger = logging.getLogger(__name__)
 
 
 def reason_of_failure(task: Callable[[], None], processes: Processes = ALONE) -> str | None:
-    """Run a task; in one line what went wrong, if it failed.
-
-    Among several processes, a mistake of ours is raised: the others would wait for this one.
-    """
+    """Run a task in all processes; in one line what went wrong, if it failed in any of them."""
     try:
-        task()
+        processes.together(task)
     except TrainingInterrupted as error:  # a signal: meant for the whole command
         raise KeyboardInterrupt from error
     except (*USER_ERRORS, NonFiniteLoss) as error:
-        return describe_error(error)
+        return _one_line(describe_error(error))
     except Exception as error:
-        if processes.count > 1:
-            raise
         logger.exception("failed")
-        return f"{type(error).__name__}: {error}"
+        return _one_line(f"{type(error).__name__}: {error}")
     return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())  # errors of CUDA and of loader processes have many

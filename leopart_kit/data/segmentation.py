@@ -177,13 +177,25 @@ class SegmentationDataset(Dataset[Item]):
         """
         digest = hashlib.sha256(repr((self.name, self.split)).encode())
         for sample in self._samples:
-            try:
-                stat = os.stat(sample.image_file)
-                state = (stat.st_size, stat.st_mtime_ns)
-            except FileNotFoundError:
-                state = (-1, -1)
-            digest.update(repr((sample.name, *state)).encode())
+            digest.update(repr((sample.name, *_state(sample.image_file))).encode())
         return digest.hexdigest()
+
+    def mask_fingerprint(self) -> str:
+        """sha256 over classes and the size and time of change of each mask's files, if any."""
+        digest = hashlib.sha256(repr(self.class_names).encode())
+        for sample in self._samples:
+            for file in sample.mask_files:
+                digest.update(repr((sample.name, *_state(file))).encode())
+        return digest.hexdigest()
+
+
+def _state(file: str) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds; −1 for a missing file."""
+    try:
+        stat = os.stat(file)
+    except FileNotFoundError:
+        return (-1, -1)
+    return (stat.st_size, stat.st_mtime_ns)
 
 
 def _size_message(sample: Sample, image_size: Sequence[int], mask_size: Sequence[int]) -> str:

@@ -9,8 +9,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from leopart_kit.backbones import load_encoder
 from leopart_kit.cli import augmentation_ablation as ablation
 from leopart_kit.cli.config import config_folder, register_configs
+from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
+from leopart_kit.report import read_image_level
 from tests.cli.command import error_of_command, run_command_line
 from tests.cli.train_command import TINY
 from tests.evaluation.image_level.tiny_images import write_colours
@@ -70,7 +73,39 @@ def test_a_failed_cell_is_tried_again_and_what_is_done_is_kept(
         assert ablate(*given, "without=[flip]") == rows
     changed = [given[0].replace("max_steps=1", "max_steps=2"), *given[1:], "without=[flip]"]
     line = error_of_command(ablation.main, "leopart-ablation", changed)
-    assert "holds a training with other settings: choose another output_dir" in line
+    assert "holds a training with other settings or on other images: choose another" in line
+
+
+def test_another_network_is_measured_anew(given: list[str]):
+    """Such as one that was trained again after its folder had been deleted."""
+    ablate(*given, "without=[]")
+    folder = Path("out/all/seed_0")
+    other = load_encoder("test_vit", "random", seed=7)
+    save_backbone(other, folder / "training" / BACKBONE_NAME)
+    ablate(*given, "without=[]")
+    assert read_image_level(folder / "evaluation")["encoder"]["sha256"] == other.fingerprint()
+
+
+def test_a_training_that_never_began_is_in_nobody_s_way(given: list[str]):
+    wrong = [given[0].replace("data/train", "nowhere"), *given[1:], "without=[]"]
+    assert "no training came through; " in error_of_command(
+        ablation.main, "leopart-ablation", wrong
+    )
+    # Fails after its settings are on record, before its first checkpoint.
+    odd = [given[0].replace("global_size=32", "global_size=33"), *given[1:], "without=[]"]
+    error_of_command(ablation.main, "leopart-ablation", odd)
+    assert Path("out/all/seed_0/training.json").is_file()
+    assert "mean" in ablate(*given, "without=[]")["all"]
+
+
+def test_how_a_training_ran_is_no_other_setting(given: list[str], monkeypatch: pytest.MonkeyPatch):
+    rows = ablate(*given, "without=[]")
+    monkeypatch.setattr(ablation, "run_training", None)
+    again = [given[0].replace('train="', 'train="num_workers=0 '), *given[1:], "without=[]"]
+    assert ablate(*again) == rows
+    Path("data/train/red/00.png").write_bytes(Path("data/train/red/01.png").read_bytes() + b" ")
+    line = error_of_command(ablation.main, "leopart-ablation", again)
+    assert "holds a training with other settings or on other images: choose another" in line
 
 
 def test_leopart_is_measured_by_a_dense_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

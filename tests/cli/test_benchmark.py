@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from leopart_kit.cli import benchmarks
 from leopart_kit.cli.benchmark import main
 from leopart_kit.cli.eval_segmentation import main as evaluate_main
-from leopart_kit.report import read_leaderboard
+from leopart_kit.report import read_leaderboard, read_results
 from tests.cli.command import error_of_command, leopart_eval, run_command_line
 
 TINY = "protocol.resolution=[32,32] protocol.score_resolution=[16,16] protocol.seeds=[0,1]"
@@ -70,6 +71,22 @@ def test_what_is_done_is_not_done_again(board: list[str], tmp_path: Path, monkey
     assert (tmp_path / "board" / "leaderboard.json").read_text() == before
     benchmark(*board, f'overrides="{TINY} protocol.num_clusters=5"')
     assert len(measured) == 2, "other settings are another measurement"
+
+
+def test_other_images_or_masks_are_measured_anew(board: list[str], folder: Path, tmp_path: Path):
+    def num_images() -> int:
+        benchmark(*board)
+        return read_results(tmp_path / "board" / "classical" / "here")["dataset"]["num_images"]
+
+    mask = folder / "masks" / "im00.png"
+    whole = mask.read_bytes()
+    mask.write_bytes(b"no mask")
+    assert num_images() == 5
+    mask.write_bytes(whole)
+    assert num_images() == 6, "repaired"
+    for kind in ("images", "masks"):
+        shutil.copy(folder / kind / "im00.png", folder / kind / "more.png")
+    assert num_images() == 7
 
 
 def test_a_failure_of_ours_stops_its_row_alone(board: list[str], tmp_path: Path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,22 @@ def test_other_settings_are_trained_anew_and_other_measurements_are_not(
     assert len(trained) == 2
 
 
+def test_other_images_are_trained_on_and_measured_anew(
+    given: list[str], tmp_path: Path, trained: list[str]
+):
+    folder, more = tmp_path / "out" / "rotnet" / "seed_0", instead(given, ONE)
+    compare(*more)
+    data = tmp_path / "data"
+    shutil.copy(data / "train" / "red" / "00.png", data / "test" / "red" / "more.png")
+    compare(*more)
+    assert trained == ["rotnet/seed_0"], "the test images are another measurement alone"
+    assert read_image_level(folder)["dataset"]["num_test"] == 13
+    shutil.copy(data / "train" / "red" / "00.png", data / "train" / "red" / "more.png")
+    compare(*more)
+    assert len(trained) == 2
+    assert read_image_level(folder)["dataset"]["num_train"] == 31
+
+
 def test_a_method_may_be_trained_on_images_of_its_own(given: list[str], tmp_path: Path):
     folder = tmp_path / "larger"
     folder.mkdir()
@@ -181,8 +198,9 @@ def test_a_recipe_is_shortened_to_what_fits_the_time(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(timed_training, "time", Clock())
-    many = f'training="{SMALL.replace("max_steps=3", "max_steps=1000")}"'
-    # A second a step: of ten, 95 % are planned with.
+    longer = SMALL.replace("max_steps=3", "max_steps=1000")
+    many = f'training="{longer.replace("warmup_steps=0", "warmup_steps=30")}"'
+    # A second a step: of ten, 95 % are planned with. A warm-up of 30 would not fit into 9.
     compare(*instead(given, ONE, many), f"minutes={10 / 60}")
     row = rows(tmp_path)["rotnet"]
     assert (row["steps"], row["planned_steps"], row["recipe_steps"]) == ([9], [9], [1000])
@@ -262,6 +280,8 @@ def test_the_table_goes_into_a_readme(given: list[str], tmp_path: Path):
         (["seeds=[0,0]"], "seeds of rotnet must be different whole numbers, got [0, 0]"),
         (["minutes=0"], "minutes must be above 0, got 0"),
         (["test_split=val"], "test_split=val: "),
+        (['evaluation="precision=bf16"'], "evaluation: precision=bf16 would have no effect"),
+        (["+methods.mine='recipe=cifar10_rotnet seed=2'"], "methods.mine: seed=2 would have no"),
         (['evaluation="protocol.evaluations=[knn]"'], "set protocol.evaluations=[knn,linear]"),
         (['evaluation="protocol.linear.layers=[stem]"'], "add output to protocol.linear.layers"),
     ],
