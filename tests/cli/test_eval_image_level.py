@@ -137,7 +137,10 @@ def test_one_broken_file_of_many_is_named(
         (["protocol.evaluations=knn"], "evaluations must be a list of knn, linear"),
         (["protocol.linear.layers=[conv1]"], "handcrafted has no layer 'conv1'; it has tokens"),
         (["protocol.evaluations=[fine_tuning]"], "handcrafted has no weights to fine-tune"),
-        (["protocol.evaluations=[low_shot]"], "1 % of the 10 training images of 'blue' is none"),
+        (
+            ["protocol.evaluations=[low_shot]", "encoder=random_vits16"],
+            "1 % of the 10 training images of 'blue' is none",
+        ),
         (["protocol.knn.neighbours=99"], "99 neighbours of 30 training images"),
         (["protocol.clusters.num_clusters=31"], "31 clusters are more than the 30 training"),
         (["+protocol.linear.rate=1"], "protocol.linear has no setting 'rate'; it has layers"),
