@@ -84,7 +84,7 @@ class Processes:
         self._meet(None)
 
     def _meet(self, own: Exception | None) -> None:
-        """Wait for all; raise what the first process that has failed came with."""
+        """Wait for all; raise one's own error, or else that of the first process with one."""
         if self.count == 1:
             return
         errors: list[Any] = [None] * self.count

@@ -96,7 +96,7 @@ def build_random_views(parts: RunParts) -> RandomViews:
     method, given = parts.config.method.name, sum(kind.count for kind in kinds)
     if given != _NUM_VIEWS.get(method, given):
         raise ValueError(
-            f"{method} takes {_NUM_VIEWS[method]} of the views of an image, method.views makes "
+            f"{method} needs {_NUM_VIEWS[method]} of the views of each image, method.views makes "
             f"{given}: change the count of {' or '.join(plain(parts.config.method.views))}"
         )
     region = tuple(plain(parts.config.method).get("region", (1.0, 1.0)))

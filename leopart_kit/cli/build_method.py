@@ -9,6 +9,7 @@ from leopart_kit.cli.build_image_method import IMAGE_METHODS, build_image_method
 from leopart_kit.cli.build_training import build_anchored, build_leopart, check_head
 from leopart_kit.cli.run_parts import RunParts
 from leopart_kit.data import AnchoredTransform
+from leopart_kit.evaluation import FeatureStore
 from leopart_kit.methods import Method
 from leopart_kit.training import ImagesOf, ImagesWithTokens, SeededSamples
 
@@ -48,10 +49,11 @@ def _leopart(parts: RunParts) -> tuple[Method, SeededSamples]:
 def _anchored_leopart(parts: RunParts) -> tuple[Method, SeededSamples]:
     config, dataset = parts.config, parts.dataset
     resolution = tuple(config.method.anchor_resolution)
+    place: tuple = ()
     if parts.fabric.is_global_zero:
-        parts.features(dataset, resolution)
-    parts.fabric.barrier()  # the others read what the first process has written
-    store = parts.features(dataset, resolution)
+        written = parts.features(dataset, resolution)
+        place = (written.folder, written.grid)
+    store = FeatureStore(*parts.fabric.broadcast(place))  # the others read what the first wrote
     tokens = None if parts.resumes or not parts.fabric.is_global_zero else store.chunks
     method = build_anchored(config.method, parts.encoder, tokens, config.seed)
     broken = len(dataset) - len(store.indices)

@@ -3,8 +3,8 @@
 Every method and seed is a run of its own: trained by its recipe within a time
 (`leopart_kit.cli.timed_training` says how it is kept), then measured with the image-level protocols
 of `leopart-eval-image`, as is the same network with the same random weights before training. A run
-leaves its folder with `training.json` and `results.json`; where these stand for the same settings,
-weights and data, nothing is done again.
+leaves its folder with `training.json` and `results.json`; where these stand for the same settings
+and data, nothing is done again.
 
 No method sees a class of the training images but CLIP, which needs texts: unless
 `method.captions` names some, it gets "a photo of a CLASS", and the table says so.
@@ -63,6 +63,7 @@ from leopart_kit.report.method_table import (
     write_training,
 )
 from leopart_kit.training import build_fabric
+from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -260,7 +261,7 @@ def write_all(config: DictConfig, runs: Sequence[MethodRun], output_dir: Path) -
     table = build_method_table(runs)
     text = method_table_markdown(table)
     write_method_table(table, output_dir / "methods.json")
-    (output_dir / "methods.md").write_text(text, encoding="utf-8")
+    write_whole_text(output_dir / "methods.md", text)
     if config.json is not None:
         write_method_table(table, Path(config.json).expanduser())
     if config.write_to is not None:

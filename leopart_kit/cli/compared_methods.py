@@ -78,7 +78,9 @@ def check_words(config: DictConfig, methods: Mapping[str, Sequence[str]]) -> Non
     """
     for name, words in methods.items():
         _refuse(words, f"methods.{name}", _SET_FOR_ALL)
-    _refuse(shlex.split(config.training), "training", {**_SET_FOR_ALL, **_SHARED_IMAGES})
+    own_images = methods and all(brings_images(words) for words in methods.values())
+    refused = _SET_FOR_ALL if own_images else {**_SET_FOR_ALL, **_SHARED_IMAGES}
+    _refuse(shlex.split(config.training), "training", refused)
     words = shlex.split(config.evaluation)
     _refuse(words, "evaluation", _MEASURED_SO)
     for word in words:

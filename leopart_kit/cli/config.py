@@ -107,5 +107,10 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
-        return f"{error.strerror}{where}{advice}"
-    return " ".join(str(error).split())
+        return one_line(f"{error.strerror}{where}{advice}")
+    return one_line(str(error))
+
+
+def one_line(text: str) -> str:
+    """A text without its line breaks: errors of CUDA and of loader processes have many."""
+    return " ".join(text.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from leopart_kit.cli.config import USER_ERRORS, describe_error
+from leopart_kit.cli.config import USER_ERRORS, describe_error, one_line
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.training import NonFiniteLoss, TrainingInterrupted
 
@@ -19,12 +19,8 @@ def reason_of_failure(task: Callable[[], None], processes: Processes = ALONE) ->
     except TrainingInterrupted as error:  # a signal: meant for the whole command
         raise KeyboardInterrupt from error
     except (*USER_ERRORS, NonFiniteLoss) as error:
-        return _one_line(describe_error(error))
+        return describe_error(error)
     except Exception as error:
         logger.exception("failed")
-        return _one_line(f"{type(error).__name__}: {error}")
+        return one_line(f"{type(error).__name__}: {error}")
     return None
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())  # errors of CUDA and of loader processes have many

@@ -1,8 +1,9 @@
-"""When results or a training in a folder stand in for new ones: same settings, weights and data.
+"""When results or a training in a folder stand in for new ones: same settings and data.
 
 Of the data it counts which images there are and when their files were last changed, what their
-classes or masks are, and the captions; where the folder lies is one of the settings. An image that
-was left out and can be read by now is new data too, though its file may be as it was.
+classes or masks are, and the captions; where the folder lies is one of the settings, as are the
+files of weights that a training starts from. An image that was left out and can be read by now is
+new data too, though its file may be as it was.
 """
 
 from __future__ import annotations

@@ -45,12 +45,13 @@ class RunParts:
         return round(epochs * len(self.dataset) / per_step)
 
     def features(self, dataset: SegmentationDataset, resolution: tuple[int, int]) -> FeatureStore:
-        """Patch tokens of the encoder as it was before training."""
+        """Patch tokens of the encoder as it was before training; of the same images on resuming."""
         return extract_features(
             self.encoder,
             dataset,
             cache_dir=Path(self.config.cache_dir),
             resolution=resolution,
             device=self.fabric.device,
+            retry_broken=not self.resumes,
             track=rich_progress,
         )

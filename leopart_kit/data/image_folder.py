@@ -20,7 +20,7 @@ from leopart_kit.data.label_sets import (
     color_ids,
     voc_colormap,
 )
-from leopart_kit.data.layout import note_left_out
+from leopart_kit.data.layout import files_below, note_left_out
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 
 logger = logging.getLogger(__name__)
@@ -73,9 +73,8 @@ def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]
         raise FileNotFoundError(f"{folder} does not exist; point root at a folder of images")
     found: list[Path] = []
     others: Counter[str] = Counter()
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or path.is_dir() or masks in path.parents:
+    for path in sorted(map(Path, files_below(folder))):
+        if masks in path.parents:
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             found.append(path)

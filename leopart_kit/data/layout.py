@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
@@ -50,6 +50,23 @@ def files_by_stem(folder: Path, ending: str | tuple[str, ...] = IMAGE_SUFFIXES) 
         if found is not None and not entry.name.startswith("."):
             files.setdefault(entry.name[: len(entry.name) - len(found)], entry.path)
     return files
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Paths of all files below a folder, sorted by folder and name, hidden ones left out.
+
+    Strings: with a million files that saves minutes over `Path.rglob`.
+
+    Raises:
+        OSError: a folder may not be read; it would be left out without a word.
+    """
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (os.path.join(parent, f) for f in sorted(files) if not f.startswith("."))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def note_left_out(others: Counter[str]) -> list[str]:

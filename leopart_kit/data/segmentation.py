@@ -181,8 +181,8 @@ class SegmentationDataset(Dataset[Item]):
         return digest.hexdigest()
 
     def mask_fingerprint(self) -> str:
-        """sha256 over classes and the size and time of change of each mask's files, if any."""
-        digest = hashlib.sha256(repr(self.class_names).encode())
+        """sha256 over classes, their colours, and size and time of change of each mask's files."""
+        digest = hashlib.sha256(repr((self.class_names, self.label_set.colors)).encode())
         for sample in self._samples:
             for file in sample.mask_files:
                 digest.update(repr((sample.name, *_state(file))).encode())

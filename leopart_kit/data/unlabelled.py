@@ -11,7 +11,7 @@ import numpy as np
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.label_sets import LabelSet, choose_label_set
-from leopart_kit.data.layout import choose_split, find_first, note_left_out
+from leopart_kit.data.layout import choose_split, files_below, find_first, note_left_out
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 
 COCO_SPLITS = {"train": "train2017", "val": "val2017", "unlabeled": "unlabeled2017"}
@@ -72,24 +72,15 @@ def samples_below(folder: Path, named_from: Path) -> tuple[list[Sample], Counter
     start = len(str(named_from)) + 1
     samples: list[Sample] = []
     others: Counter[str] = Counter()
-    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            if file.startswith("."):
-                continue
-            stem, suffix = os.path.splitext(file)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                name = os.path.join(parent, stem)[start:].replace(os.sep, "/")
-                samples.append(Sample(name, os.path.join(parent, file)))
-            else:
-                others[suffix or file] += 1
+    for file in files_below(folder):
+        stem, suffix = os.path.splitext(file)
+        if suffix.lower() in IMAGE_SUFFIXES:
+            samples.append(Sample(stem[start:].replace(os.sep, "/"), file))
+        else:
+            others[suffix or os.path.basename(file)] += 1
     if not samples:
         raise FileNotFoundError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     return samples, others
-
-
-def _raise(error: OSError) -> None:
-    raise error  # a folder that may not be read would be left out without a word
 
 
 def without_masks(

@@ -91,6 +91,7 @@ def extract_features(
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     strict: bool = False,
+    retry_broken: bool = True,
     track: Track = quiet,
     processes: Processes = ALONE,
 ) -> FeatureStore:
@@ -100,6 +101,7 @@ def extract_features(
         resolution: `(H, W)` in pixels to which every image is resized (bilinear, antialiased).
         indices: the images to extract; all by default.
         strict: raise at the first image that cannot be read.
+        retry_broken: read again what could not be read before, and take what now can.
         processes: those that share the work, all on one machine and one `cache_dir`.
 
     Returns:
@@ -126,7 +128,7 @@ def extract_features(
         if processes.first and not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
             _create(folder, shape, description)
-        if processes.first:
+        if processes.first and retry_broken:
             _forget_repaired(folder, dataset)
         pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))
         loader = DataLoader(
@@ -175,10 +177,7 @@ def _write_reasons(file: Path, broken: Mapping[str, str]) -> None:
 
 
 def _forget_repaired(folder: Path, dataset: SegmentationDataset) -> None:
-    """Images that could not be read and now can are pending again.
-
-    A file may be whole and yet unreadable for a while: no permission, too many open files.
-    """
+    """Images that could not be read (no permission, say) and now can are pending again."""
     status = np.load(folder / "status.npy", mmap_mode="r+")
     for file in sorted(folder.glob("broken*.json")):
         broken = json.loads(file.read_text())

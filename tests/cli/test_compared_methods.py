@@ -28,7 +28,7 @@ SHARED = {"name": "imagenet", "root": "/data/in", "split": "train", "classes_fil
     ],
 )
 def test_a_word_without_effect_is_refused(setting: str, word: str, instead: str):
-    given = {"training": "", "evaluation": "", setting: f"{word}"}
+    given = {"training": "", "evaluation": "", setting: word}
     methods = {"mine": [word] if setting == "methods.mine" else []}
     with pytest.raises(ValueError, match="would have no effect") as refused:
         check_words(OmegaConf.create(given), methods)
@@ -69,3 +69,10 @@ def test_other_images_differ_in_name_folder_split_or_options(changed: dict, said
 def test_a_home_folder_is_the_same_one_in_short():
     root = str(Path.home() / "in")
     assert other_images({**SHARED, "root": "~/in"}, {**SHARED, "root": root}) is None
+
+
+def test_images_for_all_trainings_are_taken_where_every_method_brings_its_own():
+    config = OmegaConf.create({"training": "dataset.root=DIR", "evaluation": ""})
+    check_words(config, {"mine": ["dataset=folder"], "yours": ["dataset=pass"]})
+    with pytest.raises(ValueError, match=r"training: dataset\.root=DIR would have no effect"):
+        check_words(config, {"mine": ["dataset=folder"], "rotnet": []})

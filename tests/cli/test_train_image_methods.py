@@ -166,14 +166,14 @@ def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
         (
             "moco_v3",
             ["method.views.second.count=0"],
-            "moco_v3 takes 2 .* makes 1: change the count",
+            "moco_v3 needs 2 .* makes 1: change the count",
         ),
         (
             "rotnet",
             ["method.views.image.count=2"],
-            "rotnet takes 1 .* makes 2: change the count of",
+            "rotnet needs 1 .* makes 2: change the count of",
         ),
-        ("simclr", ["method.views.image.count=3"], "simclr takes 2 of the views of an image"),
+        ("simclr", ["method.views.image.count=3"], "simclr needs 2 of the views of each image"),
     ],
 )
 def test_mistakes_are_told_in_one_line_before_any_evaluation(

@@ -269,3 +269,14 @@ def test_an_image_that_could_not_be_read_for_a_while_is_read_by_the_next_run(tmp
     assert counting.batches == [2], "only its own batch is encoded anew"
     whole = extract(encoder_of(MeanColour()), dataset, tmp_path / "whole").folder
     assert digests(second.folder) == digests(whole)
+
+
+def test_a_run_that_resumes_keeps_the_images_it_had(tmp_path: Path):
+    dataset = write_folder(tmp_path / "data", 5)
+    image = dataset.image_path(3)
+    content, stat = image.read_bytes(), image.stat()
+    for written in (bytes(len(content)), content):
+        image.write_bytes(written)
+        os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        store = extract(encoder_of(MeanColour()), dataset, tmp_path / "cache", retry_broken=False)
+        assert list(store.broken) == [3]
