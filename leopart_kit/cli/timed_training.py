@@ -3,9 +3,10 @@
 A pilot run of one pass over the images and at least 20 steps, or a tenth of the time if that is
 shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take
 longer than it may gets as many steps as fit, so that its schedules end where it ends, and warms up
-for a third of them at most. The same clock ends a run that turns out slower than its pilot: the
-loop reports every finished step, and the report that finds no time for another one leaves the loop;
-the network is then as that step has left it.
+for a third of them at most. A run that leaves much of its time, as after a pilot that was mostly
+labelling, is made again with as many steps as fit by its own clock. The same clock ends a run that
+turns out slower: the loop reports every finished step, and the report that finds no time for
+another one leaves the loop; the network is then as that step has left it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from leopart_kit.training.progress_bar import Report
 
 logger = logging.getLogger(__name__)
 
-_PILOT_SHARE, _USED_SHARE = 0.1, 0.95
+_PILOT_SHARE, _USED_SHARE, _ENOUGH_SHARE = 0.1, 0.95, 0.6
 _PILOT_STEPS = 20  # the first ones are slower, and a small set has few in a pass
 
 
@@ -109,19 +110,26 @@ def train_within(config: DictConfig, seconds: float, folder: Path) -> TimedTrain
         raise ValueError("methods are compared in one process: start it without torchrun")
     dataset = build_dataset(config.dataset)
     settings = build_settings(config, len(dataset), fabric.world_size)
-    recipe_steps = settings.max_steps
+    recipe_steps, warmup_steps = settings.max_steps, config.trainer.warmup_steps
     one_pass = max(1, len(dataset) // (config.batch_size * settings.accumulate_steps))
-    pilot = _Stopwatch(_PILOT_SHARE * seconds, max(_PILOT_STEPS, one_pass))
-    _run(config, dataset, settings, fabric, pilot)
-    fitting = int(_USED_SHARE * seconds / pilot.seconds_per_step)
-    if fitting < recipe_steps:
-        logger.info("%d of the recipe's %d steps fit the time", fitting, recipe_steps)
-        config.trainer.max_steps = max(1, fitting)
-        config.trainer.warmup_steps = min(config.trainer.warmup_steps, fitting // 3)
+    watch = _Stopwatch(_PILOT_SHARE * seconds, max(_PILOT_STEPS, one_pass))
+    _run(config, dataset, settings, fabric, watch)
+    planned = 0
+    while True:
+        fitting = max(1, int(_USED_SHARE * seconds / watch.seconds_per_step))
+        if fitting <= planned:
+            break
+        planned = min(fitting, recipe_steps)
+        if planned < recipe_steps:
+            logger.info("%d of the recipe's %d steps fit the time", planned, recipe_steps)
+            config.trainer.max_steps = planned
+            config.trainer.warmup_steps = min(warmup_steps, planned // 3)
         settings = build_settings(config, len(dataset), fabric.world_size)
-    watch = _Stopwatch(seconds)
-    encoder = _run(config, dataset, settings, fabric, watch, folder)
-    return TimedTraining(encoder, watch.steps, settings.max_steps, recipe_steps, watch.seconds)
+        watch = _Stopwatch(seconds)
+        encoder = _run(config, dataset, settings, fabric, watch, folder)
+        if planned == recipe_steps or watch.seconds > _ENOUGH_SHARE * seconds:
+            break
+    return TimedTraining(encoder, watch.steps, planned, recipe_steps, watch.seconds)
 
 
 def _run(

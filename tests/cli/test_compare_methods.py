@@ -1,4 +1,4 @@
-"""`leopart-compare`: runs that are kept, runs that fail alone, time that is kept, and the table."""
+"""`leopart-compare`: runs that are kept, runs that fail alone, and the table."""
 
 from __future__ import annotations
 
@@ -11,46 +11,13 @@ import pytest
 from PIL import Image
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.cli import compare_methods, timed_training
+from leopart_kit.cli import compare_methods
 from leopart_kit.cli.compare_methods import main
 from leopart_kit.report import read_image_level
-from leopart_kit.report.method_table import read_method_table, read_training, write_training
+from leopart_kit.report.method_table import read_training, write_training
 from leopart_kit.training import TrainingInterrupted
-from tests.cli.command import error_of_command, run_command_line
-
-SMALL = (
-    "encoder=timm encoder.name=test_vit encoder.weights=random precision=fp32 batch_size=10 "
-    "views.global_size=32 views.local_size=16 trainer.max_steps=3 trainer.warmup_steps=0"
-)
-
-ONE = "methods={rotnet: null}"
-
-
-@pytest.fixture
-def given(on_colours: list[str]) -> list[str]:
-    """Two methods of three steps on ten images of each of three colours."""
-    return [
-        *on_colours,
-        "accelerator=cpu",
-        "methods={rotnet: null, simclr: 'recipe=cifar10_simclr method.hidden_dim=16'}",
-        f'training="{SMALL}"',
-        'evaluation="protocol.knn.neighbours=5 protocol.linear.epochs=2 '
-        'protocol.linear.layers=[output]"',
-    ]
-
-
-def instead(given: list[str], *changed: str) -> list[str]:
-    """The arguments with some of them replaced."""
-    return list({a.partition("=")[0]: a for a in (*given, *changed)}.values())
-
-
-def compare(*arguments: str) -> None:
-    run_command_line(main, "leopart-compare", arguments)
-
-
-def rows(tmp_path: Path) -> dict[str, dict]:
-    """Rows of the table by method."""
-    return {row["method"]: row for row in read_method_table(tmp_path / "out/methods.json")["rows"]}
+from tests.cli.command import error_of_command
+from tests.cli.compare_command import ONE, SMALL, compare, instead, rows
 
 
 @pytest.fixture
@@ -68,10 +35,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_row_has_the_figures_of_its_runs_and_a_second_call_reuses_them(
-    given: list[str], tmp_path: Path, trained: list[str]
+    comparison: list[str], tmp_path: Path, trained: list[str]
 ):
-    given += ["seeds_of={simclr: [0, 1]}"]
-    compare(*given)
+    comparison += ["seeds_of={simclr: [0, 1]}"]
+    compare(*comparison)
     assert trained == ["rotnet/seed_0", "simclr/seed_0", "simclr/seed_1"]
     row = rows(tmp_path)["simclr"]
     assert (row["seeds"], row["steps"], row["recipe_steps"]) == ([0, 1], [3, 3], [3, 3])
@@ -88,27 +55,27 @@ def test_a_row_has_the_figures_of_its_runs_and_a_second_call_reuses_them(
         assert row["gain"]["per_seed"][seed] == pytest.approx(gain, abs=0.02)
     assert len(list((tmp_path / "out" / "untrained").iterdir())) == 2, "shared by the methods"
     text = (tmp_path / "out" / "methods.md").read_text()
-    compare(*given)
+    compare(*comparison)
     assert len(trained) == 3
     assert (tmp_path / "out" / "methods.md").read_text() == text
 
 
 def test_other_settings_are_trained_anew_and_other_measurements_are_not(
-    given: list[str], tmp_path: Path, trained: list[str]
+    comparison: list[str], tmp_path: Path, trained: list[str]
 ):
-    compare(*instead(given, ONE))
-    compare(*instead(given, ONE, given[-1].replace("epochs=2", "epochs=3")))
+    compare(*instead(comparison, ONE))
+    compare(*instead(comparison, ONE, comparison[-1].replace("epochs=2", "epochs=3")))
     assert trained == ["rotnet/seed_0"]
     settings = read_image_level(tmp_path / "out" / "rotnet" / "seed_0")["settings"]
     assert settings["protocol"]["linear"]["epochs"] == 3
-    compare(*instead(given, "methods={rotnet: 'recipe=cifar10_rotnet epochs=1'}"))
+    compare(*instead(comparison, "methods={rotnet: 'recipe=cifar10_rotnet epochs=1'}"))
     assert len(trained) == 2
 
 
 def test_other_images_are_trained_on_and_measured_anew(
-    given: list[str], tmp_path: Path, trained: list[str]
+    comparison: list[str], tmp_path: Path, trained: list[str]
 ):
-    folder, more = tmp_path / "out" / "rotnet" / "seed_0", instead(given, ONE)
+    folder, more = tmp_path / "out" / "rotnet" / "seed_0", instead(comparison, ONE)
     compare(*more)
     data = tmp_path / "data"
     shutil.copy(data / "train" / "red" / "00.png", data / "test" / "red" / "more.png")
@@ -121,13 +88,13 @@ def test_other_images_are_trained_on_and_measured_anew(
     assert read_image_level(folder)["dataset"]["num_train"] == 31
 
 
-def test_a_method_may_be_trained_on_images_of_its_own(given: list[str], tmp_path: Path):
+def test_a_method_may_be_trained_on_images_of_its_own(comparison: list[str], tmp_path: Path):
     folder = tmp_path / "larger"
     folder.mkdir()
     for index in range(12):
         Image.new("RGB", (48, 48), (20 * index, 90, 200)).save(folder / f"{index}.png")
     own = f"recipe=cifar10_rotnet dataset=folder dataset.root={folder}"
-    compare(*instead(given, f"methods={{rotnet: '{own}', simclr: null}}"))
+    compare(*instead(comparison, f"methods={{rotnet: '{own}', simclr: null}}"))
     found = rows(tmp_path)
     assert (found["rotnet"]["images"], found["simclr"]["images"]) == ("folder, larger", None)
     settings = read_training(tmp_path / "out" / "rotnet" / "seed_0").settings
@@ -137,19 +104,19 @@ def test_a_method_may_be_trained_on_images_of_its_own(given: list[str], tmp_path
 
 
 def test_what_was_trained_before_a_setting_existed_is_kept(
-    given: list[str], tmp_path: Path, trained: list[str]
+    comparison: list[str], tmp_path: Path, trained: list[str]
 ):
     """How the backbone of `leopart-train` is stored changes no training here."""
-    compare(*instead(given, ONE))
+    compare(*instead(comparison, ONE))
     folder = tmp_path / "out" / "rotnet" / "seed_0"
     facts = read_training(folder)
     write_training(replace(facts, settings={**facts.settings, "backbone_precision": "x"}), folder)
-    compare(*instead(given, ONE, f'training="{SMALL} backbone_precision=fp16"'))
+    compare(*instead(comparison, ONE, f'training="{SMALL} backbone_precision=fp16"'))
     assert trained == ["rotnet/seed_0"]
 
 
 def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(
-    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    comparison: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     original = compare_methods.train_within
 
@@ -160,7 +127,7 @@ def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(compare_methods, "train_within", fails)
-        compare(*given, "+methods.lost='recipe=cifar10_rotnet method.tau=1'")
+        compare(*comparison, "+methods.lost='recipe=cifar10_rotnet method.tau=1'")
     found = rows(tmp_path)
     assert "linear" in found["rotnet"]
     assert found["simclr"] == {
@@ -170,90 +137,22 @@ def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(
     assert "tau" in found["lost"]["failures"][0]["reason"]
     text = (tmp_path / "out" / "methods.md").read_text()
     assert "| `simclr` | not trained: RuntimeError: a mistake |" in text
-    compare(*given)
+    compare(*comparison)
     assert "linear" in rows(tmp_path)["simclr"]
 
 
-def test_a_signal_ends_the_comparison(given: list[str], monkeypatch: pytest.MonkeyPatch):
+def test_a_signal_ends_the_comparison(comparison: list[str], monkeypatch: pytest.MonkeyPatch):
     def interrupted(config, seconds, folder):
         raise TrainingInterrupted("SIGINT", 1, folder)
 
     monkeypatch.setattr(compare_methods, "train_within", interrupted)
     with pytest.raises(SystemExit, match="run the same command again to go on"):
-        compare(*given)
+        compare(*comparison)
 
 
-class Clock:
-    """Every look at it is a second later, or what `tick` says."""
-
-    def __init__(self) -> None:
-        self.now, self.tick = 0.0, 1.0
-
-    def perf_counter(self) -> float:
-        self.now += self.tick
-        return self.now
-
-
-def test_a_recipe_is_shortened_to_what_fits_the_time(
-    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(timed_training, "time", Clock())
-    longer = SMALL.replace("max_steps=3", "max_steps=1000")
-    many = f'training="{longer.replace("warmup_steps=0", "warmup_steps=30")}"'
-    # A second a step: of ten, 95 % are planned with. A warm-up of 30 would not fit into 9.
-    compare(*instead(given, ONE, many), f"minutes={10 / 60}")
-    row = rows(tmp_path)["rotnet"]
-    assert (row["steps"], row["planned_steps"], row["recipe_steps"]) == ([9], [9], [1000])
-    text = (tmp_path / "out" / "methods.md").read_text()
-    assert "shortened to 9 of the recipe's 1000 steps" in text
-    lines = (tmp_path / "out" / "rotnet" / "seed_0" / "metrics.jsonl").read_text().splitlines()
-    assert '"step": 9,' in lines[-1]
-
-
-def test_a_small_set_has_a_pilot_of_more_than_one_pass(
-    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(timed_training, "time", Clock())
-    original = timed_training._run
-    steps = []
-
-    def noted(config, dataset, settings, fabric, watch, *rest):
-        encoder = original(config, dataset, settings, fabric, watch, *rest)
-        steps.append(watch.steps)
-        return encoder
-
-    monkeypatch.setattr(timed_training, "_run", noted)
-    more = f'training="{SMALL.replace("max_steps=3", "max_steps=25")}"'
-    compare(*instead(given, ONE, more), "minutes=10")
-    assert steps == [20, 25]
-    assert rows(tmp_path)["rotnet"]["planned_steps"] == [25]
-
-
-def test_a_run_that_turns_out_slower_stops_in_time(
-    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    clock = Clock()
-    monkeypatch.setattr(timed_training, "time", clock)
-    original = timed_training._run
-
-    def slower_after_the_pilot(*arguments):
-        encoder = original(*arguments)
-        clock.tick = 2.0
-        return encoder
-
-    monkeypatch.setattr(timed_training, "_run", slower_after_the_pilot)
-    compare(*instead(given, ONE), f"minutes={5 / 60}")
-    row = rows(tmp_path)["rotnet"]
-    assert (row["steps"], row["planned_steps"], row["seconds"]) == ([2], [3], [4.0])
-    text = (tmp_path / "out" / "methods.md").read_text()
-    assert "ran out of time after 2 of 3 steps" in text
-    trained = load_encoder("test_vit", tmp_path / "out/rotnet/seed_0/backbone.safetensors")
-    assert trained.fingerprint() != load_encoder("test_vit", "random").fingerprint()
-
-
-def test_clip_is_given_class_names_and_the_table_says_so(given: list[str], tmp_path: Path):
+def test_clip_is_given_class_names_and_the_table_says_so(comparison: list[str], tmp_path: Path):
     small = "method.vocabulary_size=300 method.text_dim=16 method.text_depth=1 method.text_heads=2"
-    compare(*instead(given, f"methods={{clip: 'recipe=cifar10_clip {small}'}}"))
+    compare(*instead(comparison, f"methods={{clip: 'recipe=cifar10_clip {small}'}}"))
     with (tmp_path / "out" / "captions.csv").open() as file:
         captions = list(csv.DictReader(file))
     assert len(captions) == 30
@@ -263,11 +162,11 @@ def test_clip_is_given_class_names_and_the_table_says_so(given: list[str], tmp_p
     assert "`clip` learns from texts: class names" in (tmp_path / "out/methods.md").read_text()
 
 
-def test_the_table_goes_into_a_readme(given: list[str], tmp_path: Path):
+def test_the_table_goes_into_a_readme(comparison: list[str], tmp_path: Path):
     readme = tmp_path / "README.md"
     readme.write_text("# Mine\n<!-- methods: begin -->\n<!-- methods: end -->\n")
     copy = tmp_path / "small.json"
-    compare(*instead(given, ONE), f"write_to={readme}", f"json={copy}")
+    compare(*instead(comparison, ONE), f"write_to={readme}", f"json={copy}")
     assert (tmp_path / "out" / "methods.md").read_text().strip() in readme.read_text()
     assert copy.read_text() == (tmp_path / "out" / "methods.json").read_text()
 
@@ -286,6 +185,6 @@ def test_the_table_goes_into_a_readme(given: list[str], tmp_path: Path):
         (['evaluation="protocol.linear.layers=[stem]"'], "add output to protocol.linear.layers"),
     ],
 )
-def test_mistakes_show_at_once(given: list[str], tmp_path: Path, changed, message: str):
-    assert message in error_of_command(main, "leopart-compare", [*given, *changed])
+def test_mistakes_show_at_once(comparison: list[str], tmp_path: Path, changed, message: str):
+    assert message in error_of_command(main, "leopart-compare", [*comparison, *changed])
     assert not (tmp_path / "out" / "methods.json").exists()
