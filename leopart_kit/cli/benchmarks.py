@@ -70,8 +70,8 @@ def run_cell(
     config: DictConfig, encoder: Encoder, folder: Path, run: RunSettings, command: str
 ) -> None:
     """Evaluate an encoder into `folder`, unless the very same was done on the same data."""
-    splits = (build_dataset(config.dataset), build_train_split(config))
-    data = [split for split in splits if split is not None]
+    dataset, train = build_dataset(config.dataset), build_train_split(config)
+    data = [dataset] if train is None else [dataset, train]
     merge_settings(config, {"output_dir": str(folder), **measured_on(data)})
 
     def is_done() -> bool:
@@ -80,7 +80,7 @@ def run_cell(
     if run.processes.once(is_done):
         logger.info("reused %s", folder)
         return
-    result, dataset = measure_encoder(config, encoder, run)
+    result, dataset = measure_encoder(config, encoder, dataset, train, run)
     if run.processes.first:
         folder.mkdir(parents=True, exist_ok=True)
         write_outputs(config, result, dataset, folder, command)

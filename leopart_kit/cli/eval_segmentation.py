@@ -64,9 +64,9 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         result, dataset = measure_predictions(config, run)
     else:
         build_protocol(config.protocol)  # a mistyped setting shows before anything is loaded
-        result, dataset = measure_encoder(
-            config, build_encoder(config.encoder, config.precision), run
-        )
+        encoder = build_encoder(config.encoder, config.precision)
+        data = build_dataset(config.dataset), build_train_split(config)
+        result, dataset = measure_encoder(config, encoder, *data, run)
     if processes.first:
         command = shlex.join(["leopart-eval", *HydraConfig.get().overrides.task])
         write_outputs(config, result, dataset, output_dir, command)
@@ -104,18 +104,22 @@ def write_outputs(
 
 
 def measure_encoder(
-    config: DictConfig, encoder: Encoder, run: RunSettings
+    config: DictConfig,
+    encoder: Encoder,
+    dataset: SegmentationDataset,
+    train: SegmentationDataset | None,
+    run: RunSettings,
 ) -> tuple[Result, SegmentationDataset]:
-    """Evaluate an encoder; returns what of the data the protocol looked at, too."""
+    """Evaluate an encoder on the data that `config` names; returns what the protocol looked at."""
     protocol = build_protocol(config.protocol)
     benchmark = build_benchmark(config.get("benchmark"))
-    dataset = view_of(protocol, build_dataset(config.dataset))
+    dataset = view_of(protocol, dataset)
     result = evaluate(
         encoder,
         dataset,
         protocol,
         run,
-        train=build_train_split(config),
+        train=train,
         prior=build_prior(config),
         settings=plain(config),
         benchmark=benchmark,

@@ -61,9 +61,9 @@ def test_what_is_done_is_not_done_again(board: list[str], tmp_path: Path, monkey
     measured: list[str] = []
     original = benchmarks.measure_encoder
 
-    def counted(config, encoder, run):
+    def counted(config, encoder, *rest):
         measured.append(str(config.output_dir))
-        return original(config, encoder, run)
+        return original(config, encoder, *rest)
 
     monkeypatch.setattr(benchmarks, "measure_encoder", counted)
     benchmark(*board)
@@ -92,10 +92,10 @@ def test_other_images_or_masks_are_measured_anew(board: list[str], folder: Path,
 def test_a_failure_of_ours_stops_its_row_alone(board: list[str], tmp_path: Path, monkeypatch):
     original = benchmarks.measure_encoder
 
-    def fails_once(config, encoder, run):
+    def fails_once(config, encoder, *rest):
         if encoder.name == "handcrafted":
             raise RuntimeError("a mistake")
-        return original(config, encoder, run)
+        return original(config, encoder, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(benchmarks, "measure_encoder", fails_once)
@@ -110,10 +110,10 @@ def test_a_failure_of_ours_stops_its_row_alone(board: list[str], tmp_path: Path,
 def test_an_interrupted_run_goes_on(board: list[str], tmp_path: Path, monkeypatch):
     original = benchmarks.measure_encoder
 
-    def interrupted(config, encoder, run):
+    def interrupted(config, encoder, *rest):
         if encoder.name != "handcrafted":
             raise KeyboardInterrupt
-        return original(config, encoder, run)
+        return original(config, encoder, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(benchmarks, "measure_encoder", interrupted)
