@@ -23,10 +23,11 @@ def test_the_readme_shows_the_committed_leaderboard():
     assert (EVAL / "results" / "small.md").read_text() == leaderboard_markdown(board)
 
 
-def test_the_readme_shows_the_committed_methods():
-    begin, end = marks("methods")
+@pytest.mark.parametrize("name", ["methods", "methods_fp32"])
+def test_the_readme_shows_the_committed_methods(name: str):
+    begin, end = marks(name)
     shown = (EVAL / "README.md").read_text().split(begin)[1].split(end)[0].strip()
-    table = read_method_table(EVAL / "methods.json")
+    table = read_method_table(EVAL / f"{name}.json")
     assert shown == method_table_markdown(table).strip()
     assert {row["method"] for row in table["rows"]} == {*IMAGE_METHODS} - {"distillation"}
 
