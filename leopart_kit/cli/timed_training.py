@@ -3,10 +3,10 @@
 A pilot run of one pass over the images and at least 20 steps, or a tenth of the time if that is
 shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take
 longer than it may gets as many steps as fit, so that its schedules end where it ends, and warms up
-for a third of them at most. A run that leaves much of its time, as after a pilot that was mostly
-labelling, is made again with as many steps as fit by its own clock. The same clock ends a run that
-turns out slower: the loop reports every finished step, and the report that finds no time for
-another one leaves the loop; the network is then as that step has left it.
+for a third of them at most. A run that leaves more than a fifth of its time, as after a pilot that
+was mostly labelling, is made again with as many steps as fit by its own clock. The same clock ends
+a run that turns out slower: the loop reports every finished step, and the report that finds no time
+for another one leaves the loop; the network is then as that step has left it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from leopart_kit.training.progress_bar import Report
 
 logger = logging.getLogger(__name__)
 
-_PILOT_SHARE, _USED_SHARE, _ENOUGH_SHARE = 0.1, 0.95, 0.6
+_PILOT_SHARE, _USED_SHARE, _ENOUGH_SHARE = 0.1, 0.95, 0.8
 _PILOT_STEPS = 20  # the first ones are slower, and a small set has few in a pass
 
 

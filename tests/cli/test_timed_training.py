@@ -79,11 +79,16 @@ def test_a_run_that_turns_out_slower_stops_in_time(
     assert trained.fingerprint() != load_encoder("test_vit", "random").fingerprint()
 
 
-def test_a_run_that_leaves_most_of_its_time_is_made_again_with_more_steps(
-    comparison: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds_of_pilot", "first_plan"), [(5.0, 3), (1.4, 13)])
+def test_a_run_that_leaves_much_of_its_time_is_made_again_with_more_steps(
+    comparison: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_of_pilot: float,
+    first_plan: int,
 ):
     clock = Clock()
-    clock.tick = 5.0  # a step of the pilot, as if it labelled the whole set
+    clock.tick = seconds_of_pilot  # a step of it, as if it labelled the whole set
     monkeypatch.setattr(timed_training, "time", clock)
     original = timed_training._run
     steps = []
@@ -97,5 +102,5 @@ def test_a_run_that_leaves_most_of_its_time_is_made_again_with_more_steps(
     monkeypatch.setattr(timed_training, "_run", faster_after_the_pilot)
     many = f'training="{SMALL.replace("max_steps=3", "max_steps=1000")}"'
     compare(*instead(comparison, ONE, many), f"minutes={20 / 60}")
-    assert steps == [1, 3, 19]
+    assert steps == [1, first_plan, 19]
     assert rows(tmp_path)["rotnet"]["planned_steps"] == [19]
