@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"processes", "progress", "whole_file"},
+    {"input_files", "processes", "progress", "whole_file"},
     {"backbones", "data", "metrics"},
     {"clustering", "style"},
     {"losses"},

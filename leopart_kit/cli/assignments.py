@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from leopart_kit.data.classification import ClassificationDataset
+from leopart_kit.input_files import read_csv
 from leopart_kit.whole_file import whole_file
 
 _COLUMNS = ("name", "cluster")
@@ -35,16 +36,14 @@ def read_assignments(file: Path, images: ClassificationDataset) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: a column, an image or a whole number is missing; names file and image.
     """
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"{file} does not exist; set assignments to a CSV name,cluster")
-    with file.open(newline="", encoding="utf-8-sig", errors=_UNDECODED) as opened:
-        rows = list(csv.DictReader(opened))
-    if not rows or not set(_COLUMNS) <= set(rows[0]):
-        raise ValueError(f"{file} must be a CSV with a line name,cluster and one line an image")
-    try:
-        clusters = {row["name"]: int(row["cluster"]) for row in rows}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file}: clusters must be whole numbers ({error})") from error
+    clusters: dict[str, int] = {}
+    for line, row in read_csv(file, _COLUMNS, errors=_UNDECODED):
+        try:
+            clusters[row["name"]] = int(row["cluster"])
+        except ValueError as error:
+            raise ValueError(f"{file} line {line}: clusters are whole numbers ({error})") from error
     missing = [name for name in images.names if name not in clusters]
     if missing:
         raise ValueError(

@@ -7,7 +7,6 @@ Leopart by a dense protocol. What is done is kept in the output folder and not d
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
 from leopart_kit.cli.saved_networks import BACKBONE_NAME
 from leopart_kit.cli.train import run_training
+from leopart_kit.input_files import read_json
 from leopart_kit.report import read_image_level, read_results, writable_output_dir
 from leopart_kit.report.ablation import Ablation, Variant, ablation_markdown, write_ablation
 from leopart_kit.report.json_files import write_json
@@ -148,7 +148,7 @@ def train_once(config: DictConfig, folder: Path, command: str) -> Path:
     asked = {**plain(config), **trained_on(config)}
     # A training that failed before its first checkpoint has left nothing that could be mixed up.
     if backbone.is_file() or list_checkpoints(training / "checkpoints"):
-        before = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        before = read_json(record) if record.is_file() else {}
         if without(before, HOW_TRAINED) != without(asked, HOW_TRAINED):
             raise ValueError(
                 f"{folder} holds a training with other settings or on other images: choose "

@@ -12,6 +12,7 @@ from leopart_kit.data.label_sets import choose_label_set
 from leopart_kit.data.layout import choose_split, find_first, note_left_out
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.data.unlabelled import images_below, samples_below, without_masks
+from leopart_kit.input_files import read_lines
 
 SPLITS = ("train", "val")
 # As most people keep it, and as the archive of the Kaggle challenge unpacks.
@@ -86,10 +87,9 @@ def _imagenet(
 
 
 def _read_classes(path: Path) -> list[str]:
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; set classes_file to a list of WordNet ids")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    classes = [line.split()[0] for line in lines if line.strip()]
+    classes = [line.split()[0] for line in read_lines(path)]
     if not classes:
         raise ValueError(f"{path} lists no class; write one WordNet id a line")
     twice = sorted({wnid for wnid in classes if classes.count(wnid) > 1})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.segmentation import Sample
+from leopart_kit.input_files import read_lines
 
 _KINDS_SHOWN = 10
 
@@ -84,10 +85,9 @@ def read_list(path: Path) -> list[str]:
     """The lines of a list file, stripped, without the empty ones.
 
     Raises:
-        ValueError: the list is empty.
+        ValueError: the list is empty, or as `read_text`.
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    lines = [line for line in lines if line]
+    lines = read_lines(path)
     if not lines:
         raise ValueError(f"{path} lists no image; write one name a line")
     return lines

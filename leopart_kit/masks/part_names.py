@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leopart_kit.input_files import is_text, parse_json, read_text
+
 _KEY = re.compile(r"(?:part_)?(?P<part>\d+)|object_(?P<object>\d+)")
 
 
@@ -47,27 +49,15 @@ def read_names(path: Path) -> PartNames:
         FileNotFoundError: the file does not exist.
         ValueError: not such a JSON file (names the file and what is wrong).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist; set names to a names.json") from None
-    try:
-        return parse_names(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; set names to a names.json")
+    return parse_names(read_text(path), path)
 
 
-def parse_names(text: str) -> PartNames:
-    """`read_names` of a text.
-
-    Raises:
-        ValueError: what is wrong with it.
-    """
-    expected = 'expected {"0": "wheel", …}, the number of a cluster and its name'
-    try:
-        entries = json.loads(text, object_pairs_hook=_Entries)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error}); {expected}") from error
+def parse_names(text: str, source: object = "names") -> PartNames:
+    """`read_names` of a text; `ValueError` says what is wrong with it and where it is from."""
+    expected = f'{source}: expected {{"0": "wheel", …}}, the number of a cluster and its name'
+    entries = parse_json(text, source, object_pairs_hook=_Entries)
     if not isinstance(entries, _Entries):
         raise ValueError(f"{expected}, got {type(entries).__name__}")
     parts: dict[int, str] = {}
@@ -76,12 +66,17 @@ def parse_names(text: str) -> PartNames:
         match = _KEY.fullmatch(key)
         if match is None:
             raise ValueError(f"{expected}, got the key {key!r}")
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"the name of {key!r} must be text, got {name!r}; or leave it out")
+        if not isinstance(name, str) or not is_text(name):
+            raise ValueError(
+                f"{source}: the name of {key!r} must be text, got {ascii(name)[:50]}; or leave it "
+                "out"
+            )
         group, names = ("part", parts) if match["part"] else ("object", objects)
         index = int(match[group])
         if names.setdefault(index, name.strip()) != name.strip():
-            raise ValueError(f"{group} {index} has two names, {names[index]!r} and {name!r}")
+            raise ValueError(
+                f"{source}: {group} {index} has two names, {names[index]!r} and {name!r}"
+            )
     return PartNames(parts, objects)
 
 

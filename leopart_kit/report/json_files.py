@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from leopart_kit.input_files import read_json
 from leopart_kit.whole_file import whole_file
 
 
@@ -25,12 +26,9 @@ def read_versioned(path: Path, what: str, version: int, field: str) -> dict[str,
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON, or nothing of this release.
     """
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"no {what} at {path}")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    values = read_json(path)
     known = isinstance(values, dict) and values.get("schema_version") == version
     if not known or field not in values:
         raise ValueError(f"{path} is no {what} of this release: write it again")

@@ -6,13 +6,13 @@ alone, so that a committed table can be shown without the runs.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from leopart_kit.input_files import read_json
 from leopart_kit.metrics import summarize
 from leopart_kit.report import wording
 from leopart_kit.report.image_level_json import read_image_level
@@ -76,7 +76,7 @@ def read_training(folder: Path) -> TrainingFacts:
     """
     path = folder / TRAINING_NAME
     try:
-        return TrainingFacts(**json.loads(path.read_text(encoding="utf-8")))
+        return TrainingFacts(**read_json(path))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}; train again") from error
 

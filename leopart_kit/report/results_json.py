@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.evaluation.result import SCHEMA_VERSION, Result, ScoreTable
+from leopart_kit.input_files import read_json
 from leopart_kit.report.json_files import write_json
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.schema import validate
@@ -93,10 +93,10 @@ def read_document(path: str | Path, check: Callable[[Any], None]) -> dict[str, A
     """
     path = Path(path)
     file = path / RESULTS_NAME if path.is_dir() else path
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"no results at {file}; has the run finished?")
+    document = read_json(file)
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
         check(document)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error

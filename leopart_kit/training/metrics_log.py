@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from leopart_kit.input_files import parse_json, read_text
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -61,10 +62,10 @@ class MetricsLog:
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`, up to one that was cut off while it was written."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path).splitlines():
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            rows.append(parse_json(line, path))
+        except ValueError:
             logger.warning("%s: dropped from the unreadable line %d on", path, len(rows) + 1)
             break
     return rows

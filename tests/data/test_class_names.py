@@ -31,15 +31,27 @@ def test_json_with_colours(tmp_path: Path):
     assert read_class_names(tmp_path) == (("soil", "root"), ((1, 2, 3), (4, 5, 6)))
     del entries[1]["color"]
     (tmp_path / "classes.json").write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match=r"classes\.json gives no color to 'root'"):
+        read_class_names(tmp_path)
+    del entries[0]["color"]
+    (tmp_path / "classes.json").write_text(json.dumps(entries))
     assert read_class_names(tmp_path) == (("soil", "root"), None)
 
 
 @pytest.mark.parametrize(
-    "content", ["{", '{"a": 1}', "3", '[{"label": "a"}]', '[{"name": "a", "color": 4}]']
+    "content",
+    [
+        "{",
+        '{"a": 1}',
+        "3",
+        '[{"label": "a"}]',
+        '[{"name": "a", "color": 4}]',
+        '["a", {"name": "b"}]',
+    ],
 )
 def test_other_forms_are_explained(tmp_path: Path, content: str):
     (tmp_path / "classes.json").write_text(content)
-    with pytest.raises(ValueError, match=r"classes\.json must be a list of names"):
+    with pytest.raises(ValueError, match=r"classes\.json"):
         read_class_names(tmp_path)
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from leopart_kit.data.scenes.generator import SceneGenerator
 from leopart_kit.data.scenes.render import Scene
+from leopart_kit.input_files import read_json
 from leopart_kit.progress import Track
 from leopart_kit.whole_file import whole_file
 
@@ -38,10 +39,13 @@ def read_record(root: Path) -> Settings | None:
     if not file.exists():
         return None
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        return {"layout": record["layout"], **record["settings"], "splits": record["splits"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is damaged; delete the folder to draw its scenes anew") from error
+        record = read_json(file)
+        splits = {split: int(count) for split, count in record["splits"].items()}
+        return {"layout": record["layout"], **record["settings"], "splits": splits}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{file} is damaged ({error!r}); delete the folder to draw its scenes anew"
+        ) from error
 
 
 def claim(
