@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.files import load_file
+from leopart_kit.backbones.tensor_file import write_tensors
 from leopart_kit.methods import ImageClassifier
-from leopart_kit.whole_file import whole_file
 
 SavedPrecision = Literal["fp32", "fp16"]
 
@@ -37,13 +36,10 @@ def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp3
         ValueError: fp16 of a weight that is too large for it.
     """
     module = getattr(encoder, "vit", encoder)
-    state = _on_cpu(module.state_dict())
+    state: dict[str, Tensor] = module.state_dict()
     if precision == "fp16":
         state = {key: _halved(key, value) for key, value in state.items()}
-    metadata = {"format": "pt", "encoder": encoder.name}
-    with whole_file(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
-    return path
+    return write_tensors(state, path, {"format": "pt", "encoder": encoder.name})
 
 
 def _halved(key: str, value: Tensor) -> Tensor:
@@ -63,10 +59,8 @@ def save_classifier(
     backbone = save_backbone(classifier.backbone, folder / BACKBONE_NAME)
     state = classifier.state_dict()
     metadata = {"format": "pt", "class_names": json.dumps(list(class_names))}
-    head = folder / HEAD_NAME
-    with whole_file(head) as temporary:
-        save_file(_on_cpu({key: state[key] for key in _HEAD}), temporary, metadata=metadata)
-    return backbone, head
+    head = {key: state[key] for key in _HEAD}
+    return backbone, write_tensors(head, folder / HEAD_NAME, metadata)
 
 
 def load_classifier(backbone: Encoder, head: Path) -> ImageClassifier:
@@ -94,7 +88,3 @@ def load_classifier(backbone: Encoder, head: Path) -> ImageClassifier:
         for key in _HEAD:
             classifier.state_dict()[key].copy_(state[key])
     return classifier.eval()
-
-
-def _on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value.detach().cpu().contiguous() for key, value in state.items()}

@@ -9,10 +9,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from leopart_kit.whole_file import whole_file
+from leopart_kit.backbones.tensor_file import write_tensors
 
 HeadKind = Literal["linear", "fcn"]
 
@@ -81,10 +80,7 @@ def save_head(head: LinearHead | FcnHead, path: Path, class_names: tuple[str, ..
     }
     if isinstance(head, FcnHead):
         description["input_size"] = head.input_size
-    state = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
-    with whole_file(path) as temporary:
-        save_file(state, temporary, metadata={"head": json.dumps(description)})
-    return path
+    return write_tensors(head.state_dict(), path, {"head": json.dumps(description)})
 
 
 def load_head(
