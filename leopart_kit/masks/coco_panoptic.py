@@ -46,9 +46,11 @@ class CocoPanoptic:
         self._num_images += 1
         ids = np.zeros(image.size, dtype=np.uint32)
         used: set[int] = set()
+        next_ids = dict(self._first_ids)
         segments = []
         for region in regions:
-            segment = _next_free(self._first_ids[region.class_id], used)
+            segment = _next_free(next_ids[region.class_id], used)
+            next_ids[region.class_id] = segment + 1
             region.paint(ids, segment)
             segments.append(
                 {
@@ -76,8 +78,8 @@ class CocoPanoptic:
 
 def _next_free(segment: int, used: set[int]) -> int:
     """`segment`, or the first id after it that is not used; marks it as used."""
-    while segment in used or segment == 0:
-        segment = (segment + 1) % (1 << 24)
+    while (segment := segment % (1 << 24)) in used or segment == 0:
+        segment += 1
     used.add(segment)
     return segment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,19 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path: Path):
 def test_settings_that_mean_nothing_are_named(options: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
         ExportSettings(**options)
+
+
+def test_thousands_of_regions_of_one_class_cost_little(tmp_path: Path):
+    """A cost of their square, or of the whole image for each of them, would be many times more."""
+    labels = np.zeros((600, 600), dtype=np.int64)
+    labels[::4, ::4] = 2
+    start = time.perf_counter()
+    summary = export(tmp_path, {"a": labels}, ("coco_rle", "panoptic"))
+    assert time.perf_counter() - start < 8
+    assert summary.num_regions == 150**2
+    with Image.open(tmp_path / "out/coco/panoptic/a.png") as image:
+        colours = np.asarray(image).reshape(-1, 3)
+    assert len(np.unique(colours, axis=0)) == 150**2 + 1, "a number of its own for each"
 
 
 def test_memory_does_not_grow_with_the_folder(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import cv2
@@ -51,11 +52,6 @@ def with_pycocotools(mask: np.ndarray) -> np.ndarray:
 DRAW = [with_opencv, with_pillow, with_pycocotools]
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
-
-
 def ring_with_holes() -> np.ndarray:
     mask = np.zeros(SIZE, np.uint8)
     cv2.circle(mask, (40, 30), 28, 1, -1)
@@ -75,19 +71,26 @@ def thin_lines() -> np.ndarray:
     return mask
 
 
+def holes_in_holes() -> np.ndarray:
+    """Frames of one pixel around each other, the gaps between them of one pixel too."""
+    rows, columns = np.indices((41, 61))
+    distance = np.minimum.reduce([rows, columns, 40 - rows, 60 - columns])
+    return (distance % 2 == 0).astype(np.uint8)
+
+
 @pytest.mark.parametrize("draw", DRAW)
-@pytest.mark.parametrize("make", [ring_with_holes, thin_lines])
+@pytest.mark.parametrize("make", [ring_with_holes, thin_lines, holes_in_holes])
 def test_holes_and_thin_parts_are_kept(
     draw: Callable[[np.ndarray], np.ndarray], make: Callable[[], np.ndarray]
 ):
-    assert overlap(make(), draw(make())) == 1.0
+    np.testing.assert_array_equal(draw(make()), make())
 
 
 @given(mask=MASKS)
 def test_any_mask_is_drawn_again(mask: np.ndarray):
     np.testing.assert_array_equal(with_opencv(mask), mask)
     np.testing.assert_array_equal(with_pycocotools(mask), mask)
-    assert overlap(with_pillow(mask), mask) >= 0.97
+    np.testing.assert_array_equal(with_pillow(mask), mask)
 
 
 @given(mask=MASKS)
@@ -95,6 +98,17 @@ def test_a_ring_for_each_component(mask: np.ndarray):
     rings = trace_polygons(mask)
     assert len(rings) == cv2.connectedComponents(mask, connectivity=8)[0] - 1
     assert all(len(ring) >= 3 for ring in rings)
+
+
+def test_many_holes_cost_little():
+    """6,400 holes whose slits follow one another; a cost of their square would be minutes."""
+    mask = np.ones((402, 402), np.uint8)
+    mask[2:402:5, 2:402:5] = 0
+    start = time.perf_counter()
+    (ring,) = trace_polygons(mask)
+    assert time.perf_counter() - start < 5
+    assert len(ring) < 20 * 6400
+    np.testing.assert_array_equal(with_opencv(mask), mask)
 
 
 def test_rectangle_by_hand():
