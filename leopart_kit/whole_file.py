@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from leopart_kit.scratch import scratch_file
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -17,18 +19,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written; carries the name of `path`.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        if temporary.is_file():
+        with scratch_file(path) as temporary:
+            yield temporary
             temporary.chmod(0o666 & ~_umask())  # some libraries write for the owner alone
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     except OSError as error:
         # A full disk is reported without a file name, other errors with the temporary one.
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
 
 
 def write_whole_text(path: Path, text: str) -> None:

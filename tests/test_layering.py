@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
+    {"scratch"},
     {"input_files", "processes", "progress", "whole_file"},
     {"backbones", "data", "metrics"},
     {"clustering", "style"},

@@ -1,0 +1,123 @@
+"""Temporary files and folders beside a result, and what runs that were killed left of them.
+
+They are called `.NAME.PID.tmp` and locked while in use. A lock ends with its process, however
+that ends, so that a later run can tell what is left over from what another run is writing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+_SCRATCH = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+_LONGEST = 100  # bytes of a name that are kept: with what is added it fits every file system
+
+
+def scratch_path(path: Path) -> Path:
+    """Where `path` is made, beside it, under a name that is never too long.
+
+    The name is that of `path` with this process's number, or a hash of it where it is long.
+    """
+    encoded = os.fsencode(path.name)
+    name = path.name if len(encoded) <= _LONGEST else hashlib.sha256(encoded).hexdigest()[:32]
+    return path.with_name(f".{name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def scratch_file(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, gone at the end unless it was moved away.
+
+    Raises:
+        OSError: it cannot be made; carries its name.
+    """
+    temporary = scratch_path(path)
+    try:
+        with _locked(os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)):
+            yield temporary
+    finally:
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, gone at the end with all that it holds.
+
+    Raises:
+        OSError: it cannot be made; carries its name.
+    """
+    temporary = scratch_path(path)
+    temporary.mkdir()
+    try:
+        with _locked(os.open(temporary, os.O_RDONLY)):
+            yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Delete what killed runs left directly in these folders, where they exist, and say so.
+
+    Nothing is deleted that another name was given to, that a process is using, or that cannot be
+    told to be unused.
+    """
+    removed = [
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if _SCRATCH.fullmatch(path.name) and _remove_unused(path)
+    ]
+    if removed:
+        logger.info(
+            "removed %d temporary files of a run that was killed, from %s on",
+            len(removed),
+            removed[0],
+        )
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """A folder, where it exists, and all folders inside of it; links are not followed."""
+    return (Path(path) for path, _, _ in os.walk(folder))
+
+
+def _remove_unused(path: Path) -> bool:
+    """Delete a file or folder that no process has locked; whether it is gone."""
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        return False
+    try:
+        with _locked(os.open(path, os.O_RDONLY), at_once=True):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError:  # in use, not ours to delete, or on a disk that knows no locks
+        return False
+    return True
+
+
+@contextmanager
+def _locked(descriptor: int, at_once: bool = False) -> Iterator[None]:
+    """Hold a lock on an open file, and close it at the end.
+
+    With `at_once` a lock that is not to be had is an `OSError`; else work goes on without one, as
+    on disks that know no locks.
+    """
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if at_once:
+                raise
+        yield
+    finally:
+        os.close(descriptor)
