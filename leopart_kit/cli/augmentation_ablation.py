@@ -20,7 +20,7 @@ from rich.markdown import Markdown
 
 from leopart_kit.cli.benchmarks import merge_settings, run_cell
 from leopart_kit.cli.build import build_encoder, build_protocol, build_run_settings, plain
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split, run_image_level
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
@@ -67,6 +67,7 @@ def augmentation_ablation(config: DictConfig, output_dir: Path) -> None:
     study = STUDIES[config.study]
     names, seeds = chosen_variants(config, study), chosen_seeds(config)
     study.check(compose(study.measured_by, overrides=shlex.split(config.evaluate)))
+    keep_settings(config, output_dir)
     variants = {name: Variant(name, {}, {}) for name in names}
     ablation = Ablation(f"{config.study}: augmentations", study.metric, tuple(variants.values()))
     for seed in seeds:

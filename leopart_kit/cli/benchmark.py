@@ -20,7 +20,7 @@ from leopart_kit.cli.benchmarks import (
     run_encoder,
 )
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.processes import join_processes
 from leopart_kit.report import (
     Cell,
@@ -50,6 +50,8 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
     writable_output_dir(output_dir)
     run = build_run_settings(config, processes)
     encoders, benchmarks = chosen_encoders(config), chosen_benchmarks(config)
+    if processes.first:
+        keep_settings(config, output_dir)
     passed_on = {key: config[key] for key in _PASSED_ON}
     cells: list[Cell] = included(config)
     for name, entry in encoders.items():

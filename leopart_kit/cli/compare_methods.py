@@ -37,7 +37,7 @@ from leopart_kit.cli.compared_methods import (
     seeds_of,
     shared_images,
 )
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
@@ -99,6 +99,7 @@ def compare_methods(config: DictConfig, output_dir: Path) -> None:
     check_words(config, methods)
     seeds = {name: seeds_of(config, name) for name in methods}
     comparison = build_comparison(config, output_dir)
+    keep_settings(config, output_dir)
     runs: list[MethodRun] = []
     for name, overrides in methods.items():
         for seed in seeds[name]:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
@@ -17,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leopart_kit.backbones import list_encoders
+from leopart_kit.folder_lock import only_writer
+from leopart_kit.whole_file import write_whole_text
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -58,11 +61,14 @@ def run_command(
 ) -> None:
     """Compose the configuration from the command line and call `task(config, output_dir)`.
 
+    One command at a time works in an `output_dir`.
+
     A user's mistake, and what else a task says it `expected`, ends the program with one line on
     standard error and exit code 1; anything else keeps its traceback, since it is a mistake of
     ours. With `hydra.verbose=true` the log has the traceback of the former too.
     """
     told = (*USER_ERRORS, *expected)
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes that share an output_dir
     register_configs()
     # Hydra would shorten tracebacks and print errors in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -70,7 +76,9 @@ def run_command(
     def body(config: DictConfig) -> None:
         # Caught here as well, since Hydra reports what leaves a task with lines of its own.
         try:
-            task(config, Path(HydraConfig.get().runtime.output_dir))
+            output_dir = Path(HydraConfig.get().runtime.output_dir)
+            with only_writer(output_dir, "output_dir") if is_first else nullcontext():
+                task(config, output_dir)
         except told as error:
             _fail(error)
 
@@ -83,6 +91,16 @@ def run_command(
         _fail(error)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to go on")
+
+
+def keep_settings(config: DictConfig, output_dir: Path) -> None:
+    """Write `config/config.yaml`, the settings of a run that is about to change the folder.
+
+    A run that is refused leaves those of the run before.
+    """
+    path = output_dir / "config" / "config.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole_text(path, OmegaConf.to_yaml(config))
 
 
 def _choices(group: str) -> str:

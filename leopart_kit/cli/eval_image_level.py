@@ -13,7 +13,7 @@ from rich.console import Console
 
 from leopart_kit.cli.assignments import read_assignments
 from leopart_kit.cli.build import build_encoder, build_part, build_run_settings, plain
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.saved_networks import save_classifier
 from leopart_kit.data.classification import ClassificationDataset, load_classification
 from leopart_kit.evaluation.image_level import (
@@ -59,6 +59,7 @@ def run_image_level(config: DictConfig, output_dir: Path, command: str) -> Image
     if config.assignments is not None:
         assignments = read_assignments(Path(config.assignments).expanduser(), test)
     encoder = build_encoder(config.encoder, config.precision)
+    keep_settings(config, output_dir)
 
     def keep(classifier: ImageClassifier) -> None:
         files = save_classifier(classifier, output_dir / "fine_tuned", train.class_names)

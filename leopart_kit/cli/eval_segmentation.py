@@ -23,7 +23,7 @@ from leopart_kit.cli.build import (
     build_train_split,
     plain,
 )
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import (
     Result,
@@ -60,6 +60,8 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     writable_output_dir(output_dir)
     check_outputs(config)
     run = build_run_settings(config, processes)
+    if processes.first:
+        keep_settings(config, output_dir)
     if config.protocol.name == "predictions":
         result, dataset = measure_predictions(config, run)
     else:

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from leopart_kit.cli.build import build_encoder, build_part, build_run_settings, plain
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.export_parts import (
     build_communities,
     build_foreground,
@@ -65,6 +65,7 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     parts = load_model(config, names) if config.model else build_parts(config.protocol, names)
     dataset = load_dataset("folder", folder, "all")
     check_apart(output_dir, dataset)
+    keep_settings(config, output_dir)
     encoder = build_encoder(config.encoder, config.precision)
     if isinstance(parts, PartModel):
         parts.check_encoder(encoder)

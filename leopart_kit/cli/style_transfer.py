@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from leopart_kit.cli.build import build_encoder, build_part, choose_device, plain
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.data import read_image
 from leopart_kit.evaluation import resize_image
 from leopart_kit.progress import rich_progress
@@ -35,6 +35,7 @@ def style_transfer(config: DictConfig, output_dir: Path) -> None:
         for key in ("content", "style")
     )
     encoder = build_encoder(config.encoder, config.precision)
+    keep_settings(config, output_dir)
     painted = stylize(encoder, content, style, settings, device=device, track=rich_progress)
     path = output_dir / "stylised.png"
     with whole_file(path) as temporary:

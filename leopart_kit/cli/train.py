@@ -18,7 +18,7 @@ from leopart_kit.cli.benchmarks import choose_benchmarks
 from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.build_method import build_method
 from leopart_kit.cli.build_training import build_loader, build_settings
-from leopart_kit.cli.config import run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.run_parts import RunParts
 from leopart_kit.cli.saved_networks import BACKBONE_NAME, check_backbone_precision, save_backbone
 from leopart_kit.cli.training_report import TrainingReport
@@ -55,6 +55,8 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision, config.method.drop_path)
     settings = build_settings(config, len(dataset), fabric.world_size)
+    if fabric.is_global_zero:
+        keep_settings(config, output_dir)
     report = TrainingReport(config, dataset, output_dir, fabric.device)
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
     method, samples = build_method(RunParts(config, encoder, dataset, settings, fabric, output_dir))

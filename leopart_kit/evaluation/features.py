@@ -8,7 +8,6 @@ a finished one is reused; any changed setting leads to another folder.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
+from leopart_kit.folder_lock import only_writer
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file
@@ -124,7 +124,7 @@ def extract_features(
     key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     label = re.sub(r"[^\w.-]+", "_", f"{dataset.name}-{dataset.split}-{encoder.name}")
     folder = Path(cache_dir) / f"{label}-{key}"
-    with _only_writer(folder) if processes.first else nullcontext():
+    with only_writer(folder, "cache_dir") if processes.first else nullcontext():
         if processes.first and not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
             _create(folder, shape, description)
@@ -261,26 +261,6 @@ def _encode(encoder: Encoder, images: Tensor, device: str | torch.device) -> np.
             f"{features.abs().max():.3g}); check the weights, or choose another block or facet"
         )
     return half.cpu().numpy()
-
-
-@contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")  # noqa: SIM115
-    except OSError as error:
-        raise ValueError(
-            f"cannot write features in {folder}: {error.strerror}; set cache_dir to a folder that "
-            "can be written"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"another run is writing {folder}; wait for it, or set another cache_dir"
-            ) from None
-        yield
 
 
 class _ResizedImages(Dataset):
