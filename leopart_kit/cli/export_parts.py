@@ -32,7 +32,6 @@ from leopart_kit.evaluation import (
     attention_masks,
     resize_labels,
 )
-from leopart_kit.evaluation.part_graph import NUM_TRIALS
 from leopart_kit.evaluation.token_clustering import check_enough_patches
 from leopart_kit.masks import PartModel
 
@@ -89,7 +88,7 @@ def find_objects(model: PartModel, store: FeatureStore, settings: Mapping[str, A
     numbers = torch.from_numpy(np.where(model.foreground, np.arange(model.num_clusters), -1))
     maps = (numbers[model.assign(tokens)] for _, tokens in iter_tokens(store))
     weights = mutual_edges(cooccurrence(maps, model.num_clusters), threshold)
-    search = partial(detect_communities, weights, num_trials=NUM_TRIALS)
+    search = partial(detect_communities, weights)
     communities = build_part(search, "communities", options)
     if (communities < 0).all():
         raise ValueError(

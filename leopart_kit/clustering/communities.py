@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import infomap
 import networkx as nx
 import numpy as np
 import torch
+from community import best_partition
 from torch import Tensor
 
 from leopart_kit.clustering.node_order import canonical_order
 
 _LARGEST_SEED = 2**31 - 1
+# Edges that all searches may pass over together, and the most searches: about a second. Where every
+# search ends elsewhere, a fresh one beats the best of n with a chance of 1 in n + 1.
+_EFFORT = {"infomap": (1_000_000, 300), "louvain": (30_000, 100)}
+_FEWEST_TRIALS = 10
 
 
 def mutual_edges(cooccurrence: Tensor, threshold: float) -> Tensor:
@@ -64,23 +70,29 @@ def detect_communities(
     markov_time: float = 1.0,
     resolution: float = 1.0,
     preferred_communities: int | None = None,
-    num_trials: int = 1,
+    num_trials: int | None = None,
 ) -> Tensor:
     """Groups clusters that are connected more strongly with each other than with the rest.
 
-    The answer does not depend on the order of the clusters: they are first sorted by their place in
-    the graph, and only clusters that the graph does not tell apart keep their order.
+    Both methods search at random, and a single search may end far from the best partition: the best
+    of several is taken. The answer does not depend on the order of the clusters: they are first
+    sorted by their place in the graph (`canonical_order`).
+
+    On one core, with 8 neighbours a cluster, Infomap takes 0.2 s for 150 clusters and 2 s for
+    1,000, Louvain 1 s and 2 s. With an edge between any two of 500 it is 1 s and 20 s.
 
     Args:
         weights: symmetric `[K, K]`, >= 0, 0 for no edge; the diagonal is not read.
         method: `infomap`, the map equation on undirected flow with two levels (Rosvall & Bergstrom
             2008); or `louvain`, modularity (Blondel et al. 2008).
-        seed: of the search.
+        seed: of the first search; the others follow from it.
         markov_time: of Infomap alone; larger gives larger communities (Kheirkhahzadeh et al. 2016).
         resolution: of Louvain alone; larger gives smaller communities (Reichardt & Bornholdt 2006).
-        preferred_communities: of Infomap alone; a solution is penalised for having more or fewer.
-        num_trials: of Infomap alone; the best of so many searches. A single one may end in a poor
-            optimum, above all with `preferred_communities`: compare seeds by `partition_quality`.
+        preferred_communities: of Infomap alone; each community more or fewer costs one bit.
+        num_trials: searches, of which the best counts: by codelength with the cost of
+            `preferred_communities`, or by modularity at the resolution. Louvain is searched so
+            often by each of two implementations. If None, 10 to 300 of Infomap or 10 to 100 of
+            Louvain, more where the graph has fewer edges.
 
     Returns:
         int64 `[K]`: communities numbered from 0 by falling number of clusters, -1 for a cluster
@@ -93,16 +105,19 @@ def detect_communities(
     Source: Ziegler and Asano (Leopart), CVPR 2022, fully unsupervised segmentation, for Infomap.
     """
     symmetric = check_weights(weights)
+    if method not in _EFFORT:
+        raise ValueError(f"method must be 'infomap' or 'louvain', got {method!r}")
     _check_settings(seed, markov_time, resolution, preferred_communities, num_trials)
     connected = np.flatnonzero(symmetric.any(axis=1))
     order = connected[canonical_order(symmetric[np.ix_(connected, connected)])]
     graph = cluster_graph(torch.from_numpy(symmetric[np.ix_(order, order)]))
-    if method == "infomap":
+    num_trials = num_trials or _enough_trials(method, graph.number_of_edges())
+    if order.size == 0:
+        found = {}
+    elif method == "infomap":
         found = _infomap(graph, seed, markov_time, preferred_communities, num_trials)
-    elif method == "louvain":
-        found = _louvain(graph, seed, resolution)
     else:
-        raise ValueError(f"method must be 'infomap' or 'louvain', got {method!r}")
+        found = _louvain(graph, seed, resolution, num_trials)
     labels = np.full(len(symmetric), -1, dtype=np.int64)
     labels[order] = _numbered_by_size(np.array([found[node] for node in range(order.size)], int))
     return torch.from_numpy(labels)
@@ -140,7 +155,11 @@ def _check_square(matrix: Tensor, name: str) -> np.ndarray:
 
 
 def _check_settings(
-    seed: int, markov_time: float, resolution: float, preferred: int | None, num_trials: int
+    seed: int,
+    markov_time: float,
+    resolution: float,
+    preferred: int | None,
+    num_trials: int | None,
 ) -> None:
     if not (0 < markov_time < math.inf and 0 < resolution < math.inf):
         raise ValueError(
@@ -153,11 +172,14 @@ def _check_settings(
         raise ValueError(f"seed must lie in 0 … {_LARGEST_SEED - 1}, got {seed}")
 
 
+def _enough_trials(method: str, num_edges: int) -> int:
+    edges, most = _EFFORT[method]
+    return min(max(edges // max(num_edges, 1), _FEWEST_TRIALS), most)
+
+
 def _infomap(
     graph: nx.Graph, seed: int, markov_time: float, preferred: int | None, num_trials: int
 ) -> dict[int, int]:
-    if graph.number_of_edges() == 0:
-        return {}
     network = infomap.Network()
     network.add_links(list(graph.edges(data="weight")))
     result = infomap.run(
@@ -174,11 +196,29 @@ def _infomap(
     return result._engine._core.getModules(1, False)
 
 
-def _louvain(graph: nx.Graph, seed: int, resolution: float) -> dict[int, int]:
-    # Not python-louvain: in its release 0.16 the moves multiply the null model by the resolution,
-    # but the test whether a move helped divides by it, so that it stops early at any but 1.
-    groups = nx.community.louvain_communities(graph, resolution=resolution, seed=seed)
-    return {node: number for number, group in enumerate(groups) for node in group}
+def _louvain(graph: nx.Graph, seed: int, resolution: float, num_trials: int) -> dict[int, int]:
+    def modularity(groups: list[set[int]]) -> float:
+        return nx.community.modularity(graph, groups, resolution=resolution)
+
+    best = max(_louvain_partitions(graph, seed, resolution, num_trials), key=modularity)
+    return {node: number for number, group in enumerate(best) for node in group}
+
+
+def _louvain_partitions(
+    graph: nx.Graph, seed: int, resolution: float, num_trials: int
+) -> Iterator[list[set[int]]]:
+    """Partitions of two implementations: neither is the better one on every graph.
+
+    The release 0.16 of python-louvain moves nodes by modularity at the resolution, but stops by
+    another measure, in which the resolution multiplies the edges instead of the null model. So at
+    any resolution but 1 it tends to stop early, where the one of networkx goes on.
+    """
+    for trial in range(seed, seed + num_trials):
+        groups: dict[int, set[int]] = {}
+        for node, group in best_partition(graph, resolution=resolution, random_state=trial).items():
+            groups.setdefault(group, set()).add(node)
+        yield list(groups.values())
+        yield nx.community.louvain_communities(graph, resolution=resolution, seed=trial)
 
 
 def _numbered_by_size(found: np.ndarray) -> np.ndarray:
