@@ -197,18 +197,20 @@ class Unsupervised(UnsupervisedSettings):
             track=run.track,
             processes=run.processes,
         )
-        rows = comparison_rows("k-means, K = classes", self.score(stages, plain.maps))
+        rows = comparison_rows("k-means, K = classes", self.score(stages, plain.maps), "kmeans")
         inside = "" if self.foreground == "all" else "foreground, "
         if inside:
             few = max(_num_objects(dataset), 1)
             extracted = {seed: stages.parts(threshold, few, seed) for seed in self.seeds}
-            rows += comparison_rows("foreground, k-means", self.score(stages, extracted))
-        rows += comparison_rows(f"{inside}communities by {self.select}", scored)
+            found = self.score(stages, extracted)
+            rows += comparison_rows("foreground, k-means", found, "foreground_kmeans")
+        name = f"{inside}communities by"
+        rows += comparison_rows(f"{name} {self.select}", scored, "communities", self.select)
         if self.select != "labels" and stages.has_train_labels:
             tuned = self.score(stages, self.segment(stages, "labels").objects)
-            rows += comparison_rows(f"{inside}communities by labels", tuned)
+            rows += comparison_rows(f"{name} labels", tuned, "communities", "labels")
         bound = self.score(stages, segmentation.parts, "many_to_one_precision")
-        rows += comparison_rows("upper bound: parts many to one", bound)
+        rows += comparison_rows("upper bound: parts many to one", bound, "upper_bound")
         return rows
 
 

@@ -92,7 +92,7 @@ class Unsupervised27(TokenClustering):
             clock.lap("scoring")
             scored = self._each_once(self._refine(task, clusters, scored))
             clock.lap("refinement")
-            comparison = comparison_rows(f"k-means, K = {num_clusters}", scored)
+            comparison = comparison_rows(f"k-means, K = {num_clusters}", scored, "kmeans")
             comparison += self._linear_probe(task)
             clock.lap("linear probe")
         return Measurement(
@@ -154,4 +154,5 @@ class Unsupervised27(TokenClustering):
             resolution=self.resolution,
             score_resolution=self.score_resolution,
         )
-        return comparison_rows("linear probe, by labels", probe.measure(task).scored)
+        scored = probe.measure(task).scored
+        return comparison_rows("linear probe, by labels", scored, "linear_probe", "labels")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from leopart_kit.evaluation.scoring import Scored
 from leopart_kit.evaluation.selection import Candidate, table
 from leopart_kit.evaluation.unsupervised_stages import Stages
 from leopart_kit.metrics import BoundaryCounts, boundary_counts, foreground_jaccard
+
+Way = Literal["kmeans", "foreground_kmeans", "communities", "upper_bound", "linear_probe"]
+ChosenBy = Literal["stability", "labels"]
 
 _DOUBTFUL = 0.2  # confidence below which an image may show no foreground at all
 
@@ -143,22 +146,33 @@ def object_view(stages: Stages, segmentation: Segmentation, num_pictures: int = 
     )
 
 
-def comparison_rows(name: str, scored: Scored) -> list[dict[str, Any]]:
+def comparison_rows(
+    name: str, scored: Scored, kind: Way, chosen_by: ChosenBy | None = None
+) -> list[dict[str, Any]]:
     """Lines of the table that sets ways to segment the same images side by side.
 
     One for the headline, and one for each refinement of it.
+
+    Args:
+        name: for people; programs go by `kind`, `chosen_by` and `refinement`.
+        chosen_by: what settings were chosen by, None where there was nothing to choose.
     """
     headline = scored.scores[0]
     tables = [table for table in scored.scores if table.resolution == headline.resolution]
     return [
-        _comparison_row(name if table is headline else f"{name}, {table.refinement}", table)
+        {
+            "segmentation": name if table is headline else f"{name}, {table.refinement}",
+            "kind": kind,
+            "chosen_by": chosen_by,
+            "refinement": table.refinement,
+            **_comparison_figures(table),
+        }
         for table in tables
     ]
 
 
-def _comparison_row(name: str, headline: ScoreTable) -> dict[str, Any]:
+def _comparison_figures(headline: ScoreTable) -> dict[str, Any]:
     return {
-        "segmentation": name,
         "num_seeds": len(headline.miou.per_seed),
         "miou": headline.miou.mean,
         "std": headline.miou.std,

@@ -26,7 +26,7 @@ def comparison(result: Result) -> list[Comparison]:
     Its own row is that of the communities, or the first where there are none.
     """
     rows = result.details.get("comparison", ())
-    own = next((row for row in rows if "communities" in row["segmentation"]), None)
+    own = next((row for row in rows if row.get("kind") == "communities"), None)
     own = rows[0] if own is None and rows else own
     return [
         Comparison(

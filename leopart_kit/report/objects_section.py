@@ -75,11 +75,14 @@ def objects_section(result: Result, dataset: SegmentationDataset) -> Section:
 
 def cost_of_no_labels(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """What the choice without labels changes against that by labels; None unless both are there."""
-    named = {row["segmentation"]: row for row in rows}
-    without = named.get("foreground, communities by stability")
-    by_labels = named.get("foreground, communities by labels")
-    if without is None or by_labels is None:
+    chosen_by = {
+        row["chosen_by"]: row
+        for row in rows
+        if row.get("kind") == "communities" and row["refinement"] == "none"
+    }
+    if not {"stability", "labels"} <= chosen_by.keys():
         return None
+    without, by_labels = chosen_by["stability"], chosen_by["labels"]
     change = wording.signed(without["miou"] - by_labels["miou"])
     present = wording.signed(without["miou_present"] - by_labels["miou_present"])
     return (

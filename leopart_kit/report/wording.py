@@ -16,6 +16,20 @@ METRIC_NAMES = {
     "pixel_accuracy": "Pixel accuracy",
 }
 
+_ONE_TO_ONE = (
+    "Every class was given one cluster of its own by Hungarian matching against the ground truth."
+)
+_MANY_TO_ONE = (
+    "Every cluster was given the class it fits best in the ground truth; several clusters may "
+    "share one class."
+)
+_MATCHING = {
+    "hungarian_iou": _ONE_TO_ONE,
+    "hungarian_count": _ONE_TO_ONE,
+    "many_to_one_precision": _MANY_TO_ONE,
+    "many_to_one_iou": _MANY_TO_ONE,
+}
+
 
 def rate(value: float) -> str:
     """Percent with one decimal; a dash where there is no value."""
@@ -99,18 +113,8 @@ def duration(seconds: float) -> str:
 
 
 def matching(rule: str) -> str:
-    """What a matching rule does, in one sentence."""
-    if rule.startswith("hungarian"):
-        return (
-            "Every class was given one cluster of its own by Hungarian matching against the "
-            "ground truth."
-        )
-    if rule.startswith("many_to_one"):
-        return (
-            "Every cluster was given the class it fits best in the ground truth; several clusters "
-            "may share one class."
-        )
-    return f"Clusters were given classes by the rule “{rule}”."
+    """What a matching rule does, in one sentence; a protocol of one's own may have another."""
+    return _MATCHING.get(rule, f"Clusters were given classes by the rule “{rule}”.")
 
 
 def labels_used(labels: LabelsUsed) -> str:

@@ -139,7 +139,7 @@ def test_a_linear_probe_stands_beside_where_there_are_training_images(tmp_path: 
         "k-means, K = 3, bilateral_grid",
     ]
     result = evaluate(encoder, dataset, protocol, run_settings, train=dataset)
-    (row,) = (r for r in result.details["comparison"] if r["segmentation"].startswith("linear"))
+    (row,) = (r for r in result.details["comparison"] if r["kind"] == "linear_probe")
     assert row["pixel_accuracy"] > 90
     assert result.labels_used == alone.labels_used, "the headline saw no label but to be named"
     assert result.scores == alone.scores

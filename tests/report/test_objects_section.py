@@ -54,9 +54,14 @@ OBJECTS = ObjectView(
 )
 
 
-def row(name: str, miou: float, present: float) -> dict[str, object]:
+def row(
+    name: str, miou: float, present: float, kind: str, chosen_by: str | None = None
+) -> dict[str, object]:
     return {
         "segmentation": name,
+        "kind": kind,
+        "chosen_by": chosen_by,
+        "refinement": "none",
         "num_seeds": 2,
         "miou": miou,
         "std": 0.25,
@@ -69,11 +74,11 @@ def row(name: str, miou: float, present: float) -> dict[str, object]:
 
 
 COMPARISON = [
-    row("k-means, K = classes", 11.0, 12.0),
-    row("foreground, k-means", 21.0, 22.0),
-    row("foreground, communities by stability", 31.5, 32.0),
-    row("foreground, communities by labels", 33.0, 31.0),
-    row("upper bound: parts many to one", 51.0, 52.0),
+    row("k-means, K = classes", 11.0, 12.0, "kmeans"),
+    row("foreground, k-means", 21.0, 22.0, "foreground_kmeans"),
+    row("foreground, communities by stability", 31.5, 32.0, "communities", "stability"),
+    row("foreground, communities by labels", 33.0, 31.0, "communities", "labels"),
+    row("upper bound: parts many to one", 51.0, 52.0, "upper_bound"),
 ]
 DETAILS = {
     "num_clusters": 4,
@@ -291,6 +296,16 @@ def test_one_seed_has_no_spread(found: Result):
 def test_cost_needs_both_rows():
     assert cost_of_no_labels(COMPARISON[:3]) is None
     assert cost_of_no_labels(COMPARISON[3:]) is None
+    refined = [{**row, "refinement": "bilateral_grid", "miou": 0.0} for row in COMPARISON]
+    assert cost_of_no_labels(refined) is None
+    assert cost_of_no_labels(COMPARISON + refined) == cost_of_no_labels(COMPARISON)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.text(), min_size=5, max_size=5), st.permutations(range(5)))
+def test_a_row_is_found_by_its_kind_whatever_its_name(names: list[str], order: list[int]):
+    rows = [{**row, "segmentation": name} for row, name in zip(COMPARISON, names, strict=True)]
+    assert cost_of_no_labels([rows[i] for i in order]) == cost_of_no_labels(COMPARISON)
 
 
 def test_foreground_facts(found: Result):
