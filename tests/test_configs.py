@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from leopart_kit.backbones import list_encoders
+from leopart_kit.backbones import list_encoders, load_encoder
 from leopart_kit.backbones.zoo import ZOO
 from leopart_kit.cli.benchmark import chosen_benchmarks
 from leopart_kit.cli.build import (
@@ -174,7 +175,10 @@ def test_encoders_compose(name: str):
     if name != "timm":
         assert config.name == name
     if name in ZOO:
-        assert plain(config) == {"name": name, "weights": "auto", "block": -1, "facet": "token"}
+        defaults = inspect.signature(load_encoder).parameters
+        settings = {key: value for key, value in plain(config).items() if key != "name"}
+        assert settings == {key: defaults[key].default for key in settings}
+        assert {"weights", "network", "block"} <= settings.keys()
 
 
 def test_overrides_of_the_user_win_over_a_benchmark(tmp_path: Path):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-_BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$")
+from leopart_kit.backbones.weight_tensors import shown
+
+_BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$", re.DOTALL)
+_LONGEST_NUMBER = 3  # digits
 # Blocks of each stage and convolutions of a block: ResNet-50 and ResNet-18.
 _BOTTLENECKS = ({1: 3, 2: 4, 3: 6, 4: 3}, 3)
 _BASIC_BLOCKS = ({1: 2, 2: 2, 3: 2, 4: 2}, 2)
@@ -68,6 +72,14 @@ def describe(state: dict[str, Tensor]) -> Architecture:
         rope="gamma_1" in suffixes and "pos_embed" not in state,
         pre_norm="norm_pre.weight" in state,
     )
+
+
+def check_blocks(state: Iterable[str]) -> None:
+    """Raise ``ValueError`` for a block with a number that no network has."""
+    for key in state:
+        match = _BLOCK.match(key)
+        if match and len(match[1]) > _LONGEST_NUMBER:
+            raise ValueError(f"{shown(key)}: no network has a block of that number")
 
 
 def missing_keys(state: dict[str, Tensor]) -> list[str]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any
 
 from torch import Tensor
 
-from leopart_kit.backbones.architecture import Architecture, describe, missing_keys
+from leopart_kit.backbones.architecture import (
+    Architecture,
+    check_blocks,
+    describe,
+    missing_keys,
+)
 from leopart_kit.backbones.files import file_sha256, load_file
-from leopart_kit.backbones.key_layouts import SCHEMES, Scheme, StateDict
+from leopart_kit.backbones.key_layouts import Converted, Scheme
+from leopart_kit.backbones.networks import Choice, choose, find_networks
+from leopart_kit.backbones.timm_keys import StateDict
+from leopart_kit.backbones.weight_tensors import shown
+from leopart_kit.backbones.wrapped_keys import unwrapped
 
 logger = logging.getLogger(__name__)
 
-Network = Literal["auto", "student", "teacher"]
-
-_TEACHER_NAMES = frozenset(
-    {"teacher", "momentum_encoder", "encoder_k", "model_ema", "ema", "target_encoder"}
-)
+_DEEPEST = 16  # dictionaries inside one another
+_MOST_KEYS = 200_000
 
 
 @dataclass(frozen=True)
@@ -29,12 +36,14 @@ class CheckpointReport:
     Attributes:
         path: the file.
         layout: the kind of checkpoint in words.
-        network: ``student``, ``teacher`` or ``single`` (the file holds one network).
+        network: ``student``, ``teacher``, ``single`` (the file holds one network), or the name of
+            another one.
+        networks: names of all networks in the file.
         recognised: keys of the file that went into the backbone.
         dropped: keys and top-level entries of the file that did not: heads, prototypes, decoders,
             optimiser, the other network.
         missing: backbone keys (timm naming) that are absent; empty, since absence is an error.
-        notes: what else was done to the tensors.
+        notes: what else was done to the tensors, and why this network of several was taken.
         architecture: size of the backbone.
         sha256: hash of the file.
     """
@@ -42,6 +51,7 @@ class CheckpointReport:
     path: Path
     layout: str
     network: str
+    networks: tuple[str, ...]
     recognised: tuple[str, ...]
     dropped: tuple[str, ...]
     missing: tuple[str, ...]
@@ -50,57 +60,69 @@ class CheckpointReport:
     sha256: str
 
     def __str__(self) -> str:
-        network = "" if self.network == "single" else f" ({self.network})"
-        return (
-            f"{self.path}: {self.layout}{network}, {self.architecture}; "
-            f"{len(self.recognised)} keys recognised, {len(self.dropped)} dropped"
+        network = "" if self.network == "single" else f" ({shown(self.network)})"
+        return "; ".join(
+            (
+                f"{self.path}: {self.layout}{network}, {self.architecture}",
+                f"{len(self.recognised)} keys recognised, {len(self.dropped)} dropped",
+                *self.notes,
+            )
         )
 
 
-def read_checkpoint(
-    path: str | Path, network: Network = "auto"
-) -> tuple[StateDict, CheckpointReport]:
+def read_checkpoint(path: str | Path, network: str = "auto") -> tuple[StateDict, CheckpointReport]:
     """Backbone weights of a checkpoint file, in timm naming.
 
     Args:
         path: a ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.safetensors`` file. Only tensors and
             plain data are unpickled.
-        network: which network of a file with two of them. ``auto`` takes the one its authors
-            evaluate: the teacher of DINO and iBOT, otherwise the student (Leopart, NeCo, TimeT,
-            MoCo v3, and checkpoints of this toolkit).
+        network: which network of a file with several. ``auto`` takes the one its authors
+            evaluate: the teacher of DINO and iBOT, the student of Leopart, NeCo and TimeT, …
+            (``networks`` has the list); ``student`` or ``teacher`` the one of this role; any other
+            text the one of this name.
 
     Returns:
         The state dict (tensors keep their dtype) and the report.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a complete checkpoint, one with code in it, no known layout, or backbone
-            keys are missing (the message lists them).
+        ValueError: not a complete checkpoint, one with code in it, no known layout, tensors that
+            are no weights, several networks of which none is known to be meant, or backbone keys
+            are missing (the message lists them).
     """
     path = Path(path)
-    if network not in get_args(Network):
-        raise ValueError(f"network {network!r}: choose one of {', '.join(get_args(Network))}")
     content = load_file(path)
+    try:
+        return _read(path, content, network)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(path: Path, content: dict[str, Any], network: str) -> tuple[StateDict, CheckpointReport]:
     tensors: StateDict = {}
     others: list[str] = []
     _flatten(content, "", tensors, others)
-    scheme, candidates = _find_backbones(path, tensors)
-    toolkit = content.get("format") == "leopart_kit"
-    prefix, role = _choose(path, candidates, network, toolkit)
-    below = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    converted = scheme.convert(below)
-    missing = missing_keys(converted.state)
-    if missing:
-        raise ValueError(f"{path}: {len(missing)} backbone keys are missing: {_listed(missing)}")
-    recognised = tuple(prefix + key for key in below if key in converted.used)
+    origin = unwrapped(tensors)
+    named = {name: tensors[key] for name, key in origin.items()}
+    networks = find_networks(origin)
+    if not networks:
+        raise ValueError(_unknown(list(tensors)))
+    own = _own_network(content)
+    choice = choose(networks, own if own and network == "auto" else network, named)
+    prefix = choice.network.prefix
+    below = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
+    converted = choice.network.scheme.convert(below)
+    _check_complete(converted.state)
+    recognised = tuple(origin[prefix + key] for key in below if key in converted.used)
     report = CheckpointReport(
         path=path,
-        layout=_layout(scheme, prefix, tensors, toolkit),
-        network=role,
+        layout=_layout(choice.network.scheme, prefix, named, own is not None),
+        network=choice.role,
+        networks=tuple(found.name for found in networks),
         recognised=recognised,
         dropped=(*others, *(key for key in tensors if key not in set(recognised))),
         missing=(),
-        notes=converted.notes,
+        notes=_notes(converted, choice),
         architecture=describe(converted.state),
         sha256=file_sha256(path),
     )
@@ -108,71 +130,67 @@ def read_checkpoint(
     return converted.state, report
 
 
-def _flatten(value: object, prefix: str, tensors: StateDict, others: list[str]) -> None:
+def _flatten(
+    value: Mapping[Any, object], prefix: str, tensors: StateDict, others: list[str], depth: int = 1
+) -> None:
     """Nested dictionaries → one, keys joined by dots; ``others`` names what is not weights."""
-    if not isinstance(value, dict):
-        others.append(prefix)
-        return
     for key, item in value.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if isinstance(item, Tensor):
+            if name in tensors:
+                raise ValueError(f"two entries have the key {shown(name)}")
+            if len(tensors) == _MOST_KEYS:
+                raise ValueError(f"holds more than {_MOST_KEYS} tensors, which no backbone has")
             tensors[name] = item
-        elif isinstance(item, dict) and _holds_weights(item):
-            _flatten(item, name, tensors, others)
+        elif isinstance(item, dict) and _holds_weights(item, depth, {}):
+            _flatten(item, name, tensors, others, depth + 1)
         else:
             others.append(name)
 
 
-def _holds_weights(value: dict) -> bool:
-    """Whether there are named tensors inside; optimiser state is filed under numbers."""
-    if not all(isinstance(key, str) for key in value):
+def _holds_weights(value: dict, depth: int, known: dict[int, bool]) -> bool:
+    """Whether there are named tensors inside; optimiser state is filed under numbers.
+
+    ``known`` has the answers for dictionaries that a file holds many times.
+    """
+    if depth > _DEEPEST or not all(isinstance(key, str) for key in value):
         return False
-    return any(
-        isinstance(item, Tensor) or (isinstance(item, dict) and _holds_weights(item))
-        for item in value.values()
-    )
+    if id(value) not in known:
+        known[id(value)] = False  # until shown: a dictionary may hold itself
+        known[id(value)] = any(
+            isinstance(item, Tensor)
+            or (isinstance(item, dict) and _holds_weights(item, depth + 1, known))
+            for item in value.values()
+        )
+    return known[id(value)]
 
 
-def _find_backbones(path: Path, tensors: StateDict) -> tuple[Scheme, list[str]]:
-    keys = set(tensors)
-    for scheme in SCHEMES:
-        prefixes = scheme.prefixes(keys)
-        if prefixes:
-            return scheme, prefixes
-    if not tensors:
-        raise ValueError(f"{path}: no tensors in it, so it is not a checkpoint of weights")
-    raise ValueError(
-        f"{path}: no known backbone layout among its {len(tensors)} keys "
-        f"({_listed(sorted(keys), 5)}); "
+def _own_network(content: dict[str, Any]) -> str | None:
+    """Which network a training checkpoint of this toolkit is for; ``None`` for other files."""
+    if not isinstance(content.get("format"), str) or content["format"] != "leopart_kit":
+        return None
+    return "teacher" if content.get("method") == "DINO" else "student"
+
+
+def _check_complete(state: StateDict) -> None:
+    check_blocks(state)
+    missing = missing_keys(state)
+    if missing:
+        raise ValueError(f"{len(missing)} backbone keys are missing: {_listed(missing)}")
+
+
+def _notes(converted: Converted, choice: Choice) -> tuple[str, ...]:
+    return (*converted.notes, choice.reason) if choice.reason else converted.notes
+
+
+def _unknown(keys: Sequence[str]) -> str:
+    if not keys:
+        return "no tensors in it, so it is not a checkpoint of weights"
+    return (
+        f"no known backbone layout among its {len(keys)} keys ({_listed(sorted(keys), 5)}); "
         "expected the names of timm, DINO, Hugging Face, CLIP or torchvision's ResNet. "
         "A missing patch embedding (patch_embed.proj.weight) also leads here"
     )
-
-
-def _choose(path: Path, prefixes: list[str], network: str, toolkit: bool) -> tuple[str, str]:
-    """Prefix and role of the wanted network."""
-    roles: dict[str, str] = {}
-    for prefix in reversed(prefixes):  # the shortest prefix of a role wins
-        parts = set(prefix.split("."))
-        roles["teacher" if parts & _TEACHER_NAMES else "student"] = prefix
-    if network == "auto" and len(roles) == 1 and not prefixes[0].strip("."):
-        return prefixes[0], "single"
-    if network == "auto":
-        named = "student" in roles and "student" in roles["student"].split(".")
-        wanted = "teacher" if named and "teacher" in roles and not toolkit else "student"
-        wanted = wanted if wanted in roles else "teacher"
-    else:
-        wanted = network
-    if wanted not in roles:
-        raise ValueError(
-            f"{path}: has no {wanted} network, only {', '.join(sorted(map(repr, prefixes)))}: "
-            "leave network at 'auto'"
-        )
-    return roles[wanted], wanted if len(roles) == 2 else _single_role(prefixes[0], wanted)
-
-
-def _single_role(prefix: str, role: str) -> str:
-    return role if {"teacher", "student"} & set(prefix.split(".")) else "single"
 
 
 def _layout(scheme: Scheme, prefix: str, tensors: StateDict, toolkit: bool) -> str:
@@ -187,6 +205,7 @@ def _layout(scheme: Scheme, prefix: str, tensors: StateDict, toolkit: bool) -> s
         return f"{scheme.name}{' with registers' if registers else ''} naming"
     rules = (
         ("feature_extractor" in parts, "TimeT checkpoint"),
+        (any("_embedding_model" in part for part in parts), "lightly-train checkpoint"),
         ("base_encoder" in parts or "momentum_encoder" in parts, "MoCo v3 checkpoint"),
         ("masked_embed" in below, "iBOT checkpoint"),
         ("backbone" in parts and bool(parts & {"teacher", "student"}), "DINO training checkpoint"),
@@ -200,6 +219,6 @@ def _layout(scheme: Scheme, prefix: str, tensors: StateDict, toolkit: bool) -> s
     return next((name for holds, name in rules if holds), "timm or DINO naming")
 
 
-def _listed(keys: list[str], limit: int = 12) -> str:
+def _listed(keys: Sequence[str], limit: int = 12) -> str:
     more = f" and {len(keys) - limit} more" if len(keys) > limit else ""
-    return ", ".join(keys[:limit]) + more
+    return ", ".join(map(shown, keys[:limit])) + more

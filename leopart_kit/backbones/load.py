@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from leopart_kit.backbones.alexnet import AlexNetEncoder
 from leopart_kit.backbones.architecture import Architecture, describe
 from leopart_kit.backbones.attention import TimmModule
-from leopart_kit.backbones.checkpoints import CheckpointReport, Network, read_checkpoint
+from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
 from leopart_kit.backbones.custom import custom_encoder
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
@@ -46,7 +46,7 @@ def load_encoder(
     facet: Facet = "token",
     precision: Precision = "fp32",
     drop_path_rate: float = 0.0,
-    network: Network = "auto",
+    network: str = "auto",
     seed: int = 0,
     patch_size: int | None = None,
     factory: str | None = None,
@@ -63,7 +63,7 @@ def load_encoder(
         block, facet: which tokens of a vision transformer, see :class:`ViTEncoder`.
         precision: ``fp32``, or ``bf16`` for autocast (tokens are float32 either way).
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
-        network: ``student`` or ``teacher`` of a file that holds both.
+        network: which network of a file that holds several, see :func:`read_checkpoint`.
         seed: of random weights.
         patch_size: of ``handcrafted`` (default 8) and the stride of a dilated ResNet (16 or 8,
             default 16).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import logging
 import os
 import sys
@@ -17,13 +18,14 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from leopart_kit.backbones import list_encoders
+from leopart_kit.backbones import list_encoders, load_encoder
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.whole_file import write_whole_text
 
 PACKAGE = Path(__file__).parents[1]
 
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
+_ENCODER_SETTINGS = ("weights", "network", "block", "facet")
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another folder",
     errno.EDQUOT: "free some space or choose another folder",
@@ -48,9 +50,10 @@ def register_configs() -> None:
     # Hydra's help does not look into further search paths for choices.
     OmegaConf.register_new_resolver("leopart_choices", _choices, replace=True)
     store = ConfigStore.instance()
+    options = inspect.signature(load_encoder).parameters
     for name in list_encoders():
         if not (config_folder("configs") / "encoder" / f"{name}.yaml").exists():
-            node = {"name": name, "weights": "auto", "block": -1, "facet": "token"}
+            node = {"name": name, **{key: options[key].default for key in _ENCODER_SETTINGS}}
             store.store(group="encoder", name=name, node=node)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.files import load_file
 from leopart_kit.backbones.tensor_file import write_tensors
+from leopart_kit.backbones.weight_tensors import check_weights
 from leopart_kit.methods import ImageClassifier
 
 SavedPrecision = Literal["fp32", "fp16"]
@@ -77,14 +78,23 @@ def load_classifier(backbone: Encoder, head: Path) -> ImageClassifier:
             f"{head} is no classifier's head, it lacks {missing[0]}: give the {HEAD_NAME} that "
             "leopart-eval-image writes for protocol.evaluations=[fine_tuning]"
         )
-    num_classes, embed_dim = state["linear.weight"].shape
+    try:
+        check_weights({key: state[key] for key in _HEAD})
+    except ValueError as error:
+        raise ValueError(f"{head}: {error}") from error
+    num_classes, embed_dim = state["linear.bias"].numel(), state["norm.running_mean"].numel()
     if embed_dim != backbone.embed_dim:
         raise ValueError(
             f"{head} is made for image vectors of {embed_dim} numbers, but those of "
             f"{backbone.name} have {backbone.embed_dim}: give the head that was trained with it"
         )
     classifier = ImageClassifier(backbone, num_classes)
+    own = classifier.state_dict()
+    odd = [key for key in _HEAD if state[key].shape != own[key].shape]
+    if odd:
+        shape, wanted = list(state[odd[0]].shape), list(own[odd[0]].shape)
+        raise ValueError(f"{head}: {odd[0]} has the shape {shape}, its other tensors ask {wanted}")
     with torch.no_grad():
         for key in _HEAD:
-            classifier.state_dict()[key].copy_(state[key])
+            own[key].copy_(state[key])
     return classifier.eval()

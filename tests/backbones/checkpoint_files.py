@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from timm.models import VisionTransformer
 from torch import Tensor
 
 MANIFESTS = json.loads(
@@ -54,6 +55,23 @@ def random_state(manifest: str, side: int | None = None) -> State:
         count = side * side + (0 if "reg_token" in state else 1)
         state["pos_embed"] = state["pos_embed"][:, :count].clone()
     return state
+
+
+def tiny_state(seed: int = 0) -> State:
+    """Random values for a small ViT in timm naming."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.device("meta"):
+        vit = VisionTransformer(
+            img_size=32, patch_size=16, embed_dim=24, depth=2, num_heads=2, num_classes=0
+        )
+    return {k: torch.randn(v.shape, generator=generator) for k, v in vit.state_dict().items()}
+
+
+def assert_same(read: State, expected: State) -> None:
+    """Two state dicts hold the same values under the same keys."""
+    assert set(read) == set(expected)
+    for key, value in expected.items():
+        assert torch.equal(read[key], value), key
 
 
 def _cut(block: Tensor, size: list[int], start: int) -> Tensor:
