@@ -21,6 +21,7 @@ from leopart_kit.data.photometric import PhotometricAugmentation
 from leopart_kit.data.read_images import ReadImages, central_squares
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.data.single_image import CropSettings, single_image
+from leopart_kit.data.walking import files_below
 
 __all__ = [
     "CLASSIFICATION_SETS",
@@ -54,6 +55,7 @@ __all__ = [
     "center_crops",
     "central_squares",
     "class_histogram",
+    "files_below",
     "load_classification",
     "load_dataset",
     "read_captions",

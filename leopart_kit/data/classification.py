@@ -15,7 +15,7 @@ from torch import Tensor
 
 from leopart_kit.data.imagenet import imagenet, imagenet100
 from leopart_kit.data.label_sets import choose_label_set
-from leopart_kit.data.layout import choose_split, note_left_out
+from leopart_kit.data.layout import choose_split
 from leopart_kit.data.read_images import ArrayRows, ReadImages
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.data.unlabelled import samples_below, without_masks
@@ -132,9 +132,8 @@ def image_folder_classes(
             f"{root / split}/<class>/"
         )
     folder = root / split
-    samples, others = samples_below(folder, folder)
-    samples, notes = _unique_names(samples), note_left_out(others)
-    images = without_masks("image_folder_classes", split, root, samples, notes)
+    samples, notes = samples_below(folder)
+    images = without_masks("image_folder_classes", split, root, _unique_names(samples), notes)
     return _by_folder(images, "move it into one")
 
 

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin
 
-from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
+from leopart_kit.data.errors import UnknownClassError
+from leopart_kit.data.image_opening import LARGE, MAX_MEGAPIXELS, load, opened
 
 Color = tuple[int, int, int]
+Size = tuple[int, int]  # (H, W)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-EXIF_ERRORS = (KeyError, SyntaxError, TypeError, ValueError, struct.error)
 # From the orientation in the EXIF data to what puts the image upright; 1 is upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,34 +30,11 @@ TURNED = (5, 6, 7, 8)
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """An image file, not decoded yet; whatever goes wrong inside the block names the file."""
-    try:
-        # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
-        with open(path, "rb") as file, Image.open(file) as image:
-            yield image
-    except FileNotFoundError as error:
-        raise BrokenSampleError(f"{path} does not exist; restore it or remove its entry") from error
-    except UnidentifiedImageError as error:
-        raise BrokenSampleError(f"{path} is not an image; replace or remove it") from error
-    except DECODER_ERRORS as error:
-        raise BrokenSampleError(
-            f"{path} cannot be decoded ({error}); copy it again or remove it"
-        ) from error
-
-
-def _load(path: str | os.PathLike[str]) -> Image.Image:
-    with _opened(path) as image:
-        image.load()
-        return image
-
-
 def _orientation(image: Image.Image) -> int:
     """The orientation in the EXIF data; 1, upright, where Pillow cannot parse them."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except EXIF_ERRORS:
+    except Exception:  # its parser raises as many kinds of errors as the decoders
         return 1
 
 
@@ -97,38 +63,65 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_image(path: str | os.PathLike[str]) -> torch.Tensor:
+def read_image(
+    path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS
+) -> torch.Tensor:
     """Read an image as uint8 [3, H, W], upright.
 
     The rotation in the EXIF data is applied; data that cannot be read count as none. Grey, palette,
     CMYK and 16-bit images (0 to 65535) become RGB; transparent pixels show white.
 
     Raises:
-        BrokenSampleError: the file is missing, truncated or not an image.
+        BrokenSampleError: the file is missing, truncated, not an image, or has more than
+            `max_megapixels`.
     """
-    with _opened(path) as image:
-        image.load()
-        # Not `ImageOps.exif_transpose`: it writes the EXIF data anew, which fails on odd ones.
-        # A TIFF is upright once loaded and says so.
-        method = UPRIGHT.get(_orientation(image))
-        upright = image if method is None else image.transpose(method)
+    with opened(path, max_megapixels) as image:
+        return _upright_pixels(image)
+
+
+def read_reduced(
+    path: str | os.PathLike[str], size: Size, max_megapixels: float = MAX_MEGAPIXELS
+) -> torch.Tensor:
+    """`read_image` for one who resizes to `size` (H, W): a large JPEG is decoded at reduced size.
+
+    Of a JPEG of more than `LARGE` pixels a half, a quarter or an eighth of the size is decoded,
+    twice `size` at least; any other image is read as it is.
+
+    Raises: as `read_image`.
+    """
+    with opened(path, max_megapixels) as image:
+        if image.width * image.height > LARGE:
+            height, width = size[::-1] if _orientation(image) in TURNED else size
+            image.draft(None, (2 * width, 2 * height))
+        return _upright_pixels(image)
+
+
+def _upright_pixels(image: Image.Image) -> torch.Tensor:
+    """An opened image decoded, turned upright and converted: uint8 [3, H, W]."""
+    load(image)
+    # Not `ImageOps.exif_transpose`: it writes the EXIF data anew, which fails on odd ones.
+    # A TIFF is upright once loaded and says so.
+    method = UPRIGHT.get(_orientation(image))
+    upright = image if method is None else image.transpose(method)
     pixels = np.array(_to_rgb(upright), dtype=np.uint8)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+def read_image_size(path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS) -> Size:
     """`(H, W)` that `read_image` would give, from the header alone.
 
     Raises:
-        BrokenSampleError: the file is missing or not an image.
+        BrokenSampleError: the file is missing, not an image, or has more than `max_megapixels`.
     """
-    with _opened(path) as image:
+    with opened(path, max_megapixels) as image:
         width, height = _stored_size(image)
         return (width, height) if _orientation(image) in TURNED else (height, width)
 
 
 def read_label_map(
-    path: str | os.PathLike[str], colors: Mapping[Color, int] | None = None
+    path: str | os.PathLike[str],
+    colors: Mapping[Color, int] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> np.ndarray:
     """Read a mask as the ids it stores, int64 [H, W].
 
@@ -136,11 +129,13 @@ def read_label_map(
     converted through `colors` (colour to id), if all of its colours are in there.
 
     Raises:
-        BrokenSampleError: the file is missing, truncated or not an image.
+        BrokenSampleError: the file is missing, truncated, not an image, or has more than
+            `max_megapixels`.
         UnknownClassError: an RGB mask with a colour outside `colors`, or with none given.
         ValueError: a JPEG file or half-transparent pixels, where ids are not exact.
     """
-    image = _load(path)
+    with opened(path, max_megapixels) as image:
+        load(image)
     if image.format == "JPEG":
         raise ValueError(f"{path}: a JPEG mask has no exact ids; store masks as PNG")
     if image.mode in ("RGB", "RGBA", "LA"):
@@ -152,7 +147,8 @@ def read_label_map(
 
 def read_panoptic_ids(path: str | os.PathLike[str]) -> np.ndarray:
     """Read the segment ids of a COCO panoptic PNG, R + 256 G + 256² B, as int64 [H, W]."""
-    image = _load(path)
+    with opened(path) as image:
+        load(image)
     if image.mode != "RGB":
         raise ValueError(f"{path}: a panoptic PNG is RGB, this is {image.mode}")
     pixels = np.array(image, dtype=np.int64)

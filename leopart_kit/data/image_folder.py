@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from leopart_kit.data.class_names import read_class_names
-from leopart_kit.data.errors import UnknownClassError
+from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.image_files import IMAGE_SUFFIXES, Color, read_label_map
 from leopart_kit.data.label_sets import (
     IGNORE_INDEX,
@@ -20,8 +20,9 @@ from leopart_kit.data.label_sets import (
     color_ids,
     voc_colormap,
 )
-from leopart_kit.data.layout import files_below, note_left_out
+from leopart_kit.data.layout import notes_of_walk
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
+from leopart_kit.data.walking import files_below, real_stems
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def image_folder(
         images_at, masks_at = images_at / split, masks_at / split
     images, notes = _find_images(images_at, root / "masks")
     masks = _find_masks(masks_at) if masks_at.is_dir() else {}
-    samples = [_sample(name, file, images_at, masks) for name, file in images.items()]
+    samples = _pair(images, masks, images_at, masks_at)
     notes += _count_unpaired(samples, masks)
     labels, table, colors = _labels(root, samples)
     read_mask = partial(read_classes, table=table, colors=colors)
@@ -73,9 +74,8 @@ def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]
         raise FileNotFoundError(f"{folder} does not exist; point root at a folder of images")
     found: list[Path] = []
     others: Counter[str] = Counter()
-    for path in sorted(map(Path, files_below(folder))):
-        if masks in path.parents:
-            continue
+    files, repeated = files_below(folder, without=masks)
+    for path in sorted(map(Path, files)):
         if path.suffix.lower() in IMAGE_SUFFIXES:
             found.append(path)
         elif path.stem != "classes":
@@ -89,7 +89,7 @@ def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]
         else path.relative_to(folder).as_posix(): path
         for path in found
     }
-    return names, note_left_out(others)
+    return names, notes_of_walk(others, repeated)
 
 
 def _stem(path: Path, folder: Path) -> str:
@@ -97,13 +97,27 @@ def _stem(path: Path, folder: Path) -> str:
 
 
 def _find_masks(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES)
-    return {_stem(path, folder): str(path) for path in files if not path.name.startswith(".")}
+    """Masks by their real path without suffix: folders of images may share one of masks."""
+    files = [f for f in files_below(folder).files if f.lower().endswith(IMAGE_SUFFIXES)]
+    masks: dict[str, str] = {}
+    for stem, file in zip(real_stems(files), files, strict=True):
+        first = masks.setdefault(stem, file)
+        if first != file:
+            raise ValueError(f"{first} and {file} are masks of one image; keep one of them")
+    return masks
 
 
-def _sample(name: str, file: Path, folder: Path, masks: dict[str, str]) -> Sample:
-    stem = _stem(file, folder)
-    return Sample(name, str(file), (masks[stem],) if stem in masks else ())
+def _pair(
+    images: Mapping[str, Path], masks: Mapping[str, str], images_at: Path, masks_at: Path
+) -> list[Sample]:
+    """Samples of all images, each with the mask of the same path below `masks_at`, if any."""
+    if not masks:
+        return [Sample(name, str(file)) for name, file in images.items()]
+    stems = real_stems(masks_at / file.relative_to(images_at) for file in images.values())
+    return [
+        Sample(name, str(file), (masks[stem],) if stem in masks else ())
+        for (name, file), stem in zip(images.items(), stems, strict=True)
+    ]
 
 
 def _count_unpaired(samples: list[Sample], masks: dict[str, str]) -> list[str]:
@@ -130,7 +144,7 @@ def _labels(root: Path, samples: list[Sample]) -> tuple[LabelSet, LabelTable, Ma
         names = tuple(f"class {index}" for index in range(_highest_id(files, known) + 1))
     if colors is None:
         colors = tuple((r, g, b) for r, g, b in voc_colormap()[: len(names)].tolist())
-    labels = LabelSet("folder", names, names[0].lower() == "background", colors)
+    labels = LabelSet("folder", names, names[:1] != () and names[0].lower() == "background", colors)
     table = LabelTable(
         {**{index: index for index in range(len(names))}, 255: IGNORE_INDEX},
         f"0 to {len(names) - 1} or 255 (the folder names {len(names)} classes)",
@@ -139,15 +153,23 @@ def _labels(root: Path, samples: list[Sample]) -> tuple[LabelSet, LabelTable, Ma
 
 
 def _highest_id(files: list[str], colors: Mapping[Color, int]) -> int:
-    """The highest class id in the masks; reads them all, as nothing else tells it."""
+    """The highest class id in the masks; reads them all, as nothing else tells it.
+
+    Broken ones are left out here, and named when the samples are read; −1 if there is no other.
+    """
     logger.info("reading %d masks for their classes; a classes.txt saves this", len(files))
     highest = -1
+    num_read = 0
     for file in files:
-        ids = read_label_map(file, colors)
+        try:
+            ids = read_label_map(file, colors)
+        except BrokenSampleError:
+            continue
+        num_read += 1
         wrong = ids[(ids < 0) | (ids > IGNORE_INDEX)]
         if wrong.size:
             raise UnknownClassError(f"{file} holds id {wrong[0]}; ids go from 0 to 255 (ignored)")
         highest = max(highest, int(ids[ids != IGNORE_INDEX].max(initial=-1)))
-    if highest < 0:
+    if num_read and highest < 0:
         raise UnknownClassError(f"{files[0]} and the other masks hold nothing but 255 (ignored)")
     return highest

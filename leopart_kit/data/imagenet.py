@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.imagenet100 import IMAGENET100
 from leopart_kit.data.label_sets import choose_label_set
-from leopart_kit.data.layout import choose_split, find_first, note_left_out
-from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.data.layout import choose_split, find_first
+from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.unlabelled import images_below, samples_below, without_masks
 from leopart_kit.input_files import read_lines
 
@@ -76,13 +76,14 @@ def _imagenet(
             f"{folder} lacks {len(missing)} of the {len(classes)} classes of {listed_in}: "
             f"{', '.join(missing[:_SHOWN])}{rest}; add their folders or list fewer in classes_file"
         )
-    samples: list[Sample] = []
-    others: Counter[str] = Counter()
-    for wnid in sorted(classes):
-        of_class, left_out = samples_below(folder / wnid, folder)
-        samples += of_class
-        others += left_out
-    notes = [f"{len(classes)} classes of {listed_in}", *note_left_out(others)]
+    samples, left_out = samples_below(folder, classes)
+    with_images = {sample.name.split("/", 1)[0] for sample in samples}
+    empty = next((wnid for wnid in classes if wnid not in with_images), None)
+    if empty is not None:
+        raise FileNotFoundError(
+            f"{folder / empty} holds no image ({', '.join(IMAGE_SUFFIXES)}) of its own; complete it"
+        )
+    notes = [f"{len(classes)} classes of {listed_in}", *left_out]
     return without_masks(name, split, root, samples, notes)
 
 

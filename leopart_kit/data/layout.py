@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
@@ -53,32 +53,20 @@ def files_by_stem(folder: Path, ending: str | tuple[str, ...] = IMAGE_SUFFIXES) 
     return files
 
 
-def files_below(folder: Path) -> Iterator[str]:
-    """Paths of all files below a folder, sorted by folder and name, hidden ones left out.
-
-    Strings: with a million files that saves minutes over `Path.rglob`.
-
-    Raises:
-        OSError: a folder may not be read; it would be left out without a word.
-    """
-    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(parent, f) for f in sorted(files) if not f.startswith("."))
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def note_left_out(others: Counter[str]) -> list[str]:
-    """At most one note: how many files of which suffix are no images that can be read."""
-    if not others:
-        return []
-    # Files that number themselves by suffix or have none would fill a page.
-    shown = sorted(others.most_common(_KINDS_SHOWN))
-    rest = others.total() - sum(count for _, count in shown)
-    listing = [f"{count} {suffix}" for suffix, count in shown]
-    return [f"left out, not images: {', '.join([*listing, *([f'{rest} more'] if rest else [])])}"]
+def notes_of_walk(others: Counter[str], repeated: Sequence[str]) -> list[str]:
+    """How many files of which suffix are no images, and which links led to a folder again."""
+    notes = []
+    if others:
+        # Files that number themselves by suffix or have none would fill a page.
+        shown = sorted(others.most_common(_KINDS_SHOWN))
+        rest = others.total() - sum(count for _, count in shown)
+        kinds = [f"{count} {suffix}" for suffix, count in shown]
+        notes.append(f"left out, not images: {', '.join(kinds + [f'{rest} more'] * bool(rest))}")
+    if repeated:
+        notes.append(
+            f"read once: {len(repeated)} links lead to folders again, such as {repeated[0]}"
+        )
+    return notes
 
 
 def read_list(path: Path) -> list[str]:

@@ -190,10 +190,10 @@ class SegmentationDataset(Dataset[Item]):
 
 
 def _state(file: str) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; −1 for a missing file."""
+    """Size in bytes and time of change in nanoseconds; −1 for a file that is not there."""
     try:
         stat = os.stat(file)
-    except FileNotFoundError:
+    except OSError:  # missing, a link to itself, below a file, …
         return (-1, -1)
     return (stat.st_size, stat.st_mtime_ns)
 

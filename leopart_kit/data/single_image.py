@@ -133,10 +133,10 @@ def _settings(options: Mapping[str, object]) -> CropSettings:
 
 
 def _find_image(root: Path) -> Path:
-    if root.is_file():
-        return root
-    if not root.is_dir():
+    if not root.exists():
         raise FileNotFoundError(f"{root} does not exist; point root at one large image")
+    if not root.is_dir():
+        return root
     found = sorted(
         path
         for path in root.iterdir()

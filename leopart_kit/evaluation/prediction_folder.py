@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from leopart_kit.data import BrokenSampleError, read_label_map
+from leopart_kit.data import BrokenSampleError, files_below, read_label_map
+from leopart_kit.input_files import check_regular
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +67,7 @@ class PredictionFolder:
         """sha256 over the names and contents of all files."""
         digest = hashlib.sha256()
         for name, file in self._files.items():
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            digest.update(f"{name} {file.suffix} {content}\n".encode())
+            digest.update(f"{name} {file.suffix} {_sha256(file)}\n".encode())
         return digest.hexdigest()
 
 
@@ -89,7 +88,8 @@ def read_prediction(file: Path) -> np.ndarray:
     """The ids that a prediction stores, int64 `[h, w]`.
 
     Raises:
-        BrokenSampleError: the file is missing, truncated or not what its suffix says.
+        BrokenSampleError: the file is missing, truncated, no regular file or not what its suffix
+            says.
         ValueError: it holds something else than one map of integers; names the file.
     """
     if file.suffix.lower() == ".png":
@@ -104,6 +104,7 @@ def read_prediction(file: Path) -> np.ndarray:
 
 def _read_array(file: Path) -> np.ndarray:
     try:
+        check_regular(file)
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -111,11 +112,21 @@ def _read_array(file: Path) -> np.ndarray:
             if len(archive.files) == 1:
                 return archive[archive.files[0]]
             held = ", ".join(archive.files) or "nothing"
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy, zipfile and zlib raise a dozen kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise BrokenSampleError(
-            f"{file} cannot be read ({error}); write it again or remove it"
+            f"{file} cannot be read ({reason}); write it again or remove it"
         ) from error
     raise ValueError(f"{file} holds {held}; store one array of ids in each file")
+
+
+def _sha256(file: Path) -> str:
+    """Of the content; a file that cannot be read counts as such, so that its return is noticed."""
+    try:
+        check_regular(file)
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return "unreadable"
 
 
 def _find(root: Path) -> dict[str, Path]:
@@ -123,15 +134,16 @@ def _find(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; set predictions.root to one of ids")
     found: dict[str, Path] = {}
-    for file in sorted(root.rglob("*")):
-        inside = file.relative_to(root)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or file.suffix.lower() not in SUFFIXES or not file.is_file():
+    files, repeated = files_below(root)
+    for file in sorted(map(Path, files)):
+        if file.suffix.lower() not in SUFFIXES:
             continue
-        name = inside.with_suffix("").as_posix()
+        name = file.relative_to(root).with_suffix("").as_posix()
         if name in found:
             raise ValueError(f"{found[name]} and {file} predict the same image; keep one of them")
         found[name] = file
+    for link in repeated:
+        logger.warning("%s leads to a folder again, which is read once", link)
     if not found:
         raise FileNotFoundError(f"{root} holds no prediction ({', '.join(SUFFIXES)})")
     return found

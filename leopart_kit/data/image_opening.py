@@ -1,0 +1,93 @@
+"""Opening image files of any content: whatever a decoder raises becomes an error with the name."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from leopart_kit.data.errors import BrokenSampleError
+from leopart_kit.input_files import check_regular
+
+MAX_MEGAPIXELS = 1000.0
+"""Default limit of an image's size in millions of pixels; reading so many takes about 10 GB."""
+
+LARGE = 1024**3 // 12
+"""Pixels from which on Pillow warns of decompression bombs: 89 million."""
+
+_pillows_limit = threading.Lock()
+
+
+@contextmanager
+def opened(
+    path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS
+) -> Iterator[Image.Image]:
+    """An image file, not decoded yet (see `load`); errors inside the block name the file too.
+
+    Raises:
+        BrokenSampleError: the file is missing, no regular file, not an image, damaged, or has
+            more than `max_megapixels`.
+    """
+    try:
+        _check_file(path)
+        # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
+        with open(path, "rb") as file, _open(file) as image:
+            _check_size(path, image.size, max_megapixels)
+            yield image
+    except BrokenSampleError:
+        raise
+    except UnidentifiedImageError as error:
+        raise BrokenSampleError(f"{path} is not an image; replace or remove it") from error
+    except Exception as error:  # decoders raise a dozen kinds, RuntimeError and MemoryError too
+        if isinstance(error, OSError) and error.errno is not None:
+            raise BrokenSampleError(f"{path} cannot be read: {error.strerror}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BrokenSampleError(
+            f"{path} cannot be decoded ({reason}); copy it again or remove it"
+        ) from error
+
+
+def load(image: Image.Image) -> None:
+    """Decode an opened image."""
+    with _without_limit() if image.width * image.height > LARGE else nullcontext():
+        image.load()
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    try:
+        check_regular(path)
+    except FileNotFoundError as error:
+        raise BrokenSampleError(f"{error}; restore it or remove its entry") from error
+    except ValueError as error:
+        raise BrokenSampleError(str(error)) from error
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    with _without_limit():
+        return Image.open(file)
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    """Turn off the limit of Pillow, a global of the process that no argument replaces."""
+    with _pillows_limit:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_size(path: str | os.PathLike[str], size: tuple[int, int], max_megapixels: float) -> None:
+    width, height = size
+    if width * height > max_megapixels * 1e6:
+        raise BrokenSampleError(
+            f"{path} has {width} x {height} pixels ({width * height / 1e6:,.0f} million), more "
+            f"than max_megapixels={max_megapixels:g}; set it higher, or remove or reduce the image"
+        )
+    if min(size) < 1:
+        raise BrokenSampleError(f"{path} has no pixels; copy it again or remove it")
