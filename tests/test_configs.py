@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -19,6 +21,7 @@ from leopart_kit.cli.benchmark import chosen_benchmarks
 from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
+    build_encoder,
     build_predictions,
     build_protocol,
     build_train_split,
@@ -179,6 +182,21 @@ def test_encoders_compose(name: str):
         settings = {key: value for key, value in plain(config).items() if key != "name"}
         assert settings == {key: defaults[key].default for key in settings}
         assert {"weights", "network", "block"} <= settings.keys()
+
+
+def test_what_is_said_of_a_weight_file_reaches_its_reader(tmp_path: Path):
+    """Also a file whose name is made of digits, and the names of its networks."""
+    state = load_encoder("vitmini4", seed=3).vit.state_dict()  # type: ignore[union-attr]
+    state["pos_embed"] = torch.randn(1, 1 + 2 * 8, 128)
+    other = {f"1.{key}": value + 1 for key, value in state.items()}
+    torch.save({**{f"0.{key}": value for key, value in state.items()}, **other}, tmp_path / "3")
+    node = composed(
+        "encoder=vitmini4", "encoder.weights=3", "encoder.grid=[2,8]", "encoder.network=1"
+    )
+    with contextlib.chdir(tmp_path):
+        vit = build_encoder(node.encoder, "fp32").vit
+    assert torch.equal(vit.pos_embed, state["pos_embed"] + 1)  # type: ignore[union-attr]
+    assert vit.patch_embed.grid_size == (2, 8)  # type: ignore[union-attr]
 
 
 def test_overrides_of_the_user_win_over_a_benchmark(tmp_path: Path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from leopart_kit.backbones.position_embedding import Grid
 from leopart_kit.backbones.weight_tensors import shown
 
 _BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$", re.DOTALL)
@@ -82,20 +84,27 @@ def check_blocks(state: Iterable[str]) -> None:
             raise ValueError(f"{shown(key)}: no network has a block of that number")
 
 
-def missing_keys(state: dict[str, Tensor]) -> list[str]:
-    """Backbone tensors that a complete state dict of this kind has and this one lacks."""
-    keys = {"ResNet": _resnet_keys, "AlexNet": lambda _: _alexnet_keys(), "ViT": _vit_keys}
-    return [key for key in keys[describe(state).kind](state) if key not in state]
+def missing_keys(state: dict[str, Tensor], grid: Grid | None = None) -> list[str]:
+    """Backbone tensors that a complete state dict of this kind has and this one lacks.
+
+    ``grid`` is that of the positions, where it is known; else they are taken for a square.
+    """
+    kind = describe(state).kind
+    if kind == "ViT":
+        expected = _vit_keys(state, grid)
+    else:
+        expected = _resnet_keys(state) if kind == "ResNet" else _alexnet_keys()
+    return [key for key in expected if key not in state]
 
 
-def _vit_keys(state: dict[str, Tensor]) -> list[str]:
+def _vit_keys(state: dict[str, Tensor], grid: Grid | None) -> list[str]:
     arch = describe(state)
     expected = ["patch_embed.proj.weight"]
     if not arch.pre_norm:
         expected.append("patch_embed.proj.bias")
     if not arch.rope:
         expected.append("pos_embed")
-    if not _without_cls(state):
+    if not _without_cls(state, grid):
         expected.append("cls_token")
     if "fc_norm.weight" not in state:
         expected += ["norm.weight", "norm.bias"]
@@ -112,12 +121,13 @@ def _vit_keys(state: dict[str, Tensor]) -> list[str]:
     return expected
 
 
-def _without_cls(state: dict[str, Tensor]) -> bool:
-    """Networks without CLS have one position for each patch of a square grid."""
+def _without_cls(state: dict[str, Tensor], grid: Grid | None) -> bool:
+    """Networks without CLS have one position for each patch of the grid."""
     position = state.get("pos_embed")
     if position is None or "reg_token" in state:
         return False
-    return round(position.shape[1] ** 0.5) ** 2 == position.shape[1]
+    count = position.shape[1]
+    return count == (math.isqrt(count) ** 2 if grid is None else math.prod(grid))
 
 
 def _describe_resnet(state: dict[str, Tensor]) -> Architecture:

@@ -19,6 +19,7 @@ from leopart_kit.backbones.architecture import (
 from leopart_kit.backbones.files import file_sha256, load_file
 from leopart_kit.backbones.key_layouts import Converted, Scheme
 from leopart_kit.backbones.networks import Choice, choose, find_networks
+from leopart_kit.backbones.position_embedding import Grid
 from leopart_kit.backbones.timm_keys import StateDict
 from leopart_kit.backbones.weight_tensors import shown
 from leopart_kit.backbones.wrapped_keys import unwrapped
@@ -70,7 +71,9 @@ class CheckpointReport:
         )
 
 
-def read_checkpoint(path: str | Path, network: str = "auto") -> tuple[StateDict, CheckpointReport]:
+def read_checkpoint(
+    path: str | Path, network: str = "auto", grid: Grid | None = None
+) -> tuple[StateDict, CheckpointReport]:
     """Backbone weights of a checkpoint file, in timm naming.
 
     Args:
@@ -80,6 +83,7 @@ def read_checkpoint(path: str | Path, network: str = "auto") -> tuple[StateDict,
             evaluate: the teacher of DINO and iBOT, the student of Leopart, NeCo and TimeT, …
             (``networks`` has the list); ``student`` or ``teacher`` the one of this role; any other
             text the one of this name.
+        grid: rows and columns of the file's positions, where they are no square.
 
     Returns:
         The state dict (tensors keep their dtype) and the report.
@@ -93,12 +97,14 @@ def read_checkpoint(path: str | Path, network: str = "auto") -> tuple[StateDict,
     path = Path(path)
     content = load_file(path)
     try:
-        return _read(path, content, network)
+        return _read(path, content, network, grid)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read(path: Path, content: dict[str, Any], network: str) -> tuple[StateDict, CheckpointReport]:
+def _read(
+    path: Path, content: dict[str, Any], network: str, grid: Grid | None
+) -> tuple[StateDict, CheckpointReport]:
     tensors: StateDict = {}
     others: list[str] = []
     _flatten(content, "", tensors, others)
@@ -112,7 +118,7 @@ def _read(path: Path, content: dict[str, Any], network: str) -> tuple[StateDict,
     prefix = choice.network.prefix
     below = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
     converted = choice.network.scheme.convert(below)
-    _check_complete(converted.state)
+    _check_complete(converted.state, grid)
     recognised = tuple(origin[prefix + key] for key in below if key in converted.used)
     report = CheckpointReport(
         path=path,
@@ -172,9 +178,9 @@ def _own_network(content: dict[str, Any]) -> str | None:
     return "teacher" if content.get("method") == "DINO" else "student"
 
 
-def _check_complete(state: StateDict) -> None:
+def _check_complete(state: StateDict, grid: Grid | None) -> None:
     check_blocks(state)
-    missing = missing_keys(state)
+    missing = missing_keys(state, grid)
     if missing:
         raise ValueError(f"{len(missing)} backbone keys are missing: {_listed(missing)}")
 

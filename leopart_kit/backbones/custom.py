@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 
 
-def custom_encoder(factory: str | None, options: dict[str, object]) -> Encoder:
+def custom_encoder(factory: str | None, options: Mapping[str, object]) -> Encoder:
     """Call the user's factory, ``package.module:function``, and make an encoder of what it returns.
 
     Raises ``ValueError`` if it cannot be imported or returns something that is no encoder.
     """
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ValueError(f"encoder.factory_options={options!r} must be names with values")
     made = _import_factory(factory)(**options)
     if isinstance(made, Encoder):
         return made
@@ -33,7 +35,7 @@ def custom_encoder(factory: str | None, options: dict[str, object]) -> Encoder:
 
 
 def _import_factory(factory: str | None) -> Callable[..., Any]:
-    module_name, colon, function = (factory or "").partition(":")
+    module_name, colon, function = str(factory or "").partition(":")
     if not (module_name and colon and function):
         raise ValueError(
             f"encoder.factory={factory}: encoder=custom needs "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from leopart_kit.backbones.fingerprint import (
     describe_module,
     hash_weights,
 )
+from leopart_kit.backbones.token_grid import token_grid
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -97,11 +99,14 @@ class Encoder(nn.Module):
         settings: dict[str, object] | None = None,
     ) -> None:
         super().__init__()
-        if patch_size < 1 or embed_dim < 1:
-            raise ValueError(f"patch_size {patch_size} and embed_dim {embed_dim} must be positive")
+        if any(not isinstance(n, Integral) or n < 1 for n in (patch_size, embed_dim)):
+            raise ValueError(
+                f"patch_size {patch_size!r} and embed_dim {embed_dim!r} must be positive"
+                " whole numbers"
+            )
         self.name = name
-        self.embed_dim = embed_dim
-        self.patch_size = patch_size
+        self.embed_dim = int(embed_dim)
+        self.patch_size = int(patch_size)
         self.mean = as_triple(mean)
         self.std = as_triple(std)
         if min(self.std) <= 0:
@@ -169,7 +174,7 @@ class Encoder(nn.Module):
 
     @staticmethod
     def from_module(
-        fn: Callable[[Tensor], Tensor],
+        fn: Callable[[Tensor], object],
         patch_size: int,
         embed_dim: int,
         mean: Triple = IMAGENET_MEAN,
@@ -179,7 +184,8 @@ class Encoder(nn.Module):
 
         Args:
             fn: maps normalised images ``[B, 3, H, W]`` (H and W whole patches) to ``[B, D, h,
-                w]`` or ``[B, h * w, D]`` (row by row, without CLS and registers). If it is an
+                w]`` or ``[B, h * w, D]`` (row by row, without CLS and registers); or to what
+                DINOv2's ``forward_features`` and the models of Hugging Face return. If it is an
                 ``nn.Module``, its weights take part in training and in the fingerprint.
             patch_size: pixels a token covers per side.
             embed_dim: channels D.
@@ -191,7 +197,7 @@ class Encoder(nn.Module):
 class _FunctionEncoder(Encoder):
     def __init__(
         self,
-        fn: Callable[[Tensor], Tensor],
+        fn: Callable[[Tensor], object],
         patch_size: int,
         embed_dim: int,
         mean: Triple,
@@ -216,15 +222,9 @@ class _FunctionEncoder(Encoder):
 
     def patch_tokens(self, images: Tensor) -> Tensor:
         images = pad_to_grid(images, self.patch_size)
-        rows, columns = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
-        tokens = self.fn(images)
-        batch = len(images)
-        if tokens.shape == (batch, rows * columns, self.embed_dim):
-            tokens = tokens.transpose(1, 2).reshape(batch, self.embed_dim, rows, columns)
-        if tokens.shape != (batch, self.embed_dim, rows, columns):
-            raise ValueError(
-                f"{self.name} returned {list(tokens.shape)} for images {list(images.shape)}: "
-                f"expected [{batch}, {self.embed_dim}, {rows}, {columns}] or "
-                f"[{batch}, {rows * columns}, {self.embed_dim}] (no CLS, no registers)"
-            )
-        return tokens
+        grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
+        output = self.fn(images)
+        try:
+            return token_grid(output, len(images), self.embed_dim, grid)
+        except ValueError as error:
+            raise ValueError(f"{self.name}, images {list(images.shape)}: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
 from leopart_kit.backbones.custom import custom_encoder
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
-from leopart_kit.backbones.position_embedding import stored_grid
+from leopart_kit.backbones.position_embedding import Grid, check_grid, stored_grid
 from leopart_kit.backbones.precision import Precision
 from leopart_kit.backbones.residual_network import ResidualNetwork
 from leopart_kit.backbones.resnet import DilatedResNet, ResNetEncoder
@@ -29,7 +29,7 @@ Loaded = tuple[dict[str, Tensor], CheckpointReport]
 _RANDOM = ("random", "none")
 _WITHOUT_WEIGHTS = ("handcrafted", "custom")
 _OPTIONS = {
-    "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network"},
+    "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network", "grid"},
     "dilated ResNet": {"weights", "precision", "network", "patch_size"},
     "ResNet": {"weights", "precision", "network"},
     "AlexNet": {"weights", "precision", "network"},
@@ -47,6 +47,7 @@ def load_encoder(
     precision: Precision = "fp32",
     drop_path_rate: float = 0.0,
     network: str = "auto",
+    grid: Sequence[int] | None = None,
     seed: int = 0,
     patch_size: int | None = None,
     factory: str | None = None,
@@ -64,6 +65,8 @@ def load_encoder(
         precision: ``fp32``, or ``bf16`` for autocast (tokens are float32 either way).
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
         network: which network of a file that holds several, see :func:`read_checkpoint`.
+        grid: rows and columns, in patches, of the positions in the weight file, where these are
+            not those of a square image.
         seed: of random weights.
         patch_size: of ``handcrafted`` (default 8) and the stride of a dilated ResNet (16 or 8,
             default 16).
@@ -79,6 +82,8 @@ def load_encoder(
             network.
         FileNotFoundError: no such weight file, or no weights in the cache and on the hub.
     """
+    name, network = _text("name", name), _text("network", network)
+    weights = weights if isinstance(weights, Path) else _text("weights", weights)
     spec = None if name in _WITHOUT_WEIGHTS else _find_spec(name)
     given = {
         "weights": None if str(weights) in ("auto", *_RANDOM) else weights,
@@ -87,6 +92,7 @@ def load_encoder(
         "precision": precision if precision != "fp32" else None,
         "drop_path_rate": drop_path_rate or None,
         "network": network if network != "auto" else None,
+        "grid": grid,
         "patch_size": patch_size,
         "factory": factory,
         "factory_options": factory_options,
@@ -94,15 +100,18 @@ def load_encoder(
     _check_options(name, _kind(spec) if spec else name, given)
     if spec is None:
         if name == "custom":
-            return custom_encoder(factory, dict(factory_options or {})).eval()
+            return custom_encoder(factory, factory_options or {}).eval()
         return HandcraftedEncoder(8 if patch_size is None else patch_size).eval()
     path, source = _locate(spec, weights)
-    loaded = None if path is None else read_checkpoint(path, network)
+    if path is None and grid is not None:
+        raise ValueError(f"encoder.grid={list(grid)} is of a weight file, and {name} is random")
+    positions = None if grid is None else check_grid(grid)
+    loaded = None if path is None else read_checkpoint(path, network, positions)
     with seeded(seed):
         if spec.architecture.kind != "ViT":
             stride = 16 if patch_size is None else patch_size
             return _convolutional(spec, loaded, source, stride, precision).eval()
-        vit = _build_vit(spec, loaded, drop_path_rate)
+        vit = _build_vit(spec, loaded, positions, drop_path_rate)
     return ViTEncoder(
         vit,
         name=spec.name,
@@ -114,6 +123,13 @@ def load_encoder(
         facet=facet,
         precision=precision,
     ).eval()
+
+
+def _text(setting: str, value: object) -> str:
+    """A name or path as text: one of digits alone, such as a file called 3, is read as a number."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"encoder.{setting}={value!r} must be a text")
 
 
 def _kind(spec: EncoderSpec) -> str:
@@ -187,7 +203,9 @@ def _convolutional(
     return encoder
 
 
-def _build_vit(spec: EncoderSpec, loaded: Loaded | None, drop_path_rate: float) -> TimmModule:
+def _build_vit(
+    spec: EncoderSpec, loaded: Loaded | None, grid: Grid | None, drop_path_rate: float
+) -> TimmModule:
     """The timm network without classifier, at the checkpoint's own grid and with its weights."""
     timm_name = spec.timm_name
     if loaded is not None and any(key.endswith("attn.q_bias") for key in loaded[0]):
@@ -197,7 +215,7 @@ def _build_vit(spec: EncoderSpec, loaded: Loaded | None, drop_path_rate: float) 
         if isinstance(getattr(vit, head, None), nn.Module):
             setattr(vit, head, nn.Identity())
     if loaded is not None:
-        _match_grid(vit, loaded[0])
+        _match_grid(vit, *loaded, grid)
         _fill(vit, spec, *loaded)
     return vit
 
@@ -214,13 +232,20 @@ def _create(timm_name: str, spec: EncoderSpec, drop_path_rate: float) -> TimmMod
         ) from error
 
 
-def _match_grid(vit: TimmModule, state: dict[str, Tensor]) -> None:
+def _match_grid(
+    vit: TimmModule, state: dict[str, Tensor], report: CheckpointReport, given: Grid | None
+) -> None:
     """Give the network the grid of the file, so that no position is resampled while loading."""
     position = state.get("pos_embed")
     if position is None or getattr(vit, "pos_embed", None) is None:
+        if given is not None:
+            raise ValueError(f"{report.path}: no positions of a grid in it; leave encoder.grid out")
         return
     prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
-    grid = stored_grid(position.shape[1], prefix)
+    try:
+        grid = stored_grid(position.shape[1], prefix, given)
+    except ValueError as error:
+        raise ValueError(f"{report.path}: {error}") from error
     if grid != tuple(vit.patch_embed.grid_size):
         patch = vit.patch_embed.patch_size[0]
         vit.set_input_size(img_size=(grid[0] * patch, grid[1] * patch))

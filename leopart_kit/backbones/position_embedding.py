@@ -4,46 +4,59 @@ Two rules cover the field. They differ by up to 2.6 in the values of a unit-vari
 table of segmentation results depends on the choice.
 
 - ``offset``: DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023) resize bicubically by the
-*scale
-  factor* ``(new + 0.1) / old``, without antialiasing.
+  *scale factor* ``(new + 0.1) / old``, without antialiasing.
 - ``antialias``: DINOv2 with registers (Darcet et al. 2023) and timm resize bicubically to the
-*size*,
-  with antialiasing.
+  *size*, with antialiasing.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, cat
 
 PositionRule = Literal["offset", "antialias"]
+Grid = tuple[int, int]  # rows and columns, in patches
 
 _OFFSET = 0.1
 
 
-def stored_grid(num_positions: int, num_prefix: int) -> tuple[int, int]:
-    """Side lengths of the square grid behind ``num_positions`` stored positions.
+def check_grid(grid: Sequence[int]) -> Grid:
+    """Rows and columns of a grid; ``ValueError`` for anything but two whole numbers from 1."""
+    whole = isinstance(grid, Sequence) and all(type(n) is int and n > 0 for n in grid)
+    if not whole or len(grid) != 2:
+        raise ValueError(
+            f"encoder.grid={grid!r} must be two whole numbers in patches, [rows,columns]"
+        )
+    return grid[0], grid[1]
 
-    Raises ``ValueError`` if the positions after ``num_prefix`` prefix tokens do not fill a square.
+
+def stored_grid(num_positions: int, num_prefix: int, grid: Grid | None = None) -> Grid:
+    """Rows and columns behind ``num_positions`` stored positions: those given, or a square.
+
+    Raises ``ValueError`` if the positions after ``num_prefix`` prefix tokens do not fill the grid.
     """
-    side = math.isqrt(max(num_positions - num_prefix, 0))
-    if side == 0 or side * side != num_positions - num_prefix:
+    count = num_positions - num_prefix
+    side = math.isqrt(max(count, 0))
+    rows, columns = grid or (side, side)
+    if count < 1 or rows * columns != count:
+        shape = f"a grid of {rows} x {columns}" if grid else "a square grid"
         raise ValueError(
             f"pos_embed holds {num_positions} positions: without {num_prefix} prefix tokens "
-            "they do not fill a square grid"
+            f"they do not fill {shape}; set encoder.grid=[rows,columns] to the grid of its training"
         )
-    return side, side
+    return rows, columns
 
 
 def interpolate_position_embedding(
     position_embedding: Tensor,
-    grid: tuple[int, int],
+    grid: Grid,
     rule: PositionRule,
     num_prefix: int = 1,
-    old_grid: tuple[int, int] | None = None,
+    old_grid: Grid | None = None,
 ) -> Tensor:
     """Resize a positional embedding to another patch grid.
 

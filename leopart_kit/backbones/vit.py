@@ -246,9 +246,9 @@ class ViTEncoder(Encoder):
 
 def _check_choice(name: str, depth: int, block: int, facet: str, precision: str) -> int:
     """Non-negative index of the chosen block; ``ValueError`` for a choice that does not exist."""
-    if not -depth <= block < depth:
+    if type(block) is not int or not -depth <= block < depth:
         raise ValueError(
-            f"block {block}: {name} has {depth} blocks, choose -{depth} to {depth - 1}"
+            f"block {block!r}: {name} has {depth} blocks, choose -{depth} to {depth - 1}"
         )
     if facet not in get_args(Facet):
         raise ValueError(f"facet {facet!r}: choose one of {', '.join(get_args(Facet))}")

@@ -25,7 +25,7 @@ from leopart_kit.whole_file import write_whole_text
 PACKAGE = Path(__file__).parents[1]
 
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
-_ENCODER_SETTINGS = ("weights", "network", "block", "facet")
+_ENCODER_SETTINGS = ("weights", "network", "grid", "block", "facet")
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another folder",
     errno.EDQUOT: "free some space or choose another folder",

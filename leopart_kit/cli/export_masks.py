@@ -62,7 +62,8 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     foreground = build_foreground(config.foreground)
     communities = build_communities(config.communities)
     names = None if config.names is None else read_names(Path(config.names).expanduser())
-    parts = load_model(config, names) if config.model else build_parts(config.protocol, names)
+    known = config.model is not None
+    parts = load_model(config, names) if known else build_parts(config.protocol, names)
     dataset = load_dataset("folder", folder, "all")
     check_apart(output_dir, dataset)
     keep_settings(config, output_dir)
@@ -134,7 +135,7 @@ def load_model(config: DictConfig, names: PartNames | None) -> PartModel:
     for text in HydraConfig.get().overrides.task:
         if text.lstrip("+~").startswith(fixed):
             raise ValueError(f"the parts of model={config.model} are fixed; leave out {text}")
-    model = PartModel.load(Path(config.model).expanduser())
+    model = PartModel.load(Path(str(config.model)).expanduser())
     return model if names is None else model.with_names(names)
 
 

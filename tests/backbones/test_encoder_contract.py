@@ -41,12 +41,6 @@ def test_a_sequence_of_tokens_is_laid_out_row_by_row():
     torch.testing.assert_close(tokens, mean_colour(images))
 
 
-def test_a_cls_token_in_the_sequence_is_an_error():
-    encoder = Encoder.from_module(lambda x: torch.zeros(len(x), 5, 3), 4, 3)
-    with pytest.raises(ValueError, match=r"expected \[1, 3, 2, 2\] or \[1, 4, 3\]"):
-        encoder.patch_tokens(torch.zeros(1, 3, 8, 8))
-
-
 @settings(deadline=None, max_examples=25)
 @given(height=st.integers(8, 40), width=st.integers(8, 40))
 def test_the_grid_covers_the_image(height, width):
@@ -151,6 +145,8 @@ def test_preprocess_takes_bytes_only():
     [
         (("not callable", 4, 3), "needs a callable"),
         ((mean_colour, 0, 3), "must be positive"),
+        ((mean_colour, (4, 4), 3), "must be positive"),
+        ((mean_colour, 4, "3"), "must be positive"),
         ((mean_colour, 4, 3, (0.5, 0.5)), "three values each"),
         ((mean_colour, 4, 3, (0.5,) * 3, (0.0, 1.0, 1.0)), "must be above 0"),
     ],

@@ -161,6 +161,28 @@ def test_unknown_names(name, message):
         load_encoder(name, "random")
 
 
+def test_names_of_digits_are_texts(tmp_path: Path, monkeypatch):
+    """A command line reads them as numbers."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(load_encoder("vitmini8", seed=1).vit.state_dict(), "3")
+    loaded = load_encoder("vitmini8", 3)
+    assert loaded.weights == "3"
+    assert torch.equal(loaded.vit.cls_token, load_encoder("vitmini8", seed=1).vit.cls_token)
+    with pytest.raises(FileNotFoundError, match=r"2\.5"):
+        load_encoder("vitmini8", 2.5)
+    with pytest.raises(ValueError, match="unknown encoder '3'"):
+        load_encoder(3)
+    with pytest.raises(ValueError, match=r"3: .*7 network"):
+        load_encoder("vitmini8", 3, network=7)
+
+
+@pytest.mark.parametrize("value", [None, True, [3], {"a": 1}, ()])
+@pytest.mark.parametrize("setting", ["name", "weights", "network"])
+def test_names_that_are_none(setting: str, value: object):
+    with pytest.raises(ValueError, match=f"encoder.{setting}"):
+        load_encoder(**{"name": "vitmini8", setting: value})
+
+
 def test_offline_error_says_what_to_do(offline):
     with pytest.raises(FileNotFoundError, match=r"dino_vits16: .*encoder\.weights=FILE"):
         load_encoder("dino_vits16")
@@ -208,9 +230,14 @@ def test_a_missing_last_block_is_not_passed_over(tmp_path):
         ("random_vits16", {"patch_size": 8}, "no option 'patch_size'"),
         ("random_vits16", {"factory": "a:b"}, "no option 'factory'"),
         ("random_vits16", {"block": 12}, "has 12 blocks"),
+        ("random_vits16", {"block": "3"}, "has 12 blocks"),
+        ("random_resnet50_dilated", {"grid": (2, 4)}, "no option 'grid'"),
+        ("handcrafted", {"patch_size": "8"}, "patch_size"),
         ("random_resnet50_dilated", {"facet": "key"}, "no option 'facet'"),
         ("random_resnet50_dilated", {"patch_size": 32}, "stride 16 or 8"),
         ("custom", {}, "package.module:function"),
+        ("custom", {"factory": 3}, "package.module:function"),
+        ("custom", {"factory": "math:gcd", "factory_options": 3}, "factory_options"),
         ("custom", {"factory": "nowhere.at.all:fn"}, "cannot import nowhere.at.all"),
         ("custom", {"factory": "math:nothing"}, "has no function 'nothing'"),
         ("custom", {"factory": "math:gcd"}, "returned a int without patch_size and embed_dim"),

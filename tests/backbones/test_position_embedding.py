@@ -13,9 +13,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.models import VisionTransformer
 
-from leopart_kit.backbones import load_encoder
-from leopart_kit.backbones.position_embedding import interpolate_position_embedding, stored_grid
+from leopart_kit.backbones import load_encoder, read_checkpoint
+from leopart_kit.backbones.position_embedding import interpolate_position_embedding
 
 # stored embedding, prefix of its results, patch size, rule, sizes, encoder
 RELEASES = [
@@ -111,11 +112,64 @@ def test_constant_positions_stay_constant(rows, columns, old, prefix, rule):
     torch.testing.assert_close(resized[:, prefix:], torch.full((1, rows * columns, 2), 3.0))
 
 
-def test_positions_that_fill_no_square_are_refused():
-    with pytest.raises(ValueError, match="198 positions: without 1 prefix"):
-        stored_grid(198, 1)
-
-
 def test_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="choose 'offset' or 'antialias'"):
         interpolate_position_embedding(torch.zeros(1, 5, 2), (3, 3), "bilinear")  # type: ignore[arg-type]
+
+
+def _small_vit(grid: tuple[int, int], **options) -> VisionTransformer:
+    """``vitmini4`` trained on images of another shape."""
+    torch.manual_seed(0)
+    size = {"img_size": (grid[0] * 4, grid[1] * 4), "patch_size": 4}
+    net = {"embed_dim": 128, "depth": 6, "num_heads": 4, "num_classes": 0}
+    vit = VisionTransformer(**size, **net, dynamic_img_size=True, **options).eval()
+    torch.nn.init.normal_(vit.pos_embed)
+    return vit
+
+
+@pytest.mark.parametrize("grid", [(5, 10), (10, 5), (2, 8), (1, 7), (3, 3)])
+def test_the_grid_of_a_file_can_be_said(tmp_path: Path, grid):
+    """Also one whose positions would fill a square, 2 x 8, and at another size than its own."""
+    vit = _small_vit(grid)
+    torch.save(vit.state_dict(), tmp_path / "wide.pth")
+    encoder = load_encoder("vitmini4", tmp_path / "wide.pth", grid=grid)
+    for rows, columns in (grid, (4, 6)):
+        images = torch.randn(1, 3, rows * 4, columns * 4)
+        with torch.inference_mode():
+            expected = vit.forward_features(images)[:, 1:].transpose(1, 2)
+            tokens = encoder.patch_tokens(images)
+        torch.testing.assert_close(tokens.flatten(2), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("grid", [None, (4, 10), (51, 1), (7, 7)])
+def test_a_grid_that_does_not_fit_names_the_file(tmp_path: Path, grid):
+    torch.save(_small_vit((5, 10)).state_dict(), tmp_path / "wide.pth")
+    with pytest.raises(ValueError, match=r"wide\.pth.*encoder\.grid"):
+        load_encoder("vitmini4", tmp_path / "wide.pth", grid=grid)
+
+
+def test_a_network_without_cls_on_a_wide_grid(tmp_path: Path):
+    state = _small_vit((5, 10), class_token=False, global_pool="").state_dict()
+    torch.save(state, tmp_path / "wide.pth")
+    read, _ = read_checkpoint(tmp_path / "wide.pth", grid=(5, 10))
+    assert "cls_token" not in read
+    with pytest.raises(ValueError, match="cls_token"):
+        read_checkpoint(tmp_path / "wide.pth")
+
+
+@pytest.mark.parametrize(
+    "grid", [3, (3,), (1, 2, 3), (0, 4), (2.0, 4), ("2", "4"), "24", (True, 4)]
+)
+def test_what_is_no_grid(tmp_path: Path, grid):
+    torch.save(_small_vit((2, 4)).state_dict(), tmp_path / "wide.pth")
+    with pytest.raises(ValueError, match=r"encoder\.grid"):
+        load_encoder("vitmini4", tmp_path / "wide.pth", grid=grid)
+
+
+def test_a_grid_without_a_file_or_without_positions(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"encoder\.grid"):
+        load_encoder("vitmini4", "random", grid=(2, 4))
+    vit = load_encoder("dinov3_vits16", "random").vit
+    torch.save(vit.state_dict(), tmp_path / "rope.pth")
+    with pytest.raises(ValueError, match=r"rope\.pth.*encoder\.grid"):
+        load_encoder("dinov3_vits16", tmp_path / "rope.pth", grid=(2, 4))

@@ -315,6 +315,8 @@ BAD = [
     (["images=IMAGES", FOUR, "names=NAMES"], "clusters that do not exist: 9, 12 .* 0 to 3"),
     (["images=IMAGES", "model=gone.npz"], r"gone\.npz does not exist; set model to"),
     (["images=IMAGES", "model=NAMES"], r"names\.json is not a part model"),
+    (["images=IMAGES", "model=3"], "3 does not exist; set model to"),
+    (["images=IMAGES", "model=0"], "0 does not exist; set model to"),
     (["images=IMAGES", "model=x.npz", FOUR], r"parts of model=x\.npz are fixed; leave out"),
     (
         ["images=IMAGES", "model=x.npz", "foreground.method=attention"],
