@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-encoder test lint format clean
+.PHONY: demo demo-encoder test formats lint format clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +38,12 @@ lint: $(STAMP)
 # One worker a core with one thread each: on two cores faster than threads inside torch.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# The programs that people open an export with, so that `make test` tries them too. panopticapi-lite asks for an old
+# NumPy, which its code does not need.
+formats: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[formats-test]'
+	$(BIN)/python -m pip install --quiet --no-deps panopticapi-lite==0.2.0
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
