@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leopart_kit.backbones import list_encoders, load_encoder
+from leopart_kit.cli.log import take_any_name
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.whole_file import write_whole_text
 
@@ -80,6 +81,7 @@ def run_command(
         # Caught here as well, since Hydra reports what leaves a task with lines of its own.
         try:
             output_dir = Path(HydraConfig.get().runtime.output_dir)
+            take_any_name()
             with only_writer(output_dir, "output_dir") if is_first else nullcontext():
                 task(config, output_dir)
         except told as error:

@@ -30,6 +30,7 @@ from leopart_kit.masks import (
     LabelledImage,
     PartModel,
     PartNames,
+    check_export,
     export_masks,
     label_map,
     part_classes,
@@ -66,6 +67,8 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     parts = load_model(config, names) if known else build_parts(config.protocol, names)
     dataset = load_dataset("folder", folder, "all")
     check_apart(output_dir, dataset)
+    files = zip(dataset.names, map(dataset.image_path, range(len(dataset))), strict=True)
+    check_export(output_dir, files, settings)
     keep_settings(config, output_dir)
     encoder = build_encoder(config.encoder, config.precision)
     if isinstance(parts, PartModel):

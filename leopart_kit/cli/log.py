@@ -1,9 +1,10 @@
-"""Log lines and progress bars on one terminal."""
+"""Log lines: beside progress bars on one terminal, and in a file whatever they name."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from io import TextIOWrapper
 
 
 class TerminalHandler(logging.StreamHandler):
@@ -17,3 +18,10 @@ class TerminalHandler(logging.StreamHandler):
         """Write one record."""
         self.setStream(sys.stderr)
         super().emit(record)
+
+
+def take_any_name() -> None:
+    """Let log files hold names of files that are not UTF-8, with their bytes escaped."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and isinstance(handler.stream, TextIOWrapper):
+            handler.stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -3,6 +3,7 @@
 from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.masks.dense_crf import check_dense_crf, dense_crf_available
 from leopart_kit.masks.export import ExportSettings, ExportSummary, export_masks
+from leopart_kit.masks.export_checks import check_export
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.label_maps import label_map
 from leopart_kit.masks.mask_folder import write_masks
@@ -24,6 +25,7 @@ __all__ = [
     "PartNames",
     "Refinement",
     "check_dense_crf",
+    "check_export",
     "cluster_palette",
     "dense_crf_available",
     "export_masks",

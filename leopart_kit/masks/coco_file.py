@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from leopart_kit.masks.json_text import json_text
 from leopart_kit.whole_file import whole_file
 
 Record = Mapping[str, Any]
@@ -29,20 +30,21 @@ class CocoFile:
         """Add one image and its annotations."""
         for part, records in (("images", [image]), ("annotations", annotations)):
             with self._parts[part].open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+                file.writelines(json_text(record) + "\n" for record in records)
 
-    def finish(self) -> None:
-        """Write the file; raises `OSError`."""
+    def finish(self) -> Path:
+        """Write the file and return its path; raises `OSError`."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self._path) as temporary, temporary.open("w", encoding="utf-8") as file:
             info = {"description": "masks of parts, made by leopart_kit", "version": "1"}
             file.write(f'{{"info": {json.dumps(info)}, "licenses": []')
-            file.write(f', "categories": {json.dumps(self._categories, ensure_ascii=False)}')
+            file.write(f', "categories": {json_text(self._categories)}')
             for part, records in self._parts.items():
                 file.write(f', "{part}": [')
                 _copy_lines(records, file)
                 file.write("]")
             file.write("}\n")
+        return self._path
 
 
 def _copy_lines(source: Path, target: IO[str]) -> None:

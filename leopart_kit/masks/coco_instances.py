@@ -34,8 +34,8 @@ class CocoInstances:
         self._encode = encode
         self._num_images = self._num_annotations = 0
 
-    def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        """Add an image and its regions."""
+    def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
+        """Add an image and its regions; no file is of one image."""
         self._num_images += 1
         annotations = []
         for region in regions:
@@ -52,10 +52,11 @@ class CocoInstances:
                 }
             )
         self._file.add(image_record(self._num_images, image), annotations)
+        return []
 
-    def finish(self) -> None:
-        """Write the file; raises `OSError`."""
-        self._file.finish()
+    def finish(self) -> list[Path]:
+        """Write the file and return its path; raises `OSError`."""
+        return [self._file.finish()]
 
 
 def image_record(image_id: int, image: LabelledImage) -> dict[str, Any]:

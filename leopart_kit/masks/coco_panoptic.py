@@ -41,8 +41,8 @@ class CocoPanoptic:
         self._first_ids = {item.id: int(np.dot(item.colour, (1, 256, 65536))) for item in classes}
         self._num_images = 0
 
-    def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        """Write an image's PNG and add its segments; raises `OSError`."""
+    def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
+        """Write an image's PNG, return its path and add its segments; raises `OSError`."""
         self._num_images += 1
         ids = np.zeros(image.size, dtype=np.uint32)
         used: set[int] = set()
@@ -70,10 +70,11 @@ class CocoPanoptic:
             "segments_info": segments,
         }
         self._file.add(image_record(self._num_images, image), [annotation])
+        return [path]
 
-    def finish(self) -> None:
-        """Write the JSON; raises `OSError`."""
-        self._file.finish()
+    def finish(self) -> list[Path]:
+        """Write the JSON and return its path; raises `OSError`."""
+        return [self._file.finish()]
 
 
 def _next_free(segment: int, used: set[int]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -16,11 +15,15 @@ from leopart_kit.masks.labelme import LabelmeFolder
 from leopart_kit.masks.mask_folder import MaskFolder
 from leopart_kit.masks.part_classes import ClassTable, MaskClass
 from leopart_kit.masks.regions import Instances, LabelledImage, Region, find_regions
-from leopart_kit.masks.yolo import YoloFolder
+from leopart_kit.masks.written_files import WrittenFiles
+from leopart_kit.masks.yolo import Images, YoloFolder
 from leopart_kit.progress import Track, quiet
+from leopart_kit.scratch import folders_below, remove_leftovers, scratch_folder
 
 Format = Literal["png", "coco_rle", "coco_polygons", "panoptic", "labelme", "yolo"]
 GroupBy = Literal["image", "cluster"]
+PLACES = ("masks", "coco", "labelme", "yolo", "clusters")
+"""The folders of an export."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class ExportSettings:
         min_area: regions of fewer pixels become background in every format.
         group_by: `image` writes every class of an image together; `cluster` writes a folder for
             each class, with the images it occurs in and nothing but this class.
+        images: what `yolo` puts beside its labels for each image, a `link` or a `copy`.
 
     Raises:
         ValueError: a value that is not among these; names the setting.
@@ -42,6 +46,7 @@ class ExportSettings:
     instances: Instances = "components"
     min_area: int = 0
     group_by: GroupBy = "image"
+    images: Images = "link"
 
     def __post_init__(self) -> None:
         if not isinstance(self.formats, tuple | list) or not self.formats:
@@ -52,6 +57,7 @@ class ExportSettings:
             raise ValueError(f"formats must be listed once each, got {list(self.formats)}")
         _check("instances", self.instances, get_args(Instances))
         _check("group_by", self.group_by, get_args(GroupBy))
+        _check("images", self.images, get_args(Images))
         if type(self.min_area) is not int or self.min_area < 0:
             raise ValueError(f"min_area must be 0 or more pixels, got {self.min_area!r}")
 
@@ -66,13 +72,13 @@ class ExportSummary:
 
 
 class MaskWriter(Protocol):
-    """One format in one folder."""
+    """One format in one folder; it returns the paths of the files that it writes."""
 
-    def add(self, image: LabelledImage, regions: list[Region]) -> None:
+    def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
         """Write an image; `regions` by rising class."""
         ...
 
-    def finish(self) -> None:
+    def finish(self) -> list[Path]:
         """Write what speaks of all images."""
         ...
 
@@ -90,23 +96,29 @@ def export_masks(
 
     By image: `masks/`, `coco/instances.json`, `coco/instances_polygons.json`, `coco/panoptic/`
     with `coco/panoptic.json`, `labelme/`, `yolo/`; by cluster the same in `clusters/<class>/`.
-    Files appear whole or not at all; those of an earlier export are replaced.
+    Files appear whole or not at all; those of an earlier export are replaced. What it wrote in
+    these formats for images that are gone is removed, see `WrittenFiles`.
 
     Raises:
         ValueError: two classes whose folders would have one name.
         OSError: a file cannot be written; carries its name.
     """
+    below = (folders_below(folder / place) for place in PLACES)
+    remove_leftovers([folder, *chain.from_iterable(below)])
     table.write(folder / "classes.json")
     num_images = num_empty = num_regions = 0
-    with tempfile.TemporaryDirectory(prefix=".export_", dir=folder) as scratch:
-        writers = _Writers(table, folder, settings, Path(scratch))
+    source = None
+    with scratch_folder(folder / "export") as scratch, WrittenFiles(folder) as files:
+        writers = _Writers(table, folder, settings, scratch, files)
         for image in track(images, "masks", total):
             regions = find_regions(image.labels, settings.instances, settings.min_area)
             writers.add(image, regions)
+            source = image.folder
             num_images += 1
             num_empty += not regions
             num_regions += len(regions)
         writers.finish()
+        files.remove_stale(writers.keys, source)
     return ExportSummary(num_images, num_empty, num_regions)
 
 
@@ -114,29 +126,41 @@ class _Writers:
     """All formats, in one folder or in one for each class that occurs."""
 
     def __init__(
-        self, table: ClassTable, folder: Path, settings: ExportSettings, scratch: Path
+        self,
+        table: ClassTable,
+        folder: Path,
+        settings: ExportSettings,
+        scratch: Path,
+        files: WrittenFiles,
     ) -> None:
         self._table = table
         self._folder = folder
         self._settings = settings
         self._scratch = scratch
-        self._of_class: dict[int, list[MaskWriter]] = {}
+        self._files = files
+        self._of_class: dict[int, dict[str, MaskWriter]] = {}
         if settings.group_by == "cluster":
             self._folders = class_folders(table)
-            self._together = []
+            self._together = {}
         else:
             self._together = self._open(table.classes, folder, scratch)
 
+    @property
+    def keys(self) -> list[str]:
+        """What the list of written files calls the writers of these settings."""
+        return [f"{self._settings.group_by} {name}" for name in self._settings.formats]
+
     def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        for writer in self._together:
-            writer.add(image, regions)
+        for key, writer in self._together.items():
+            self._files.add(key, image.file, writer.add(image, regions))
         if self._settings.group_by == "cluster":
             for class_id, members in groupby(regions, key=lambda region: region.class_id):
                 self._add_to_class(image, class_id, list(members))
 
     def finish(self) -> None:
-        for writer in chain(self._together, *self._of_class.values()):
-            writer.finish()
+        for writers in (self._together, *self._of_class.values()):
+            for key, writer in writers.items():
+                self._files.add(key, None, writer.finish())
 
     def _add_to_class(self, image: LabelledImage, class_id: int, regions: list[Region]) -> None:
         if class_id not in self._of_class:
@@ -146,13 +170,13 @@ class _Writers:
             own = tuple(item for item in self._table.classes if item.id == class_id)
             place = self._folder / "clusters" / name
             self._of_class[class_id] = self._open(own, place, scratch)
-        for writer in self._of_class[class_id]:
-            writer.add(image, regions)
+        for key, writer in self._of_class[class_id].items():
+            self._files.add(key, image.file, writer.add(image, regions))
 
     def _open(
         self, classes: tuple[MaskClass, ...], folder: Path, scratch: Path
-    ) -> list[MaskWriter]:
-        """The writers of the formats asked for, in one folder."""
+    ) -> dict[str, MaskWriter]:
+        """The writers of the formats asked for, in one folder, by their keys."""
         coco, things = folder / "coco", self._settings.instances == "components"
         makers: dict[Format, Callable[[], MaskWriter]] = {
             "png": lambda: MaskFolder(folder / "masks", self._table.palette),
@@ -164,9 +188,10 @@ class _Writers:
             ),
             "panoptic": lambda: CocoPanoptic(coco / "panoptic", classes, scratch, things),
             "labelme": lambda: LabelmeFolder(folder / "labelme", classes),
-            "yolo": lambda: YoloFolder(folder / "yolo", classes),
+            "yolo": lambda: YoloFolder(folder / "yolo", classes, self._settings.images),
         }
-        return [makers[name]() for name in self._settings.formats]
+        makers_asked = (makers[name]() for name in self._settings.formats)
+        return dict(zip(self.keys, makers_asked, strict=True))
 
 
 def class_folders(table: ClassTable) -> dict[int, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from leopart_kit.masks.json_text import json_text
 from leopart_kit.masks.part_classes import MaskClass
 from leopart_kit.masks.regions import LabelledImage, Region
 from leopart_kit.whole_file import whole_file
@@ -28,8 +28,8 @@ class LabelmeFolder:
         self._folder = folder
         self._names = {item.id: item.name for item in classes}
 
-    def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        """Write the file of an image; raises `OSError`."""
+    def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
+        """Write the file of an image and return its path; raises `OSError`."""
         path = self._folder / f"{image.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         height, width = image.size
@@ -55,10 +55,12 @@ class LabelmeFolder:
             "imageWidth": width,
         }
         with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
+            temporary.write_text(json_text(content) + "\n", "utf-8")
+        return [path]
 
-    def finish(self) -> None:
+    def finish(self) -> list[Path]:
         """Nothing is left to do: every image has a file of its own."""
+        return []
 
 
 def _relative(file: Path, folder: Path) -> str:

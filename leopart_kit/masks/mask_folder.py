@@ -10,6 +10,7 @@ import numpy as np
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.regions import LabelledImage, Region, draw
 from leopart_kit.progress import Track, quiet
+from leopart_kit.scratch import folders_below, remove_leftovers
 
 
 def write_masks(
@@ -29,6 +30,7 @@ def write_masks(
         ValueError: an id that the PNG cannot hold.
         OSError: the folder cannot be written; carries the file's name.
     """
+    remove_leftovers(folders_below(folder))
     for name, labels in track(masks, "writing masks", total):
         write_mask(folder / f"{name}.png", labels, palette)
 
@@ -49,9 +51,12 @@ class MaskFolder:
         self._folder = folder
         self._palette = palette
 
-    def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        """Write the mask of an image; raises `OSError`."""
-        write_mask(self._folder / f"{image.name}.png", draw(regions, image.size), self._palette)
+    def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
+        """Write the mask of an image and return its path; raises `OSError`."""
+        path = self._folder / f"{image.name}.png"
+        write_mask(path, draw(regions, image.size), self._palette)
+        return [path]
 
-    def finish(self) -> None:
+    def finish(self) -> list[Path]:
         """Nothing is left to do: every image has a file of its own."""
+        return []

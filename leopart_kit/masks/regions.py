@@ -70,6 +70,11 @@ class LabelledImage:
         """`(H, W)`."""
         return self.labels.shape[0], self.labels.shape[1]
 
+    @property
+    def folder(self) -> Path:
+        """The folder of images that `file_name` starts from."""
+        return self.file.parents[len(Path(self.file_name).parts) - 1]
+
 
 def find_regions(labels: np.ndarray, instances: Instances, min_area: int = 0) -> list[Region]:
     """The regions of a label map by rising class id, components in the order of their first pixel.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import os
+import re
+import shutil
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import yaml
 
 from leopart_kit.masks.labelme import PIXEL_OFFSET
 from leopart_kit.masks.part_classes import MaskClass
@@ -15,23 +21,35 @@ from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
+Images = Literal["link", "copy"]
+
+_READ_BY_TRAINERS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_IMAGES = re.compile(r"images_*")
+
 
 class YoloFolder:
-    """Writes `folder/labels/<name>.txt`, `folder/data.yaml`, and `folder/images`, a link.
+    """Writes `folder/labels/<name>.txt`, the images as `folder/images`, and `folder/data.yaml`.
+
+    `images` is a real folder with a link to each image, or a copy of it: trainers follow a link
+    that is a whole folder, and then look for the labels beside the photographs. An image and its
+    labels have one name, see `yolo_name`.
 
     Classes are numbered from 0 in the order of their ids. A line is `class x1 y1 x2 y2 …`; a
     region of several components, where regions are whole classes, has a line for each.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[MaskClass]) -> None:
+    def __init__(self, folder: Path, classes: Sequence[MaskClass], images: Images) -> None:
         self._folder = folder
         self._names = [item.name for item in classes]
         self._numbers = {item.id: number for number, item in enumerate(classes)}
-        self._linked = False
+        self._images = images
+        self._unread: Counter[str] = Counter()
+        self._own_files: list[Path] = []
 
-    def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        """Write the labels of an image; raises `OSError`."""
-        path = self._folder / "labels" / f"{image.name}.txt"
+    def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
+        """Write labels and image, return their paths; raises `OSError`."""
+        name = yolo_name(image.name)
+        path = self._folder / "labels" / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         height, width = image.size
         lines = []
@@ -42,39 +60,89 @@ class YoloFolder:
                 lines.append(" ".join([str(number), *(f"{share:.6f}" for share in shares)]))
         with whole_file(path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines))
-        if Path(image.file_name).with_suffix("").as_posix() != image.name:
-            logger.warning(
-                "%s: another image differs from it only in the suffix, and trainers look for the "
-                "labels of both in one file; rename one of them",
-                image.file,
-            )
-        if not self._linked:
-            self._link_images(image)
-            self._linked = True
+        suffix = Path(image.file_name).suffix
+        if suffix.lower() not in _READ_BY_TRAINERS:
+            self._unread[suffix] += 1
+        place = self._folder / "images" / f"{name}{suffix}"
+        self._place(image.file, place)
+        return [path, place]
 
-    def finish(self) -> None:
-        """Write data.yaml; raises `OSError`."""
+    def finish(self) -> list[Path]:
+        """Write data.yaml and return its path; raises `OSError`."""
+        self._warn()
         self._folder.mkdir(parents=True, exist_ok=True)
-        # JSON strings are YAML strings, whatever signs a name has.
-        names = [
-            f"  {number}: {json.dumps(name, ensure_ascii=False)}\n"
-            for number, name in enumerate(self._names)
-        ]
-        with whole_file(self._folder / "data.yaml") as temporary:
-            head = "# path: this folder; set it where it lies when you train\n"
-            where = json.dumps(str(self._folder.resolve()), ensure_ascii=False)
-            text = f"{head}path: {where}\ntrain: images\nval: images\nnames:\n{''.join(names)}"
-            temporary.write_text(text, "utf-8")
-
-    def _link_images(self, image: LabelledImage) -> None:
-        """Link the folder of images to where trainers look for it: beside `labels`."""
-        link = self._folder / "images"
-        images = image.file.parents[len(Path(image.file_name).parts) - 1].resolve()
-        if os.path.lexists(link) and not link.is_symlink():
-            return  # the user's own copy
+        content: dict[str, Any] = {"path": str(self._folder.resolve())}
         try:
-            if link.is_symlink():
-                link.unlink()
-            link.symlink_to(images, target_is_directory=True)
-        except OSError as error:
-            logger.warning("cannot link %s (%s): copy the images there", link, error.strerror)
+            content["path"].encode("utf-8")
+        except UnicodeEncodeError:
+            del content["path"]  # YAML cannot hold it, and without one the file's own folder counts
+        content |= {"train": "images", "val": "images", "names": dict(enumerate(self._names))}
+        path = self._folder / "data.yaml"
+        with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.write("# path: this folder; set it where it lies when you train\n")
+            yaml.safe_dump(content, file, allow_unicode=True, sort_keys=False, width=10**6)
+        return [path]
+
+    def _place(self, image: Path, place: Path) -> None:
+        """Link or copy an image; a link leaves a file alone that lies in its place."""
+        root = self._folder / "images"
+        if root.is_symlink():
+            root.unlink()  # of an earlier release; through it the photographs would be replaced
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_file() and not place.is_symlink() and _same_state(place, image):
+            return
+        if self._images == "copy":
+            with whole_file(place) as temporary:
+                shutil.copy2(image, temporary)
+        elif place.exists() and not place.is_symlink():
+            self._own_files.append(place)
+        else:
+            _link(place, os.path.abspath(image))
+
+    def _warn(self) -> None:
+        for suffix, number in self._unread.items():
+            logger.warning(
+                "%d images are %s files, which trainers of YOLO leave out: convert them",
+                number,
+                suffix,
+            )
+        if self._own_files:
+            logger.warning(
+                "%d files lie where links to images belong, and stay, the first %s: delete those "
+                "that are not the images of this export",
+                len(self._own_files),
+                self._own_files[0],
+            )
+
+
+def _link(place: Path, target: str) -> None:
+    try:
+        place.unlink(missing_ok=True)
+        place.symlink_to(target)
+    except OSError as error:
+        reason = f"{error.strerror}; set export.images=copy"
+        raise OSError(error.errno, reason, str(place)) from error
+
+
+def _same_state(place: Path, image: Path) -> bool:
+    """Whether a file is a copy that was made of an image as it is now."""
+    here, there = place.stat(), image.stat()
+    return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+
+
+def yolo_name(name: str) -> str:
+    """The name of an image and its labels in a YOLO folder.
+
+    Trainers find labels by the last `images` in the path of an image, so that sub-folders of this
+    name get a `_`. Names that are not UTF-8, which trainers cannot hash, get their bytes escaped
+    and a number made of them.
+    """
+    *folders, stem = (_in_utf8(part) for part in PurePosixPath(name).parts)
+    return "/".join([*(f"{part}_" if _IMAGES.fullmatch(part) else part for part in folders), stem])
+
+
+def _in_utf8(part: str) -> str:
+    escaped = re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", part)
+    if escaped == part:
+        return part
+    return f"{escaped}-{hashlib.sha256(os.fsencode(part)).hexdigest()[:8]}"

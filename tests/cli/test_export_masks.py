@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +217,34 @@ def test_a_second_run_goes_on_with_the_features_and_repeats_the_masks(images: Pa
     assert (out / "masks/a.png").is_file()
     for path, content in written.items():
         assert path.read_bytes() == content, path
+
+
+def test_files_of_any_name_are_exported_and_forgotten_with_their_image(
+    images: Path, tmp_path: Path
+):
+    odd, long = os.fsdecode(b"caf\xe9"), "n" * 246
+    for name in (odd, long):
+        shutil.copy(images / "a.png", images / f"{name}.png")
+    (images / f"broken {odd}.jpg").write_bytes(b"no image")
+    out = tmp_path / "out"
+    run = [f"images={images}", FOUR, ALL, f"output_dir={out}"]
+    export(*run)
+    coco = COCO(str(out / "coco/instances.json"))
+    files = {image["file_name"] for image in coco.loadImgs(coco.getImgIds())}
+    assert {f"{odd}.png", f"{long}.png"} <= files
+    assert all((images / file).is_file() for file in files)
+    for name in (odd, long):
+        assert json.loads((out / f"labelme/{name}.json").read_text())["imagePath"] == (
+            f"../../images/{name}.png"
+        )
+        assert (out / f"masks/{name}.png").is_file()
+        (images / f"{name}.png").unlink()
+    export(*run)
+    assert len(list((out / "yolo/images").rglob("*.png"))) == 4
+    assert not any((out / f"masks/{name}.png").exists() for name in (odd, long))
+    log = (out / "export_masks.log").read_text("utf-8")
+    assert "removed 10 files of an earlier export" in log
+    assert "caf\\udce9" in log
 
 
 def named_parts(out: Path) -> list[str]:

@@ -29,6 +29,7 @@ from leopart_kit.masks import (
 from leopart_kit.masks.export import Format
 from leopart_kit.masks.part_classes import ClassTable
 from leopart_kit.masks.regions import Instances
+from leopart_kit.masks.written_files import LIST_NAME
 from tests.masks.part_models import model_of
 from tests.masks.read_exports import (
     masks_of,
@@ -171,22 +172,8 @@ def test_ids_names_and_colours_are_those_of_the_classes(tmp_path: Path):
     data = yaml.safe_load((out / "yolo/data.yaml").read_text("utf-8"))
     assert data["names"] == {0: "left wheel", 1: "part_002", 2: "part_004", 3: 'Tür: "x"'}
     assert Path(data["path"]) == (out / "yolo").resolve()
-    assert (out / "yolo/images").resolve() == (tmp_path / "photos").resolve()
+    assert (out / "yolo/images/a.jpg").readlink() == tmp_path / "photos/a.jpg"
     assert (out / "yolo/labels/a.txt").read_text().split()[0] == "0"
-
-
-def test_images_that_share_a_yolo_label_file_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
-    labels = np.array([[2]])
-    twins = [
-        LabelledImage(f"a.{kind}", tmp_path / f"a.{kind}", f"a.{kind}", labels)
-        for kind in ("jpg", "png")
-    ]
-    export_masks(twins, 2, TABLE, tmp_path, ExportSettings(("yolo", "png")))
-    assert (tmp_path / "masks/a.jpg.png").is_file()
-    assert (tmp_path / "yolo/labels/a.png.txt").is_file()
-    assert "a.jpg: another image differs from it only in the suffix" in caplog.text
 
 
 def test_more_than_256_ids_are_sixteen_bit(tmp_path: Path):
@@ -200,7 +187,7 @@ def test_a_folder_for_each_class(tmp_path: Path):
     maps = {"a": np.array([[2, 2, 3]]), "sub/b": np.array([[0, 3, 3]])}
     export(tmp_path, maps, group_by="cluster")
     out = tmp_path / "out"
-    assert {path.name for path in out.iterdir()} == {"classes.json", "clusters"}
+    assert {path.name for path in out.iterdir()} == {"classes.json", "clusters", LIST_NAME}
     assert {path.name for path in (out / "clusters").iterdir()} == {"left_wheel", "part_002"}
     wheel, other = out / "clusters/left_wheel", out / "clusters/part_002"
     only = {("a", 2): np.array([[True, True, False]])}
@@ -251,6 +238,7 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path: Path):
         ({"formats": ("png", "png")}, "formats must be listed once each"),
         ({"formats": ("png",), "instances": "all"}, "instances must be of components, whole"),
         ({"formats": ("png",), "group_by": "part"}, "group_by must be of image, cluster"),
+        ({"formats": ("png",), "images": "move"}, "images must be of link, copy"),
         ({"formats": ("png",), "min_area": -1}, "min_area must be 0 or more pixels, got -1"),
         ({"formats": ("png",), "min_area": 0.5}, "min_area must be 0 or more pixels, got 0.5"),
     ],
