@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"scratch"},
-    {"input_files", "processes", "progress", "whole_file"},
+    {"input_files", "scratch"},
+    {"npz_file", "processes", "progress", "whole_file"},
     {"backbones", "data", "metrics"},
     {"clustering", "style"},
     {"losses"},

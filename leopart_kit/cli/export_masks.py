@@ -55,14 +55,14 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     """Find parts or load them, then write model.npz, classes.json and the masks."""
     writable_output_dir(output_dir)
     # What is quick to read comes first: a mistake shows before the images are listed.
-    folder = Path(config.images).expanduser()
+    folder = Path(str(config.images)).expanduser()
     if not folder.is_dir():
         raise ValueError(f"images={folder} is no folder; set images to a folder of images")
     level, upsampling, settings = build_export(config.export)
     run = build_run_settings(config)
     foreground = build_foreground(config.foreground)
     communities = build_communities(config.communities)
-    names = None if config.names is None else read_names(Path(config.names).expanduser())
+    names = None if config.names is None else read_names(Path(str(config.names)).expanduser())
     known = config.model is not None
     parts = load_model(config, names) if known else build_parts(config.protocol, names)
     dataset = load_dataset("folder", folder, "all")
@@ -154,7 +154,7 @@ def build_parts(config: DictConfig, names: PartNames | None) -> Overclustering:
     options["resolution"] = tuple(resolution) if isinstance(resolution, list) else resolution
     protocol = build_part(Overclustering, "protocol", {**options, "seeds": (seed,)})
     if names is not None:
-        PartNames(names.parts).check(protocol.resolve_num_clusters(0), 0)
+        replace(names, objects={}).check(protocol.resolve_num_clusters(0), 0)
     return protocol
 
 

@@ -6,11 +6,10 @@ import hashlib
 import json
 import logging
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -21,13 +20,12 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import KMeans
 from leopart_kit.clustering.kmeans import Metric
 from leopart_kit.clustering.token_projection import TokenProjection, Tokens
-from leopart_kit.masks.part_names import PartNames, parse_names
+from leopart_kit.masks.part_model_file import FORMAT_VERSION, read_fields
+from leopart_kit.masks.part_names import PartNames
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,40 +236,13 @@ class PartModel:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is no such model, or of a newer format.
+            ValueError: the file is no such model, or of another format; names it.
         """
+        fields = read_fields(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            header = json.loads(str(arrays["header"]))
-            _check_version(header)
-            return cls(
-                encoder=header["encoder"],
-                encoder_sha256=header["encoder_sha256"],
-                resolution=(int(header["resolution"][0]), int(header["resolution"][1])),
-                projection=TokenProjection.from_arrays(arrays),
-                centroids=torch.from_numpy(arrays["centroids"]),
-                metric=header["metric"],
-                foreground=arrays["foreground"],
-                communities=arrays.get("communities"),
-                names=parse_names(str(arrays["names"])),
-            )
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"{path} does not exist; set model to the model.npz of an earlier export"
-            ) from None
-        except (ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ValueError(
-                f"{path} is not a part model ({reason}); set model to the model.npz of an export"
-            ) from error
-
-
-def _check_version(header: dict[str, Any]) -> None:
-    if header["format_version"] != FORMAT_VERSION:
-        raise ValueError(
-            f"format version {header['format_version']}, this release reads {FORMAT_VERSION}"
-        )
+            return cls(**fields)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 def _on_disk(projection: Callable[[Tensor], Tensor], tokens: Tokens, scratch: BinaryIO) -> Tensor:

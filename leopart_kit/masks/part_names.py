@@ -10,27 +10,32 @@ from pathlib import Path
 
 from leopart_kit.input_files import is_text, parse_json, read_text
 
-_KEY = re.compile(r"(?:part_)?(?P<part>\d+)|object_(?P<object>\d+)")
+_KEY = re.compile(r"(?:part_)?(?P<part>[0-9]{1,9})|object_(?P<object>[0-9]{1,9})")
 
 
 @dataclass(frozen=True)
 class PartNames:
-    """Names of clusters (parts) and of communities of clusters (objects), by id."""
+    """Names of clusters (parts) and of communities of clusters (objects), by id.
+
+    `source` is where they are from, as errors say it.
+    """
 
     parts: Mapping[int, str] = field(default_factory=dict)
     objects: Mapping[int, str] = field(default_factory=dict)
+    source: str = field(default="names", compare=False)
 
     def check(self, num_parts: int, num_objects: int) -> None:
         """Raise `ValueError` that lists the ids with a name which do not exist."""
         wrong = [f"{i}" for i in sorted(self.parts) if i >= num_parts]
         wrong += [f"object_{i:03d}" for i in sorted(self.objects) if i >= num_objects]
         if wrong:
+            wrong[5:] = ["…"] * (len(wrong) > 5)
             there = f"0 to {num_parts - 1}"
             if num_objects:
                 there += f" and object_000 to object_{num_objects - 1:03d}"
             raise ValueError(
-                f"names are given to clusters that do not exist: {', '.join(wrong)} (the model has "
-                f"{there}); use the names.json that belongs to the model"
+                f"{self.source}: names are given to clusters that do not exist: {', '.join(wrong)} "
+                f"(the model has {there}); use the names.json that belongs to the model"
             )
 
     def to_json(self) -> str:
@@ -77,7 +82,7 @@ def parse_names(text: str, source: object = "names") -> PartNames:
             raise ValueError(
                 f"{source}: {group} {index} has two names, {names[index]!r} and {name!r}"
             )
-    return PartNames(parts, objects)
+    return PartNames(parts, objects, str(source))
 
 
 class _Entries(list[tuple[str, object]]):

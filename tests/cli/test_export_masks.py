@@ -333,6 +333,8 @@ BAD = [
     (["images=IMAGES", FOUR, "foreground.method=attention"], "attention"),
     ([], "images is not set; add images="),
     (["images=nowhere", FOUR], "images=nowhere is no folder; set images to a folder of images"),
+    (["images=2012", FOUR], "images=2012 is no folder"),
+    (["images=IMAGES", FOUR, "names=3"], "3 does not exist; set names to"),
     (["images=IMAGES"], r"protocol\.num_clusters is not set; add protocol\.num_clusters="),
     (["images=IMAGES", "protocol.num_clusters=some"], "num_clusters must be a whole number"),
     (["images=IMAGES", "protocol.num_clusters=65"], "65 clusters are more than the 64 patches"),
