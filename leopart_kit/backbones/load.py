@@ -226,9 +226,10 @@ def _create(timm_name: str, spec: EncoderSpec, drop_path_rate: float) -> TimmMod
         return timm.create_model(
             timm_name, pretrained=False, num_classes=0, drop_path_rate=drop_path_rate, **options
         )
-    except TypeError as error:
+    except Exception as error:  # each class of timm refuses in its own way what it does not have
         raise ValueError(
-            f"{timm_name} is not a plain vision transformer ({error}): wrap it with encoder=custom"
+            f"{timm_name} is no plain vision transformer ({' '.join(str(error).split())}): wrap it "
+            "with encoder=custom"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
+from timm.layers.patch_embed import PatchEmbed
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
@@ -57,10 +58,12 @@ class ViTEncoder(Encoder):
         facet: Facet = "token",
         precision: Precision = "fp32",
     ) -> None:
-        if not isinstance(vit, (VisionTransformer, Eva)):
+        plain = isinstance(vit, (VisionTransformer, Eva))
+        if not plain or type(vit.patch_embed) is not PatchEmbed:
+            odd = f"a {type(vit.patch_embed).__name__} in it" if plain else type(vit).__name__
             raise ValueError(
-                f"{name} is a {type(vit).__name__}: only plain vision transformers of timm "
-                "(VisionTransformer, Eva) give patch tokens; wrap others with encoder=custom"
+                f"{name} is no plain vision transformer of timm ({odd}), whose patch tokens are "
+                "known: wrap it with encoder=custom"
             )
         depth = len(vit.blocks)
         index = _check_choice(name, depth, block, facet, precision)
@@ -268,5 +271,8 @@ def _facet_dim(vit: TimmModule, index: int, facet: str) -> int:
 def _square_patch(name: str, vit: TimmModule) -> int:
     kernel = tuple(vit.patch_embed.proj.kernel_size)
     if kernel[0] != kernel[1] or tuple(vit.patch_embed.proj.stride) != kernel:
-        raise ValueError(f"{name} has patches of {kernel} px: only square, separate ones work")
+        raise ValueError(
+            f"{name} has patches of {kernel} px, and only square, separate ones work here: wrap it "
+            "with encoder=custom"
+        )
     return int(kernel[0])

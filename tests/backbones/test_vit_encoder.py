@@ -11,8 +11,15 @@ from copy import deepcopy
 import pytest
 import timm
 import torch
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.eva import Eva
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import (
+    DiffParallelScalingBlock,
+    ParallelScalingBlock,
+    ParallelThingsBlock,
+    ResPostBlock,
+    VisionTransformer,
+)
 from torch import Tensor
 
 from leopart_kit.backbones.vit import ViTEncoder
@@ -31,6 +38,11 @@ def make_dinov3() -> Eva:
     torch.manual_seed(0)
     options = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3, "num_classes": 0}
     return spread(timm.create_model("vit_small_patch16_dinov3", **options))
+
+
+def make_eva(**options) -> Eva:
+    torch.manual_seed(0)
+    return spread(Eva(**{**SIZES, "num_classes": 0, "dynamic_img_size": True, **options}))
 
 
 def spread(vit):
@@ -61,6 +73,18 @@ NETWORKS = {
     "no_cls": lambda: make_vit(class_token=False, global_pool=""),
     "qk_norm": lambda: make_vit(qk_norm=True),
     "dinov3": make_dinov3,
+    "post_norm": lambda: make_vit(block_fn=ResPostBlock),
+    "parallel": lambda: make_vit(block_fn=ParallelScalingBlock),
+    "two_at_a_time": lambda: make_vit(block_fn=ParallelThingsBlock),
+    "differential": lambda: make_vit(block_fn=DiffParallelScalingBlock),
+    "distilled": lambda: spread(VisionTransformerDistilled(**SIZES, num_classes=0)),
+    "eva": lambda: make_eva(use_rot_pos_emb=True, swiglu_mlp=True, scale_mlp=True),
+    "eva_post_norm": lambda: make_eva(use_post_norm=True),
+    "rope_mixed": lambda: make_eva(use_rot_pos_emb=True, rope_type="mixed", attn_type="rope"),
+    "rope_registers": lambda: make_eva(
+        use_rot_pos_emb=True, attn_type="rope", num_reg_tokens=4, no_embed_class=True
+    ),
+    "gap": lambda: make_vit(class_token=False, global_pool="avg", fc_norm=False),
 }
 
 
@@ -305,9 +329,16 @@ def test_choices_that_do_not_exist(options, message):
         encoder_of(make_vit(), **options)
 
 
-def test_other_networks_are_refused():
-    with pytest.raises(ValueError, match="only plain vision transformers"):
-        encoder_of(torch.nn.Linear(2, 2))
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: torch.nn.Linear(2, 2),
+        lambda: make_vit(patch_size=(16, 8)),
+    ],
+)
+def test_other_networks_are_refused(network):
+    with pytest.raises(ValueError, match="encoder=custom"):
+        encoder_of(network())
 
 
 def test_image_smaller_than_a_patch():
