@@ -1,4 +1,4 @@
-"""Every command and every program of the guides is run, in order, on data as small as can be."""
+"""Documents: commands and programs of the guides run, sentences are short, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ GUIDES = [
     "leopart_kit/data/README.md",
     "leopart_kit/evaluation/README.md",
 ]
+DOCUMENTS = [
+    *GUIDES,
+    "CONTRIBUTING.md",
+    "eval/README.md",
+    "eval/deviations.md",
+    "eval/protocol/README.md",
+    "eval/results/README.md",
+    "eval/results/log.md",
+]
+LONGEST_SENTENCE = 30  # words
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # What makes a command small, by what it says: added to its end, where it wins.
@@ -129,3 +139,63 @@ def test_a_guide_runs_from_top_to_bottom(guide: str, data: dict[str, str], tmp_p
                 command, cwd=tmp_path, env=environment, capture_output=True, text=True
             )
             assert done.returncode == 0, f"{command[-1]}\n{done.stderr[-3000:]}"
+
+
+def prose_of(text: str) -> list[str]:
+    """Paragraphs and list items of a Markdown text: no code, tables, headings or comments."""
+    text = re.sub(r"^```.*?^```$", "\n", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "\n", text, flags=re.DOTALL)
+    text = re.sub(r"^(#|\|).*$", "\n", text, flags=re.MULTILINE)
+    text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "code", text))
+    parts = re.split(r"\n\s*\n|\n(?=\s*(?:-|\d+\.)\s)", text)
+    return [" ".join(re.sub(r"^\s*(?:-|\d+\.)\s", "", part).split()) for part in parts]
+
+
+def sentences_of(text: str) -> list[str]:
+    """Sentences of the prose, cut after a full stop that does not belong to an abbreviation."""
+    end = r"(?<!\bal\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<=[.!?…])[*)\"]*\s+"
+    return [found for part in prose_of(text) for found in re.split(end, part) if found]
+
+
+def num_words(sentence: str) -> int:
+    return sum(any(c.isalnum() for c in word) for word in sentence.split())
+
+
+def test_sentences_are_found_and_counted():
+    text = "# No\nOne two, `a b`. By Cho et al. in 2021 (x).\n\n- x – y\n- [a b](c.md)\n| no |"
+    found = sentences_of(text)
+    assert found == ["One two, code.", "By Cho et al. in 2021 (x).", "x – y", "a b"]
+    assert [num_words(sentence) for sentence in found] == [3, 7, 2, 2]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_sentences_are_short(document: str):
+    sentences = sentences_of((REPOSITORY / document).read_text())
+    assert {s: num_words(s) for s in sentences if num_words(s) > LONGEST_SENTENCE} == {}
+
+
+def anchors_of(text: str) -> set[str]:
+    """The fragments by which the headings of a Markdown text are linked to."""
+    headings = re.findall(r"^#+ +(.+?) *$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+MARKDOWN = sorted(
+    path.relative_to(REPOSITORY)
+    for folder in (".", "configs", "eval", "leopart_kit", "tests", "tools")
+    for path in (REPOSITORY / folder).glob("*.md" if folder == "." else "**/*.md")
+)
+
+
+@pytest.mark.parametrize("document", MARKDOWN, ids=str)
+def test_relative_links_lead_to_files_and_headings(document: Path):
+    text = (REPOSITORY / document).read_text()
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (REPOSITORY / document).parent / name if name else REPOSITORY / document
+        assert target.exists(), f"{document} links to {link}"
+        if anchor:
+            assert anchor in anchors_of(target.read_text()), f"{document} links to {link}"

@@ -1,44 +1,85 @@
-"""The committed leaderboards, and the table that eval/README.md shows of them."""
+"""The committed results, and the tables that documents show of them and of published figures."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+import yaml
 
 from leopart_kit.cli.build_image_method import IMAGE_METHODS
 from leopart_kit.report import leaderboard_markdown, leaderboard_overview, read_leaderboard
-from leopart_kit.report.leaderboard_markdown import BEGIN, END, marks
+from leopart_kit.report.leaderboard_markdown import marks
 from leopart_kit.report.method_table import method_table_markdown, read_method_table
 
 EVAL = Path(__file__).parents[1] / "eval"
+RESULTS = EVAL / "results"
+METHODS = ("methods", "methods_fp32")
 DEMO_STAGES = ("random", "dino", "leopart")
 
 
-def test_the_readme_shows_the_committed_leaderboard():
-    shown = (EVAL / "README.md").read_text().split(BEGIN)[1].split(END)[0].strip()
-    board = read_leaderboard(EVAL / "results" / "small.json")
-    assert shown == leaderboard_overview(board).strip()
-    assert (EVAL / "results" / "small.md").read_text() == leaderboard_markdown(board)
-
-
-@pytest.mark.parametrize("name", ["methods", "methods_fp32"])
-def test_the_readme_shows_the_committed_methods(name: str):
+def shown(name: str) -> str:
+    """What the results' page has between the marks of that name."""
     begin, end = marks(name)
-    shown = (EVAL / "README.md").read_text().split(begin)[1].split(end)[0].strip()
-    table = read_method_table(EVAL / f"{name}.json")
-    assert shown == method_table_markdown(table).strip()
+    return (RESULTS / "README.md").read_text().split(begin)[1].split(end)[0].strip()
+
+
+@pytest.mark.parametrize("path", sorted((EVAL / "benchmark").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_table_of_benchmarks_has_the_published_figures(path: Path):
+    rows = (EVAL / "README.md").read_text().splitlines()
+    [row] = [row for row in rows if row.startswith("|") and f"(benchmark/{path.name})" in row]
+    listed = yaml.safe_load(path.read_text())["benchmark"].get("published")
+    if listed is None:  # those of the benchmark that it changes
+        return
+    figures = [p[key] for p in listed for key in ("pixel_accuracy", "miou") if key in p]
+    published = row.split("|")[3]
+    assert sorted(map(float, re.findall(r"\d+\.\d", published))) == sorted(figures)
+
+
+def test_the_page_shows_the_committed_leaderboard():
+    board = read_leaderboard(RESULTS / "small.json")
+    assert shown("leaderboard") == leaderboard_overview(board).strip()
+
+
+LEADERBOARDS = [path for path in sorted(RESULTS.glob("*.json")) if path.stem not in METHODS]
+
+
+@pytest.mark.parametrize("path", LEADERBOARDS, ids=lambda p: p.stem)
+def test_every_leaderboard_has_its_markdown(path: Path):
+    assert path.with_suffix(".md").read_text() == leaderboard_markdown(read_leaderboard(path))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_page_shows_the_committed_methods(name: str):
+    table = read_method_table(RESULTS / f"{name}.json")
+    assert shown(name) == method_table_markdown(table).strip()
     assert {row["method"] for row in table["rows"]} == {*IMAGE_METHODS} - {"distillation"}
 
 
-def test_the_readme_shows_the_demo_s_six_trainings():
+def test_the_page_shows_the_dense_figures_of_image_level_methods():
+    names = ("image_level", "image_level_fp32", "image_level_recipes")
+    columns = [present_figures(RESULTS / f"{name}.json", "voc_k300") for name in names]
+    encoders = dict.fromkeys(encoder for column in columns for encoder in column)
+    rows = [[f"`{e}`", *(column.get(e, "–") for column in columns)] for e in encoders]
+    expected = [f"| {' | '.join(row)} |" for row in rows]
+    assert set(expected) <= set((RESULTS / "README.md").read_text().splitlines())
+
+
+def present_figures(path: Path, benchmark: str) -> dict[str, str]:
+    """mIoU of the classes present by encoder."""
+    [found] = [b for b in read_leaderboard(path)["benchmarks"] if b["name"] == benchmark]
+    figures = {row["encoder"]: row["miou_present"] for row in found["rows"]}
+    return {name: f"{one['mean']:.1f} ± {one['std']:.1f}" for name, one in figures.items()}
+
+
+def test_the_page_shows_the_demo_s_six_trainings():
     """Each of both stages with three seeds in two precisions; random weights know no precision."""
-    begin, end = marks("demo")
-    shown = (EVAL / "README.md").read_text().split(begin)[1].split(end)[0].strip().splitlines()
+    lines = shown("demo").splitlines()
     fp32, bf16 = demo_figures("demo"), demo_figures("demo_bf16")
-    assert len(shown) == 2 + len(fp32)
-    for line, (benchmark, stages) in zip(shown[2:], fp32.items(), strict=True):
+    assert len(lines) == 2 + len(fp32)
+    for line, (benchmark, stages) in zip(lines[2:], fp32.items(), strict=True):
         others = bf16[benchmark]
         rows = [stages["random"], *(stages[stage] + others[stage] for stage in ("dino", "leopart"))]
         figures = [f"{mean(values):.1f} ± {stdev(values):.1f}" for values in rows]
@@ -48,14 +89,14 @@ def test_the_readme_shows_the_demo_s_six_trainings():
 def demo_figures(name: str) -> dict[str, dict[str, list[float]]]:
     """mIoU of the three trainings by benchmark and stage."""
     figures = {}
-    for benchmark in read_leaderboard(EVAL / "results" / f"{name}.json")["benchmarks"]:
+    for benchmark in read_leaderboard(RESULTS / f"{name}.json")["benchmarks"]:
         means = {row["encoder"]: row["miou"]["mean"] for row in benchmark["rows"]}
         stages = {stage: [means[f"{stage}_{seed}"] for seed in range(3)] for stage in DEMO_STAGES}
         figures[benchmark["name"]] = stages
     return figures
 
 
-@pytest.mark.parametrize("path", sorted((EVAL / "results").glob("*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", LEADERBOARDS, ids=lambda p: p.stem)
 def test_committed_figures_are_whole(path: Path):
     rows = [row for b in read_leaderboard(path)["benchmarks"] for row in b["rows"]]
     assert rows

@@ -1,4 +1,4 @@
-"""Every image-level method trained for minutes and measured: see eval/README.md."""
+"""Every image-level method trained for minutes and measured: see eval/results/README.md."""
 
 from leopart_kit.cli.compare_methods import main
 

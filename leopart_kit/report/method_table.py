@@ -27,6 +27,7 @@ _HEADER = (
     "network",
     "parameters",
     "minutes",
+    "steps",
     "linear, before → after",
     "gain",
     "best layer, before → after",
@@ -216,21 +217,25 @@ def method_table_markdown(table: Mapping[str, Any]) -> str:
 
 
 def _introduction(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the figures of all rows stand on."""
+    """Data, time and measures behind the figures of all rows."""
     minutes = " or ".join(f"{m:g}" for m in sorted({row["minutes_allowed"] for row in rows}))
     machines = sorted({f"{row['device']}, threads: {row['threads']}" for row in rows})
     error = 100 * math.sqrt(0.25 / data["num_test"])
     return (
         f"{data['num_train']:,} training and {data['num_test']:,} test images, "
         f"{data['num_classes']} classes, chance {wording.rate(data['chance'])} %. "
-        "Each method was trained on the training images without their classes for at most "
-        f"{minutes} minutes ({' or '.join(machines)}). Accuracy on the test images in percent: a "
-        "linear classifier on the frozen image vector, one on the mean of that layer which is best "
-        "on held-out training images, and weighted nearest neighbours of the image vector. "
-        "Before: the same network with the same random weights, untrained; gain: in linear "
-        "accuracy on the image vector. ±: standard deviation over seeds, where there are several; "
-        "the number of test images leaves a standard error of up to "
-        f"{error:.1f} points."
+        "Each method was trained on the training images without their classes. That took at most "
+        f"{minutes} minutes ({' or '.join(machines)}).\n\n"
+        "Figures are accuracies on the test images in percent, before training → after:\n\n"
+        "- *steps*: those made, of the recipe's; schedules are shortened with them. In brackets "
+        "those planned, where the time ran out before the schedules ended.\n"
+        "- *linear*: a linear classifier on the frozen image vector; *gain* is in this figure. "
+        "Before training, the network has the same random weights.\n"
+        "- *best layer*: the same on the mean of the layer that is best on held-out training "
+        "images.\n"
+        "- *k-NN*: weighted nearest neighbours of the image vector.\n"
+        "- ±: standard deviation over seeds, where there are several. The number of test images "
+        f"leaves a standard error of up to {error:.1f} points."
     )
 
 
@@ -244,11 +249,20 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         f"`{row['encoder']}`",
         f"{row['num_parameters'] / 1e6:.1f} M",
         f"{sum(row['seconds']) / len(row['seconds']) / 60:.1f}",
+        _steps(row),
         f"{_figure(row['linear_untrained'])} → {_figure(row['linear'])}",
         _gain(row["gain"]),
         f"{_figure(row['best_layer_untrained'])} → {_figure(row['best_layer'])}",
         f"{_figure(row['knn_untrained'])} → {_figure(row['knn'])}",
     ]
+
+
+def _steps(row: Mapping[str, Any]) -> str:
+    """Steps of each seed, those planned in brackets where they are more, and the recipe's."""
+    runs = zip(row["steps"], row["planned_steps"], strict=True)
+    made = [f"{steps}" if steps >= planned else f"{steps} ({planned})" for steps, planned in runs]
+    asked = dict.fromkeys(map(str, row["recipe_steps"]))
+    return f"{', '.join(made)} of {' or '.join(asked)}"
 
 
 def _figure(summary: Mapping[str, Any]) -> str:
@@ -261,7 +275,7 @@ def _gain(summary: Mapping[str, Any]) -> str:
 
 
 def _notes(row: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of a row beside its figures."""
+    """Facts of a row beside its figures: failures, texts, other images."""
     if "linear" not in row:
         return []
     name = f"`{row['method']}`"
@@ -273,15 +287,4 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
         notes.append(f"{name} learns from texts: {row['texts']}.")
     if row["images"] is not None:
         notes.append(f"{name} was trained on other images: {row['images']}.")
-    steps = zip(row["seeds"], row["steps"], row["planned_steps"], row["recipe_steps"], strict=True)
-    for seed, made, planned, asked in steps:
-        if made < planned:
-            notes.append(
-                f"{name} with seed {seed} ran out of time after {made} of {planned} steps, before "
-                "the end of its schedules."
-            )
-        elif planned < asked:
-            notes.append(
-                f"{name} with seed {seed} was shortened to {planned} of the recipe's {asked} steps."
-            )
     return notes
