@@ -31,6 +31,7 @@ from leopart_kit.evaluation.resizing import resize_image
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
+from leopart_kit.scratch import folders_below, remove_leftovers
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ def extract_features(
     label = re.sub(r"[^\w.-]+", "_", f"{dataset.name}-{dataset.split}-{encoder.name}")
     folder = Path(cache_dir) / f"{label}-{key}"
     with only_writer(folder, "cache_dir") if processes.first else nullcontext():
+        if processes.first:
+            remove_leftovers(folders_below(folder))
         if processes.first and not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
             _create(folder, shape, description)

@@ -154,10 +154,14 @@ def test_a_killed_extraction_goes_on_with_the_same_bytes(tmp_path: Path):
     repository = Path(__file__).parents[2]
     killed = subprocess.run([sys.executable, "-c", script], cwd=repository, check=False)
     assert killed.returncode == -signal.SIGKILL
+    (lock,) = (tmp_path / "parts").rglob(".lock")
+    (lock.parent / "stages").mkdir()
+    (lock.parent / "stages/.heads-1.npz.4194305.tmp").touch()  # as if killed while writing it
     rest = MeanColour()
     resumed = extract(encoder_of(rest), dataset, tmp_path / "parts").folder
     assert rest.batches == [2, 1], "the killed process left nothing, or another store"
     assert digests(resumed) == digests(whole)
+    assert list((resumed / "stages").iterdir()) == []
 
 
 def test_a_broken_image_is_named_and_the_others_are_there(tmp_path: Path, caplog):
