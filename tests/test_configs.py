@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,24 +14,21 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.backbones import list_encoders, load_encoder
-from leopart_kit.backbones.zoo import ZOO
-from leopart_kit.cli.benchmark import chosen_benchmarks
+from leopart_kit.cli.benchmark import BenchmarkCommand, chosen_benchmarks
 from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
     build_encoder,
-    build_predictions,
     build_protocol,
     build_train_split,
     plain,
 )
-from leopart_kit.cli.config import config_folder, register_configs
+from leopart_kit.cli.commands import read_command
+from leopart_kit.cli.config import compose_command, config_folder, register_configs
 from leopart_kit.data import DATASETS
 from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco_stuff, write_voc
 from leopart_kit.evaluation import (
-    EvaluationProtocol,
     Overclustering,
-    Predictions,
     Unsupervised,
     Unsupervised27,
 )
@@ -59,7 +54,7 @@ def composed(*overrides: str) -> DictConfig:
     register_configs()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder("configs")), version_base="1.3"):
-        return compose("eval_segmentation", overrides=list(overrides))
+        return compose_command("eval_segmentation", overrides)
 
 
 def write_data(name: str, root: Path) -> None:
@@ -98,7 +93,7 @@ def test_suites_fit_the_code(name: str):
         suite = compose("benchmark", overrides=[f"suite={name}"])
     for entry in (plain(suite)["encoders"] or {}).values():
         assert entry["name"] in list_encoders()
-    for overrides in chosen_benchmarks(suite).values():
+    for overrides in chosen_benchmarks(read_command(BenchmarkCommand, suite)).values():
         build_protocol(composed(*overrides, "dataset.root=x").protocol)
 
 
@@ -113,28 +108,6 @@ def test_one_to_one_benchmarks_have_as_many_clusters_as_classes(tmp_path: Path):
         else:
             assert isinstance(protocol, Unsupervised27)
             assert protocol.num_clusters == classes
-
-
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_protocols_build_and_state_every_setting(name: str):
-    config = composed(f"protocol={name}")
-    protocol = build_protocol(config.protocol)
-    # What is built from them is an argument of `evaluate`, not a number of the protocol.
-    stated = set(plain(config.protocol)) - {"train_split", "prior"}
-    assert stated == set(dataclasses.asdict(protocol)), "the file must show all that can be changed"
-
-
-@pytest.mark.parametrize("protocol", [Overclustering(), Unsupervised(), Unsupervised27()])
-def test_the_protocol_file_agrees_with_the_defaults_of_the_code(protocol: EvaluationProtocol):
-    assert build_protocol(composed(f"protocol={protocol.name}").protocol) == protocol
-
-
-def test_the_file_of_predictions_states_every_setting_and_the_defaults(tmp_path: Path):
-    (tmp_path / "a.png").write_bytes(b"")
-    config = composed("protocol=predictions", f"predictions.root={tmp_path}").predictions
-    assert set(plain(config)) == {"root", *dataclasses.asdict(Predictions())}
-    folder, protocol = build_predictions(config)
-    assert (folder.root, protocol) == (tmp_path, Predictions())
 
 
 def test_the_paper_settings_of_unsupervised_segmentation():
@@ -177,11 +150,6 @@ def test_encoders_compose(name: str):
     assert missing == {"custom": {"factory"}, "timm": {"name"}}.get(name, set())
     if name != "timm":
         assert config.name == name
-    if name in ZOO:
-        defaults = inspect.signature(load_encoder).parameters
-        settings = {key: value for key, value in plain(config).items() if key != "name"}
-        assert settings == {key: defaults[key].default for key in settings}
-        assert {"weights", "network", "block"} <= settings.keys()
 
 
 def test_what_is_said_of_a_weight_file_reaches_its_reader(tmp_path: Path):

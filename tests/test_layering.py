@@ -10,12 +10,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"input_files", "scratch"},
-    {"npz_file", "processes", "progress", "whole_file"},
+    {"input_files", "parts", "scratch"},
+    {"npz_file", "processes", "progress", "settings", "whole_file"},
     {"backbones", "data", "metrics"},
     {"clustering", "style"},
     {"losses"},
     {"methods"},
+    {"image_level"},
     {"masks"},
     {"evaluation", "training"},
     {"report"},

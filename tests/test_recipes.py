@@ -11,6 +11,7 @@ from leopart_kit.backbones.zoo import ZOO
 from leopart_kit.cli.build import plain
 from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.config import config_folder, register_configs
+from leopart_kit.cli.declared import declared_names
 from leopart_kit.data import DATASETS
 
 CONFIGS = config_folder("configs")
@@ -32,7 +33,7 @@ def composed(*overrides: str) -> DictConfig:
 def test_recipes_name_data_and_encoders_that_exist(name: str):
     config = composed(f"recipe={name}")
     assert config.dataset.name in DATASETS
-    assert config.method.name in {path.stem for path in (CONFIGS / "method").glob("*.yaml")}
+    assert config.method.name in declared_names("method")
     spec = ZOO.get(config.encoder.name)
     if spec is not None and spec.architecture.kind == "ViT":
         patch_size = spec.architecture.patch_size

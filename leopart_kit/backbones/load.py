@@ -173,7 +173,7 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
         return shipped_weights(spec.shipped)
     if str(weights) == "auto":
         return hub_weights(spec.timm_name if spec.on_timm_hub else None, spec.name, spec.release)
-    return Path(weights), str(weights)
+    return Path(weights).expanduser(), str(weights)
 
 
 def _convolutional(

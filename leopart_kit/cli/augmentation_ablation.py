@@ -12,29 +12,31 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
-from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markdown import Markdown
 
+from leopart_kit.backbones.saved_backbone import BACKBONE_NAME
 from leopart_kit.cli.benchmarks import merge_settings, run_cell
 from leopart_kit.cli.build import build_encoder, build_protocol, build_run_settings, plain
-from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.commands import Words, read_command
+from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split, run_image_level
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
-from leopart_kit.cli.saved_networks import BACKBONE_NAME
 from leopart_kit.cli.train import run_training
 from leopart_kit.input_files import read_json
 from leopart_kit.report import read_image_level, read_results, writable_output_dir
 from leopart_kit.report.ablation import Ablation, Variant, ablation_markdown, write_ablation
 from leopart_kit.report.json_files import write_json
+from leopart_kit.settings import Seeds, Text, settings, several
 from leopart_kit.training import list_checkpoints
 
 logger = logging.getLogger(__name__)
 
-Words = tuple[str, ...]  # settings of a command, as on its command line
+Augmentation = Literal["crop", "flip", "jitter", "grey", "blur"]
 
 
 @dataclass(frozen=True)
@@ -51,25 +53,44 @@ class Study:
         check: raises `ValueError` for an evaluation that does not give that figure.
     """
 
-    everything: Words
-    without: Mapping[str, Words]
+    everything: tuple[str, ...]
+    without: Mapping[str, tuple[str, ...]]
     metric: str
     measured_by: str
     measure: Callable[[DictConfig, Path, str], float]
     check: Callable[[DictConfig], None]
 
 
+@settings
+class AblationCommand:
+    """Train with all augmentations and without each of them in turn."""
+
+    study: Literal["sela", "leopart"] = "sela"
+    """sela: linear accuracy of whole images; leopart: mIoU of a dense protocol."""
+    train: Words = ""  # type: ignore[assignment]
+    """Settings of every leopart-train, as "recipe=cifar10_sela dataset.root=CIFAR/train"."""
+    evaluate: Words = ""  # type: ignore[assignment]
+    """Settings of every leopart-eval-image (sela) or leopart-eval (leopart)."""
+    without: several(Augmentation, at_least=0) = get_args(Augmentation)  # type: ignore[valid-type]
+    """Augmentations that are left out, one at a time."""
+    seeds: Seeds = (0,)
+    """Of the trainings; each variant is trained once from each."""
+    output_dir: Text = "outputs/augmentation_ablation/${study}"
+    """Always the same, so that the next call goes on where this one stopped."""
+
+
+PART = AblationCommand
+
+
 def augmentation_ablation(config: DictConfig, output_dir: Path) -> None:
     """Do every cell that is not there yet, and write table and chart after each."""
+    asked = read_command(AblationCommand, config)
     writable_output_dir(output_dir)
-    if config.study not in STUDIES:
-        raise ValueError(f"study must be one of {', '.join(STUDIES)}, got {config.study!r}")
-    study = STUDIES[config.study]
-    names, seeds = chosen_variants(config, study), chosen_seeds(config)
-    study.check(compose(study.measured_by, overrides=shlex.split(config.evaluate)))
+    study, names, seeds = STUDIES[asked.study], ["all", *asked.without], asked.seeds
+    study.check(compose_command(study.measured_by, asked.evaluate))
     keep_settings(config, output_dir)
     variants = {name: Variant(name, {}, {}) for name in names}
-    ablation = Ablation(f"{config.study}: augmentations", study.metric, tuple(variants.values()))
+    ablation = Ablation(f"{asked.study}: augmentations", study.metric, tuple(variants.values()))
     for seed in seeds:
         for name, variant in variants.items():
             logger.info("%s, seed %d", variant.title, seed)
@@ -78,7 +99,7 @@ def augmentation_ablation(config: DictConfig, output_dir: Path) -> None:
             def cell(
                 name: str = name, variant: Variant = variant, seed: int = seed, to: Path = folder
             ) -> None:
-                variant.figures[seed] = run_variant(config, study, name, seed, to)
+                variant.figures[seed] = run_variant(asked, name, seed, to)
 
             reason = reason_of_failure(cell)
             if reason is not None:
@@ -91,47 +112,23 @@ def augmentation_ablation(config: DictConfig, output_dir: Path) -> None:
     logger.info("chart: %s", output_dir / "ablation.svg")
 
 
-def chosen_variants(config: DictConfig, study: Study) -> list[str]:
-    """`all`, then the augmentations to leave out.
-
-    Raises:
-        ValueError: an augmentation that does not exist.
-    """
-    names = list(config.without)
-    for name in names:
-        if name not in study.without:
-            raise ValueError(f"without must be of {', '.join(study.without)}, got {name!r}")
-    return ["all", *dict.fromkeys(names)]
-
-
-def chosen_seeds(config: DictConfig) -> list[int]:
-    """The seeds of the trainings.
-
-    Raises:
-        ValueError: no list of different whole numbers of at least 0.
-    """
-    seeds = list(config.seeds)
-    if not seeds or len(set(seeds)) < len(seeds) or any(type(s) is not int or s < 0 for s in seeds):
-        raise ValueError(f"seeds must be different whole numbers, got {seeds}")
-    return seeds
-
-
-def run_variant(config: DictConfig, study: Study, name: str, seed: int, folder: Path) -> float:
+def run_variant(asked: AblationCommand, name: str, seed: int, folder: Path) -> float:
     """Train and measure one variant in `folder`, as far as that is not done.
 
     Raises:
         ValueError: the folder holds a training with other settings or on other images.
     """
+    study = STUDIES[asked.study]
     words = [
-        *study.everything, *shlex.split(config.train), *study.without.get(name, ()),
-        f"method={config.study}", f"seed={seed}", f"output_dir={folder / 'training'}",
+        *study.everything, *asked.train, *study.without.get(name, ()),
+        f"method={asked.study}", f"seed={seed}", f"output_dir={folder / 'training'}",
     ]  # fmt: skip
-    training = compose("train", overrides=words)
-    if "seed" not in training.encoder:  # the weights at the start are drawn from it too
-        merge_settings(training.encoder, {"seed": seed})
+    training = compose_command("train", words)
+    if not any("encoder.seed=" in word for word in words):
+        merge_settings(training.encoder, {"seed": seed})  # of the weights at the start too
     backbone = train_once(training, folder, shlex.join(["leopart-train", *words]))
-    words = shlex.split(config.evaluate)
-    evaluation = compose(study.measured_by, overrides=words)
+    words = list(asked.evaluate)
+    evaluation = compose_command(study.measured_by, words)
     node = {**plain(training.encoder), "weights": str(backbone)}
     results = folder / "evaluation"
     merge_settings(evaluation, {"encoder": OmegaConf.create(node), "output_dir": str(results)})
@@ -192,7 +189,7 @@ def _check_dense(config: DictConfig) -> None:
     build_protocol(config.protocol)
 
 
-_OF_VIEWS: dict[str, Words] = {
+_OF_VIEWS: dict[str, tuple[str, ...]] = {
     "flip": ("views.flip_probability=0.0",),
     "jitter": ("views.jitter=0.0",),
     "grey": ("views.grey_probability=0.0",),

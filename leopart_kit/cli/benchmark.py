@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 from rich.console import Console
 from rich.markdown import Markdown
 
+from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.benchmarks import (
+    ROOTS,
     choose_benchmarks,
     compose_benchmark,
     merge_settings,
     run_encoder,
 )
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
+from leopart_kit.cli.commands import FolderName, Precision, Words, read_command
 from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.evaluation.task import Running
 from leopart_kit.processes import join_processes
 from leopart_kit.report import (
     Cell,
@@ -32,14 +37,76 @@ from leopart_kit.report import (
     write_leaderboard,
     write_leaderboard_page,
 )
+from leopart_kit.settings import (
+    PathText,
+    Text,
+    Whole,
+    declared,
+    settings,
+    several,
+)
 from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
 
+
+@settings
+class EncoderEntry(EncoderSettings):
+    """An encoder to measure."""
+
+    name: Text | None = None  # type: ignore[assignment]
+    """Of the zoo, or of a timm model; not needed beside factory."""
+    precision: Precision | None = None
+    """Where it differs from that of the others, as handcrafted has no bf16."""
+    published_as: Annotated[tuple[Text, Text], Field(strict=False)] | None = None
+    """[method, encoder] of the published row that it should reach."""
+    only: Text | several(Text) = "*"  # type: ignore[valid-type]
+    """Pattern of the benchmarks it runs on, or a list."""
+
+    def __post_init__(self) -> None:
+        if self.name is None and self.factory is None:
+            raise ValueError("name is not set")
+
+
+@settings
+class BenchmarkCommand(Running):
+    """Many encoders on many benchmarks, one leaderboard."""
+
+    output_dir: Text = "outputs/benchmark"
+    """Always the same, so that the next call goes on where this one stopped."""
+    cache_dir: Text = "${output_dir}/features"
+    """Folder of extracted features."""
+    title: Text = "Dense protocols"
+    """Of the leaderboard."""
+    encoders: dict[FolderName, EncoderEntry] | None = None
+    """By a name of your choice: {mine: {name: dino_vits16, weights: FILE}}."""
+    benchmarks: dict[FolderName, Words | None] | None = None
+    """NAME: null for eval/benchmark/NAME.yaml, or settings of leopart-eval."""
+    roots: dict[str, Text | None] = Field(default_factory=lambda: dict.fromkeys(ROOTS))
+    """Folder of each data set."""
+    overrides: Words = ""  # type: ignore[assignment]
+    """Settings of leopart-eval for every evaluation, as "protocol.seeds=[0,1,2] masks=true"."""
+    include: dict[FolderName, dict[FolderName, PathText]] | None = None
+    """Results made elsewhere: {benchmark: {name: folder of its results.json}}."""
+    publish: PathText | None = None
+    """Place of a copy of the leaderboard, as eval/results/NAME: NAME.json and NAME.md."""
+    write_to: PathText | None = None
+    """Markdown file; the overview is written between its marks."""
+    precision: Precision = "fp32"
+    """Of the encoders; bf16 by autocast."""
+    masks: bool = False
+    """Write masks/ for all images."""
+    page_images: Whole = 8
+    """Images shown on each page."""
+
+
+PART = BenchmarkCommand
+
+# What every evaluation takes over.
 _PASSED_ON = (
-    "cache_dir", "device", "precision", "batch_size", "num_workers", "strict", "masks",
-    "page_images",
-)  # fmt: skip
+    *(setting.name for setting in declared(Running)),
+    *("cache_dir", "precision", "masks", "page_images"),
+)
 
 
 def benchmark(config: DictConfig, output_dir: Path) -> None:
@@ -47,17 +114,18 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
     processes = join_processes()
     if not processes.first:
         logging.getLogger().setLevel(logging.WARNING)
+    command = read_command(BenchmarkCommand, config)
     writable_output_dir(output_dir)
     run = build_run_settings(config, processes)
-    encoders, benchmarks = chosen_encoders(config), chosen_benchmarks(config)
+    encoders, benchmarks = chosen_encoders(config, command), chosen_benchmarks(command)
     if processes.first:
         keep_settings(config, output_dir)
     passed_on = {key: config[key] for key in _PASSED_ON}
-    cells: list[Cell] = included(config)
+    cells: list[Cell] = included(command)
     for name, entry in encoders.items():
 
         def prepare(overrides: Sequence[str], entry: Entry = entry) -> DictConfig:
-            composed = compose_benchmark(overrides, plain(config.roots), "roots")
+            composed = compose_benchmark(overrides, command.roots, "roots")
             return merge_settings(
                 composed, {**passed_on, "encoder": entry.node, "precision": entry.precision}
             )
@@ -72,7 +140,7 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
             entry.published_as,
         )
         if processes.first:
-            text = write_all(config, cells, output_dir)
+            text = write_all(command, cells, output_dir)
     processes.wait()
     if processes.first:
         Console().print(Markdown(text))
@@ -100,77 +168,68 @@ class Entry:
         return any(fnmatch(benchmark, pattern) for pattern in self.only)
 
 
-def chosen_encoders(config: DictConfig) -> Mapping[str, Entry]:
+def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[str, Entry]:
     """The encoders to measure, by name.
 
     Raises:
-        ValueError: none is named, or `published_as` is no pair.
+        ValueError: none is named.
     """
-    if not config.encoders:
+    if not command.encoders:
         raise ValueError(
             "no encoder to measure: set 'encoders={mine: {name: dino_vits16, weights: FILE}}'"
         )
+    own = [setting.name for setting in declared(EncoderEntry)]
+    around = [name for name in own if name not in EncoderSettings.__dataclass_fields__]
     found = {}
-    for name, node in plain(config.encoders).items():
-        options = {"name": "custom"} if "factory" in (node or {}) else {"weights": "auto"}
-        options |= node or {}
-        published_as, only = options.pop("published_as", None), options.pop("only", "*")
-        precision = options.pop("precision", config.precision)
-        if published_as is not None and len(published_as) != 2:
-            raise ValueError(f"encoders.{name}.published_as must be [method, encoder]")
+    for name, entry in command.encoders.items():
+        node = {"name": "custom", **plain(config.encoders[name])}
         found[name] = Entry(
-            OmegaConf.create(options),
-            precision,
-            None if published_as is None else (published_as[0], published_as[1]),
-            (only,) if isinstance(only, str) else tuple(only),
+            OmegaConf.create({k: v for k, v in node.items() if k not in around}),
+            entry.precision or command.precision,
+            entry.published_as,
+            (entry.only,) if isinstance(entry.only, str) else entry.only,
         )
     return found
 
 
-def chosen_benchmarks(config: DictConfig) -> Mapping[str, Sequence[str]]:
+def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
     """What to override in `leopart-eval` for every benchmark, by its name.
 
     Raises:
         ValueError: none is named, or one that does not exist.
     """
-    if not config.benchmarks:
+    if not command.benchmarks:
         raise ValueError("no benchmark to run: set suite=NAME or 'benchmarks={voc_k500: null}'")
-    found, for_all = {}, _words(plain(config)["overrides"])
-    for name, overrides in plain(config.benchmarks).items():
-        if overrides is None:
+    found = {}
+    for name, words in command.benchmarks.items():
+        if words is None:
             choose_benchmarks(name)
-            overrides = [f"benchmark={name}"]
-        found[name] = [*_words(overrides), *for_all]
+        found[name] = [*([f"benchmark={name}"] if words is None else words), *command.overrides]
     return found
 
 
-def _words(overrides: str | Sequence[str]) -> list[str]:
-    """Overrides as a list, or as one text like on a command line."""
-    return shlex.split(overrides) if isinstance(overrides, str) else list(overrides)
-
-
-def included(config: DictConfig) -> list[Cell]:
+def included(command: BenchmarkCommand) -> list[Cell]:
     """Results that were made elsewhere, such as those of `protocol=predictions`."""
     return [
         Cell(name, benchmark, Path(folder).expanduser())
-        for benchmark, folders in (plain(config)["include"] or {}).items()
+        for benchmark, folders in (command.include or {}).items()
         for name, folder in folders.items()
     ]
 
 
-def write_all(config: DictConfig, cells: Sequence[Cell], output_dir: Path) -> str:
+def write_all(command: BenchmarkCommand, cells: Sequence[Cell], output_dir: Path) -> str:
     """Write the leaderboard in every form; returns its Markdown."""
     board = build_leaderboard(cells)
     text = leaderboard_markdown(board)
     write_leaderboard(board, output_dir / "leaderboard.json")
     write_whole_text(output_dir / "leaderboard.md", text)
-    write_leaderboard_page(board, output_dir / "leaderboard.html", str(config.title))
-    if config.publish is not None:
-        place = Path(config.publish).expanduser()
+    write_leaderboard_page(board, output_dir / "leaderboard.html", command.title)
+    if command.publish is not None:
+        place = Path(command.publish).expanduser()
         write_leaderboard(board, place.with_suffix(".json"))
         write_whole_text(place.with_suffix(".md"), text)
-    if config.write_to is not None:
-        write_between_marks(leaderboard_overview(board), Path(config.write_to).expanduser())
+    if command.write_to is not None:
+        write_between_marks(leaderboard_overview(board), Path(command.write_to).expanduser())
     return text
 
 

@@ -8,20 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_dataset, build_train_split, plain
-from leopart_kit.cli.config import config_folder
+from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.eval_segmentation import measure_encoder, write_outputs
+from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import measured_on, same_results
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.report import Cell, read_results, wording
 
 logger = logging.getLogger(__name__)
+
+ROOTS = ("voc", "coco_stuff", "cityscapes", "camvid", "ade20k")
+"""Data sets of the benchmarks whose folders a user names."""
 
 
 def list_benchmarks() -> list[str]:
@@ -57,7 +60,7 @@ def compose_benchmark(
     Raises:
         ValueError: the benchmark's data set has no folder; says which setting is missing.
     """
-    config = compose("eval_segmentation", overrides=list(overrides))
+    config = compose_command("eval_segmentation", overrides)
     data = config.dataset.name
     if roots.get(data) is not None:
         config.dataset.root = roots[data]

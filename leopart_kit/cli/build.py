@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
-from leopart_kit.backbones import Encoder, load_encoder
+from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.encoder_settings import EncoderSettings
+from leopart_kit.cli.commands import read_predictions
+from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data import SegmentationDataset, load_dataset
 from leopart_kit.evaluation import (
     Benchmark,
     EvaluationProtocol,
-    FcnProbe,
-    InContext,
-    LinearProbe,
-    Overclustering,
     PredictionFolder,
     Predictions,
-    PublishedFigure,
     RunSettings,
-    SearchSpace,
-    Unsupervised,
-    Unsupervised27,
 )
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import quiet, rich_progress
+from leopart_kit.settings import declared, read_part, read_settings
 
 T = TypeVar("T")
-
-_PROTOCOLS: Mapping[str, type[EvaluationProtocol]] = {
-    "overclustering": Overclustering,
-    "linear": LinearProbe,
-    "fcn": FcnProbe,
-    "in_context": InContext,
-    "unsupervised_27": Unsupervised27,
-}
 
 
 def build_dataset(config: DictConfig) -> SegmentationDataset:
@@ -54,27 +40,17 @@ def build_dataset(config: DictConfig) -> SegmentationDataset:
 
 def build_encoder(config: DictConfig, precision: str, drop_path_rate: float = 0.0) -> Encoder:
     """The encoder of the group `encoder`."""
-    run = {"precision": precision, "drop_path_rate": drop_path_rate}
-    return build_part(load_encoder, "encoder", {**plain(config), **run})
+    settings = read_settings(EncoderSettings, plain(config), "encoder")
+    return settings.load(precision, drop_path_rate)  # type: ignore[arg-type]
 
 
 def build_protocol(config: DictConfig) -> EvaluationProtocol:
-    """The protocol of the group `protocol`; `train_split` and `prior` are built elsewhere.
+    """The protocol of the group `protocol`.
 
     Raises:
-        ValueError: an unknown protocol name, an unknown setting, or a value out of range.
+        ValueError: an unknown protocol, an unknown setting, or a value out of range.
     """
-    options = {key: _tuples(value) for key, value in plain(config).items()}
-    name = options.pop("name")
-    for key in ("train_split", "prior"):
-        options.pop(key, None)
-    if name == "unsupervised":
-        search = build_part(SearchSpace, "protocol.search", options.pop("search"))
-        return build_part(Unsupervised, "protocol", {**options, "search": search})
-    if name not in _PROTOCOLS:
-        known = ", ".join(sorted([*_PROTOCOLS, "predictions", "unsupervised"]))
-        raise ValueError(f"unknown protocol {name!r}; there is: {known}")
-    return build_part(_PROTOCOLS[name], "protocol", options)
+    return read_part(PACKAGES["protocol"], plain(config), "protocol")
 
 
 def build_predictions(config: DictConfig) -> tuple[PredictionFolder, Predictions]:
@@ -84,10 +60,8 @@ def build_predictions(config: DictConfig) -> tuple[PredictionFolder, Predictions
         FileNotFoundError: the folder does not exist or holds no prediction.
         ValueError: an unknown setting, or a value out of range.
     """
-    options = {key: _tuples(value) for key, value in plain(config).items()}
-    root, name = options.pop("root"), options.pop("name")
-    protocol = build_part(Predictions, "predictions", options)
-    return PredictionFolder(root, name), protocol
+    folder, protocol = read_predictions(plain(config))
+    return PredictionFolder(folder.root, folder.name), protocol
 
 
 def build_train_split(config: DictConfig) -> SegmentationDataset | None:
@@ -114,63 +88,17 @@ def build_prior(config: DictConfig) -> Encoder | None:
     return None if prior is None else build_encoder(prior, config.precision)
 
 
-def _tuples(value: Any) -> Any:
-    """Lists as tuples, at any depth."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
 def build_benchmark(config: DictConfig | None) -> Benchmark | None:
     """The published figures of the group `benchmark`, if one was chosen."""
-    if config is None:
-        return None
-    options = plain(config)
-    published = tuple(
-        build_part(PublishedFigure, "benchmark.published", row) for row in options.pop("published")
-    )
-    return build_part(Benchmark, "benchmark", {"published": published, **options})
+    return None if config is None else read_settings(Benchmark, plain(config), "benchmark")
 
 
 def build_run_settings(config: DictConfig, processes: Processes = ALONE) -> RunSettings:
     """How to run, from the settings beside the groups; bars are drawn by one process."""
-    device = choose_device(str(config.device))
-    return RunSettings(
-        cache_dir=Path(config.cache_dir).expanduser(),
-        batch_size=config.batch_size,
-        num_workers=choose_num_workers(config.num_workers, device),
-        device=device,
-        strict=config.strict,
-        track=rich_progress if processes.first else quiet,
-        processes=processes,
-    )
-
-
-def choose_device(device: str) -> str:
-    """`auto` is the GPU where there is one.
-
-    Raises:
-        ValueError: a device that torch does not know or that is not there.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device={device} cannot be used here ({reason}); set device=auto or device=cpu"
-        ) from error
-    return device
-
-
-def choose_num_workers(num_workers: int | str, device: str) -> int:
-    """`auto`: none on a CPU, where they would compete with the encoder, else up to 8."""
-    if num_workers == "auto":
-        return 0 if device == "cpu" else min(8, os.cpu_count() or 1)
-    if not isinstance(num_workers, int):
-        raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
-    return num_workers
+    names = [setting.name for setting in declared(RunSettings)]
+    options = {name: value for name, value in plain(config).items() if name in names}
+    track = rich_progress if processes.first else quiet
+    return RunSettings(**options, track=track, processes=processes)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

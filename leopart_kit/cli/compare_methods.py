@@ -14,34 +14,33 @@ from __future__ import annotations
 
 import csv
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markdown import Markdown
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, save_backbone
 from leopart_kit.cli.benchmarks import merge_settings
 from leopart_kit.cli.build import build_encoder, plain
+from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.compared_methods import (
+    CompareCommand,
     brings_images,
     check_words,
     chosen_methods,
     other_images,
-    seeds_of,
     shared_images,
 )
-from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
-from leopart_kit.cli.saved_networks import BACKBONE_NAME, save_backbone
 from leopart_kit.cli.timed_training import train_within
 from leopart_kit.data.classification import ClassificationDataset
 from leopart_kit.evaluation import RunSettings
@@ -72,6 +71,9 @@ logger = logging.getLogger(__name__)
 _NOT_TRAINED_WITH = (*HOW_TRAINED, "backbone_precision")
 
 
+PART = CompareCommand
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What all runs share.
@@ -92,12 +94,11 @@ class Comparison:
 
 def compare_methods(config: DictConfig, output_dir: Path) -> None:
     """Do every run that is not there yet, and write the table after every run."""
+    command = read_command(CompareCommand, config)
     writable_output_dir(output_dir)
-    if not config.minutes > 0:
-        raise ValueError(f"minutes must be above 0, got {config.minutes!r}")
-    methods = chosen_methods(config)
-    check_words(config, methods)
-    seeds = {name: seeds_of(config, name) for name in methods}
+    methods = chosen_methods(command)
+    check_words(command, methods)
+    seeds = {name: (command.seeds_of or {}).get(name, command.seeds) for name in methods}
     comparison = build_comparison(config, output_dir)
     keep_settings(config, output_dir)
     runs: list[MethodRun] = []
@@ -118,9 +119,8 @@ def build_comparison(config: DictConfig, output_dir: Path) -> Comparison:
     """
     train, test = (build_split(config, key) for key in ("train_split", "test_split"))
     overrides = ["protocol.evaluations=[knn,linear]", "protocol.seeds=[0]"]
-    protocol = compose(
-        "eval_image_level", overrides=[*overrides, *shlex.split(config.evaluation)]
-    ).protocol
+    words = [*overrides, *read_words(config.evaluation)]
+    protocol = compose_command("eval_image_level", words).protocol
     measured = build_image_level(protocol)
     if not {"knn", "linear"} <= set(measured.evaluations):
         raise ValueError("the table needs both: set protocol.evaluations=[knn,linear]")
@@ -163,7 +163,7 @@ def training_config(
 ) -> tuple[DictConfig, str | None]:
     """The configuration of `leopart-train` for one run, and what texts it learns from."""
     chosen = comparison.config
-    config = compose("train", overrides=[*overrides, *shlex.split(chosen.training)])
+    config = compose_command("train", [*overrides, *read_words(chosen.training)])
     data = plain(config.dataset) if brings_images(overrides) else shared_images(chosen)
     # The weights at the start are drawn from the seed too, so that the spread covers them.
     encoder = {**plain(config.encoder), "seed": seed}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from omegaconf import DictConfig
 
 from leopart_kit.cli.build import plain
-from leopart_kit.cli.build_image_method import IMAGE_METHODS
-from leopart_kit.cli.config import config_folder
+from leopart_kit.cli.commands import Accelerator, FolderName, Node, Words
+from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.cli.folders import config_folder
+from leopart_kit.parts import list_parts
+from leopart_kit.settings import Count, Group, PathText, Positive, Seeds, Text, settings
 
 # What every run gets from the command, and the settings that say so.
 _SET_FOR_ALL = {
@@ -30,7 +32,41 @@ _MEASURED_SO = {
 }
 
 
-def chosen_methods(config: DictConfig) -> Mapping[str, Sequence[str]]:
+@settings
+class CompareCommand:
+    """Train many methods for minutes each and measure what each learned."""
+
+    dataset: Annotated[Node, Group()]
+    train_split: Text = "train"
+    """Split that is trained on without its classes; then the probes learn its classes."""
+    test_split: Text = "test"
+    """Split that is scored; its classes are seen by nothing else."""
+    output_dir: Text = "outputs/compare_methods"
+    """Always the same, so that the next call goes on where this one stopped."""
+    methods: dict[FolderName, Words | None] | None = None
+    """Settings of leopart-train by a name of your choice, as {mine: "recipe=cifar10_simclr
+    method.temperature=0.5"}; NAME: null for recipe=cifar10_NAME; none: every such recipe."""
+    seeds: Seeds = (0,)
+    """Of the weights at the start and of the training."""
+    seeds_of: dict[FolderName, Seeds] | None = None
+    """Other ones for some of the methods, as {simclr: [0,1,2]}."""
+    minutes: Positive = 4.0
+    """Of training, at most; a recipe that takes longer is shortened."""
+    training: Words = ""  # type: ignore[assignment]
+    """Settings of leopart-train for every training; not data and seeds."""
+    evaluation: Words = ""  # type: ignore[assignment]
+    """Settings of protocol of leopart-eval-image, as "protocol.linear.epochs=20"."""
+    write_to: PathText | None = None
+    """Markdown file; what stands between its marks "methods" is written anew."""
+    json: PathText | None = None
+    """Another place for methods.json."""
+    accelerator: Accelerator = "auto"
+    """Kind of device."""
+    batch_size: Count = 64
+    """Images that the encoder sees at once in the measurements."""
+
+
+def chosen_methods(command: CompareCommand) -> Mapping[str, Sequence[str]]:
     """What to set in `leopart-train` for every method, by its name.
 
     Raises:
@@ -38,38 +74,25 @@ def chosen_methods(config: DictConfig) -> Mapping[str, Sequence[str]]:
             is not there.
     """
     recipes = config_folder("configs") / "recipe"
-    known = [name for name in IMAGE_METHODS if (recipes / f"cifar10_{name}.yaml").is_file()]
-    wanted = plain(config)["methods"] or dict.fromkeys(known)
+    methods = list_parts(PACKAGES["method"])
+    known = [name for name in methods if (recipes / f"cifar10_{name}.yaml").is_file()]
+    wanted = command.methods or dict.fromkeys(known)
     for name, overrides in wanted.items():
         if overrides is None and name not in known:
             raise ValueError(
                 f"there is no recipe cifar10_{name}; say how {name} is trained, as in "
                 f"'methods={{{name}: \"recipe=… method=…\"}}', or choose of {', '.join(known)}"
             )
-    for name in config.seeds_of or ():
+    for name in command.seeds_of or ():
         if name not in wanted:
             raise ValueError(f"seeds_of.{name}: no such method; there is {', '.join(wanted)}")
     return {
-        name: [f"recipe=cifar10_{name}"] if overrides is None else shlex.split(overrides)
+        name: [f"recipe=cifar10_{name}"] if overrides is None else list(overrides)
         for name, overrides in wanted.items()
     }
 
 
-def seeds_of(config: DictConfig, method: str) -> list[int]:
-    """The seeds of one method.
-
-    Raises:
-        ValueError: no list of different whole numbers of at least 0.
-    """
-    values = plain(config)
-    seeds = (values["seeds_of"] or {}).get(method, values["seeds"])
-    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds of {method} must be different whole numbers, got {seeds!r}")
-    return seeds
-
-
-def check_words(config: DictConfig, methods: Mapping[str, Sequence[str]]) -> None:
+def check_words(command: CompareCommand, methods: Mapping[str, Sequence[str]]) -> None:
     """Whether all that is set for trainings and measurements has an effect.
 
     Raises:
@@ -80,8 +103,8 @@ def check_words(config: DictConfig, methods: Mapping[str, Sequence[str]]) -> Non
         _refuse(words, f"methods.{name}", _SET_FOR_ALL)
     own_images = methods and all(brings_images(words) for words in methods.values())
     refused = _SET_FOR_ALL if own_images else {**_SET_FOR_ALL, **_SHARED_IMAGES}
-    _refuse(shlex.split(config.training), "training", refused)
-    words = shlex.split(config.evaluation)
+    _refuse(command.training, "training", refused)
+    words = command.evaluation
     _refuse(words, "evaluation", _MEASURED_SO)
     for word in words:
         if not _sets(word, "protocol"):
@@ -93,10 +116,10 @@ def check_words(config: DictConfig, methods: Mapping[str, Sequence[str]]) -> Non
 
 def _refuse(words: Sequence[str], of: str, instead: Mapping[str, str]) -> None:
     for word in words:
-        for name, settings in instead.items():
+        for name, own in instead.items():
             if _sets(word, name):
                 raise ValueError(
-                    f"{of}: {word} would have no effect; set {settings} of leopart-compare itself"
+                    f"{of}: {word} would have no effect; set {own} of leopart-compare itself"
                 )
 
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import logging
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
-from hydra.core.config_store import ConfigStore
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from leopart_kit.backbones import list_encoders, load_encoder
+from leopart_kit.cli.declared import declared_names, register_declared
+from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.log import take_any_name
+from leopart_kit.cli.overrides import prepare_words, printed_words
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.whole_file import write_whole_text
 
-PACKAGE = Path(__file__).parents[1]
-
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
-_ENCODER_SETTINGS = ("weights", "network", "grid", "block", "facet")
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another folder",
     errno.EDQUOT: "free some space or choose another folder",
@@ -37,25 +36,28 @@ _ADVICE = {
 }
 
 
-def config_folder(name: str) -> Path:
-    """`configs` or `eval`: inside the installed package, or beside it in a clone."""
-    inside = PACKAGE / name
-    return inside if inside.is_dir() else PACKAGE.parent / name
-
-
 def register_configs() -> None:
-    """Make every named encoder an option of the group `encoder`, and eval/ a search path."""
-    OmegaConf.register_new_resolver(
-        "leopart_eval_dir", lambda: str(config_folder("eval")), replace=True
-    )
+    """Make the nodes that classes declare known to Hydra, and the choices for its help."""
+    register_declared()
     # Hydra's help does not look into further search paths for choices.
     OmegaConf.register_new_resolver("leopart_choices", _choices, replace=True)
-    store = ConfigStore.instance()
-    options = inspect.signature(load_encoder).parameters
-    for name in list_encoders():
-        if not (config_folder("configs") / "encoder" / f"{name}.yaml").exists():
-            node = {"name": name, **{key: options[key].default for key in _ENCODER_SETTINGS}}
-            store.store(group="encoder", name=name, node=node)
+
+
+def groups_of(config_name: str) -> list[str]:
+    """Names that choose a node on a command line."""
+    file = config_folder("configs") / f"{config_name}.yaml"
+    listed = OmegaConf.to_container(OmegaConf.load(file))["defaults"]  # type: ignore[index, call-overload]
+    return [str(next(iter(item))) for item in listed if isinstance(item, dict)]
+
+
+def compose_command(config_name: str, words: Sequence[str]) -> DictConfig:
+    """The configuration of a command that another one calls; `words` as on its command line."""
+    return compose(config_name, overrides=prepare_words(words, groups_of(config_name)))
+
+
+def repeated_by(program: str) -> str:
+    """The command line that repeats this run."""
+    return shlex.join([program, *printed_words(HydraConfig.get().overrides.task)])
 
 
 def run_command(
@@ -74,6 +76,7 @@ def run_command(
     told = (*USER_ERRORS, *expected)
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that share an output_dir
     register_configs()
+    sys.argv[1:] = prepare_words(sys.argv[1:], groups_of(config_name))
     # Hydra would shorten tracebacks and print errors in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
 
@@ -111,7 +114,7 @@ def keep_settings(config: DictConfig, output_dir: Path) -> None:
 def _choices(group: str) -> str:
     files = [*config_folder("configs").glob(f"{group}/*.yaml")]
     files += config_folder("eval").glob(f"{group}/*.yaml")
-    names = {path.stem for path in files} | set(list_encoders() if group == "encoder" else ())
+    names = {path.stem for path in files} | set(declared_names(group))
     return ", ".join(sorted(names))
 
 

@@ -3,48 +3,69 @@
 from __future__ import annotations
 
 import logging
-import shlex
+from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pydantic import Field
 from rich.console import Console
 
+from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.assignments import read_assignments
-from leopart_kit.cli.build import build_encoder, build_part, build_run_settings, plain
-from leopart_kit.cli.config import keep_settings, run_command
-from leopart_kit.cli.saved_networks import save_classifier
+from leopart_kit.cli.build import build_encoder, build_run_settings, plain
+from leopart_kit.cli.commands import Node, Precision, read_command
+from leopart_kit.cli.config import keep_settings, repeated_by, run_command
 from leopart_kit.data.classification import ClassificationDataset, load_classification
 from leopart_kit.evaluation.image_level import (
-    ClusterSettings,
-    FineTuningSettings,
     ImageLevelResult,
     ImageLevelSettings,
-    KnnSettings,
-    LinearSettings,
     evaluate_image_level,
 )
-from leopart_kit.methods import ImageClassifier
+from leopart_kit.evaluation.task import Running
+from leopart_kit.image_level.image_classifier import ImageClassifier, save_classifier
 from leopart_kit.report.filters import first_convolution
 from leopart_kit.report.image_level_console import print_image_level
 from leopart_kit.report.image_level_json import write_image_level
 from leopart_kit.report.image_level_page import write_image_level_page
 from leopart_kit.report.output import writable_output_dir
+from leopart_kit.settings import Count, Group, PathText, Text, read_settings, settings
 
 logger = logging.getLogger(__name__)
 
-_GROUPS = {
-    "knn": KnnSettings,
-    "linear": LinearSettings,
-    "fine_tuning": FineTuningSettings,
-    "clusters": ClusterSettings,
-}
+
+@settings
+class ImageLevelCommand(Running):
+    """Measure an encoder on whole images and their classes."""
+
+    _: KW_ONLY
+    dataset: Annotated[Node, Group()]
+    encoder: Annotated[EncoderSettings, Group()]
+    train_split: Text = "train"
+    """Split from which classes may be learned, and on which settings are chosen."""
+    test_split: Text = "test"
+    """Split that is scored; its classes are seen by nothing else."""
+    batch_size: Count = 64
+    """Images that the encoder sees at once."""
+    output_dir: Text = "outputs/image_level/${now:%Y-%m-%d_%H-%M-%S}"
+    """Folder of everything that the run writes."""
+    cache_dir: Text = "${output_dir}/features"
+    """Folder of extracted features; share one between runs to extract an encoder's once."""
+    precision: Precision = "fp32"
+    """Of the encoder; bf16 by autocast."""
+    assignments: PathText | None = None
+    """CSV name,cluster of all test images: clusters of DeepCluster or SeLa."""
+    protocol: ImageLevelSettings = Field(default_factory=ImageLevelSettings)
+    """Evaluations."""
+
+
+PART = ImageLevelCommand
 
 
 def eval_image_level(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json and report.html into `output_dir`."""
-    command = shlex.join(["leopart-eval-image", *HydraConfig.get().overrides.task])
+    read_command(ImageLevelCommand, config)
+    command = repeated_by("leopart-eval-image")
     print_image_level(run_image_level(config, output_dir, command), Console())
     logger.info("page: %s", output_dir / "report.html")
 
@@ -86,12 +107,9 @@ def build_image_level(config: DictConfig) -> ImageLevelSettings:
     """The node `protocol`.
 
     Raises:
-        ValueError: an unknown setting, or a value out of range.
+        ValueError: an unknown setting, or a value of another type or out of range.
     """
-    options = {key: _tuples(value) for key, value in plain(config).items()}
-    for name, group in _GROUPS.items():
-        options[name] = build_part(group, f"protocol.{name}", options[name])
-    return build_part(ImageLevelSettings, "protocol", options)
+    return read_settings(ImageLevelSettings, plain(config), "protocol")
 
 
 def build_split(config: DictConfig, key: str) -> ClassificationDataset:
@@ -108,12 +126,6 @@ def build_split(config: DictConfig, key: str) -> ClassificationDataset:
         return load_classification(name, root, config[key], **options)
     except (ValueError, OSError) as error:
         raise ValueError(f"{key}={config[key]}: {error}") from error
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(value) if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import shlex
+from dataclasses import KW_ONLY
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.build import (
     build_benchmark,
     build_dataset,
@@ -23,9 +24,12 @@ from leopart_kit.cli.build import (
     build_train_split,
     plain,
 )
-from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.commands import Precision, read_command
+from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import (
+    Benchmark,
     Result,
     RunSettings,
     collect_samples,
@@ -35,6 +39,7 @@ from leopart_kit.evaluation import (
     save_head,
     view_of,
 )
+from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.processes import join_processes
 from leopart_kit.progress import rich_progress
@@ -46,31 +51,56 @@ from leopart_kit.report import (
     write_page,
     write_results,
 )
+from leopart_kit.settings import Group, Text, Whole, settings
 
 logger = logging.getLogger(__name__)
 
 
+@settings
+class EvalCommand(Running):
+    """Measure the patch tokens of an encoder on a data set by a protocol."""
+
+    _: KW_ONLY
+    dataset: Annotated[dict[str, Any], Group()]
+    encoder: Annotated[EncoderSettings, Group()]
+    protocol: Annotated[Any, Group(PACKAGES["protocol"])]
+    predictions: Annotated[dict[str, Any] | None, Group()] = None
+    benchmark: Annotated[Benchmark | None, Group()] = None
+    output_dir: Text = "outputs/eval/${now:%Y-%m-%d_%H-%M-%S}"
+    """Folder of everything that the run writes."""
+    cache_dir: Text = "${output_dir}/features"
+    """Folder of extracted features; share one between runs to extract an encoder's once."""
+    precision: Precision = "fp32"
+    """Of the encoder; bf16 by autocast."""
+    masks: bool = True
+    """Write masks/ for all images."""
+    page_images: Whole = 12
+    """Images shown on the page."""
+
+
+PART = EvalCommand
+
+
 def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json, report.html and masks/ into `output_dir`."""
+    read_command(EvalCommand, config)  # a mistyped setting shows before anything is loaded
     processes = join_processes()
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = processes.once(lambda: (output_dir, config.cache_dir))
     if not processes.first:
         logging.getLogger().setLevel(logging.WARNING)
     writable_output_dir(output_dir)
-    check_outputs(config)
     run = build_run_settings(config, processes)
     if processes.first:
         keep_settings(config, output_dir)
     if config.protocol.name == "predictions":
         result, dataset = measure_predictions(config, run)
     else:
-        build_protocol(config.protocol)  # a mistyped setting shows before anything is loaded
         encoder = build_encoder(config.encoder, config.precision)
         data = build_dataset(config.dataset), build_train_split(config)
         result, dataset = measure_encoder(config, encoder, *data, run)
     if processes.first:
-        command = shlex.join(["leopart-eval", *HydraConfig.get().overrides.task])
+        command = repeated_by("leopart-eval")
         write_outputs(config, result, dataset, output_dir, command)
         print_result(result, Console())
         logger.info("page: %s", output_dir / "report.html")
@@ -139,14 +169,6 @@ def measure_predictions(config: DictConfig, run: RunSettings) -> tuple[Result, S
         folder, dataset, protocol, run, settings=settings, benchmark=benchmark
     )
     return result, dataset
-
-
-def check_outputs(config: DictConfig) -> None:
-    """Raise `ValueError` for values of `masks` and `page_images` that say nothing."""
-    if not isinstance(config.masks, bool):
-        raise ValueError(f"masks must be true or false, got {config.masks!r}")
-    if type(config.page_images) is not int or config.page_images < 0:
-        raise ValueError(f"page_images must be 0 or more images, got {config.page_images!r}")
 
 
 def mask_palette(result: Result, dataset: SegmentationDataset) -> np.ndarray:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Annotated
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pydantic import Field
 
-from leopart_kit.cli.build import build_encoder, build_part, build_run_settings, plain
+from leopart_kit.backbones.encoder_settings import EncoderSettings
+from leopart_kit.cli.build import build_encoder, build_run_settings
+from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.export_parts import (
-    build_communities,
-    build_foreground,
+    CommunitySettings,
+    ForegroundSettings,
+    PartSettings,
     find_foreground,
     find_objects,
     fit_parts,
 )
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import FeatureStore, Overclustering, Sample, Task
+from leopart_kit.evaluation import FeatureStore, Sample, Task
+from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import (
     ClassTable,
     ExportSettings,
@@ -45,50 +50,90 @@ from leopart_kit.report import (
     write_overview,
 )
 from leopart_kit.report.naming import PAGE_NAME
+from leopart_kit.settings import Group, PathText, Text, settings
 
 logger = logging.getLogger(__name__)
 
 PICTURES = 6  # images on overview.png
 
 
+@settings
+class Export(ExportSettings):
+    """Classes, borders, formats and regions of an export."""
+
+    level: Level = "parts"
+    """parts, or objects: communities of parts that occur together."""
+    upsampling: Upsampling = "linear"
+    """linear: smooth borders between patches; nearest: squares."""
+
+
+@settings
+class ExportCommand(Running):
+    """Find parts in a folder of images, and write their masks for other tools."""
+
+    _: KW_ONLY
+    encoder: Annotated[EncoderSettings, Group()]
+    images: PathText
+    """Folder of images, in any sub-folders."""
+    model: PathText | None = None
+    """model.npz of an earlier export: the same parts in these images."""
+    names: PathText | None = None
+    """JSON file of names: {"0": "wheel", "5": "wheel", "7": "background"}."""
+    protocol: PartSettings = Field(default_factory=PartSettings)
+    """Parts; fixed by model where one is given."""
+    foreground: ForegroundSettings = Field(default_factory=ForegroundSettings)
+    """Parts that count."""
+    communities: CommunitySettings = Field(default_factory=CommunitySettings)
+    """Objects that parts make up."""
+    export: Export = Field(default_factory=Export)
+    """What is written."""
+    output_dir: Text = "outputs/export/${now:%Y-%m-%d_%H-%M-%S}"
+    """Folder of everything that the run writes; outside of images."""
+    cache_dir: Text = "${output_dir}/features"
+    """Folder of extracted features; share one between runs to extract an encoder's once."""
+    precision: Precision = "fp32"
+    """Of the encoder; bf16 by autocast."""
+
+
+PART = ExportCommand
+
+
 def export_command(config: DictConfig, output_dir: Path) -> None:
     """Find parts or load them, then write model.npz, classes.json and the masks."""
+    command = read_command(ExportCommand, config)
     writable_output_dir(output_dir)
     # What is quick to read comes first: a mistake shows before the images are listed.
-    folder = Path(str(config.images)).expanduser()
+    folder = Path(command.images).expanduser()
     if not folder.is_dir():
         raise ValueError(f"images={folder} is no folder; set images to a folder of images")
-    level, upsampling, settings = build_export(config.export)
     run = build_run_settings(config)
-    foreground = build_foreground(config.foreground)
-    communities = build_communities(config.communities)
-    names = None if config.names is None else read_names(Path(str(config.names)).expanduser())
-    known = config.model is not None
-    parts = load_model(config, names) if known else build_parts(config.protocol, names)
+    names = None if command.names is None else read_names(Path(command.names).expanduser())
+    model = None if command.model is None else load_model(Path(command.model), names)
+    if model is None:
+        check_parts(command.protocol, names)
+    level = command.export.level
     dataset = load_dataset("folder", folder, "all")
     check_apart(output_dir, dataset)
     files = zip(dataset.names, map(dataset.image_path, range(len(dataset))), strict=True)
-    check_export(output_dir, files, settings)
+    check_export(output_dir, files, command.export)
     keep_settings(config, output_dir)
-    encoder = build_encoder(config.encoder, config.precision)
-    if isinstance(parts, PartModel):
-        parts.check_encoder(encoder)
+    encoder = build_encoder(config.encoder, command.precision)
+    if model is not None:
+        model.check_encoder(encoder)
     task = Task(encoder, dataset, range(len(dataset)), run, run.cache_dir or output_dir)
-    store = task.features(parts.resolution)
-    if isinstance(parts, PartModel):
-        model = parts
-    else:
-        model = fit_parts(encoder, store, parts, run)
-        if foreground["method"] == "attention":
-            model = find_foreground(model, task, store, foreground)
+    store = task.features(command.protocol.resolution if model is None else model.resolution)
+    if model is None:
+        model = fit_parts(encoder, store, command.protocol, run)
+        if command.foreground.method == "attention":
+            model = find_foreground(model, task, store, command.foreground)
         if level == "objects":
-            model = find_objects(model, store, communities)
+            model = find_objects(model, store, command.communities)
         model = model if names is None else model.with_names(names)
     table = part_classes(model, level)
     model.save(output_dir / "model.npz")
-    drawing = Drawing(dataset, store, model, encoder.patch_size, upsampling)
+    drawing = Drawing(dataset, store, model, encoder.patch_size, command.export.upsampling)
     images = labelled_images(drawing, table)
-    summary = export_masks(images, len(store), table, output_dir, settings, track=run.track)
+    summary = export_masks(images, len(store), table, output_dir, command.export, track=run.track)
     report(summary, table, store, output_dir)
     page = write_naming_page(
         part_views(model, dataset, store, level, track=run.track),
@@ -119,43 +164,23 @@ class Drawing:
         return label_map(self.model, table, tokens, size, self.patch_size, self.upsampling)
 
 
-def build_export(config: DictConfig) -> tuple[Level, Upsampling, ExportSettings]:
-    """The node `export`: what a class is, how borders are drawn, what is written."""
-    options = plain(config)
-    level, upsampling = options.pop("level"), options.pop("upsampling")
-    for name, value, choices in (
-        ("level", level, get_args(Level)),
-        ("upsampling", upsampling, get_args(Upsampling)),
-    ):
-        if value not in choices:
-            raise ValueError(f"export.{name} must be {' or '.join(choices)}, got {value!r}")
-    return level, upsampling, build_part(ExportSettings, "export", options)
-
-
-def load_model(config: DictConfig, names: PartNames | None) -> PartModel:
+def load_model(path: Path, names: PartNames | None) -> PartModel:
     """The model of an earlier export, with the names given now if there are any."""
     fixed = ("protocol.", "foreground.", "communities.")
     for text in HydraConfig.get().overrides.task:
         if text.lstrip("+~").startswith(fixed):
-            raise ValueError(f"the parts of model={config.model} are fixed; leave out {text}")
-    model = PartModel.load(Path(str(config.model)).expanduser())
+            word = text.lstrip("+~")
+            raise ValueError(f"the parts of model={path} are fixed; leave out {word}")
+    model = PartModel.load(path.expanduser())
     return model if names is None else model.with_names(names)
 
 
-def build_parts(config: DictConfig, names: PartNames | None) -> Overclustering:
-    """The node `protocol`, checked; of the protocol only what finds clusters is used.
-
-    Raises:
-        ValueError: a value out of range, or a name for a cluster that there will not be.
-    """
-    options = plain(config)
-    seed = options.pop("seed")
-    resolution = options.pop("resolution")
-    options["resolution"] = tuple(resolution) if isinstance(resolution, list) else resolution
-    protocol = build_part(Overclustering, "protocol", {**options, "seeds": (seed,)})
+def check_parts(settings: PartSettings, names: PartNames | None) -> None:
+    """Raise `ValueError` without a number of parts, or for a name of one that there will not be."""
+    if settings.num_clusters is None:
+        raise ValueError("protocol.num_clusters is not set; add protocol.num_clusters=VALUE")
     if names is not None:
-        replace(names, objects={}).check(protocol.resolve_num_clusters(0), 0)
-    return protocol
+        replace(names, objects={}).check(settings.num_clusters, 0)
 
 
 def check_apart(output_dir: Path, dataset: SegmentationDataset) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_part, plain
 from leopart_kit.clustering import (
     cluster_precision,
     cooccurrence,
@@ -26,70 +23,103 @@ from leopart_kit.clustering import (
 from leopart_kit.evaluation import (
     AttentionAsTokens,
     FeatureStore,
-    Overclustering,
     RunSettings,
     Task,
     attention_masks,
     resize_labels,
 )
+from leopart_kit.evaluation.part_graph import CommunityMethod
+from leopart_kit.evaluation.settings import TokenKMeans
 from leopart_kit.evaluation.token_clustering import check_enough_patches
 from leopart_kit.masks import PartModel
+from leopart_kit.settings import Count, NotNegative, Positive, Seed, Share, settings
 
 logger = logging.getLogger(__name__)
 
 
+@settings
+class PartSettings(TokenKMeans):
+    """k-means that finds the parts."""
+
+    num_clusters: Count | None = None
+    """Parts; needed unless model names those of an earlier export."""
+    seed: Seed = 0
+    """Of the k-means."""
+
+
+@settings
+class ForegroundSettings:
+    """Parts that count."""
+
+    method: Literal["all", "attention"] = "all"
+    """all; attention: those on which the CLS token of a vision transformer looks."""
+    mass: Share = 0.6
+    """Share of an image's attention that is its first guess."""
+    threshold: Share | None = None
+    """Smallest share of a part inside of it; null: chosen without labels."""
+
+
+@settings
+class CommunitySettings:
+    """Objects that parts make up, for export.level=objects."""
+
+    method: CommunityMethod = "infomap"
+    """Community detection."""
+    edge_threshold: NotNegative = 0.09
+    """Share of neighbours at which two parts are connected."""
+    markov_time: Positive = 1.0
+    """Of infomap; larger: larger objects."""
+    resolution: Positive = 1.0
+    """Of louvain; larger: smaller objects."""
+    preferred_communities: Count | None = None
+    """Number of objects that the search is drawn towards."""
+    seed: Seed = 0
+    """Of the search."""
+
+
 def fit_parts(
-    encoder: Encoder, store: FeatureStore, protocol: Overclustering, run: RunSettings
+    encoder: Encoder, store: FeatureStore, settings: PartSettings, run: RunSettings
 ) -> PartModel:
     """The parts of the images in a store."""
-    num_clusters = protocol.resolve_num_clusters(0)
+    num_clusters = settings.num_clusters or 0
     check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
     return PartModel.fit(
         store.chunks,
         num_clusters,
         encoder=encoder,
-        resolution=protocol.resolution,
-        standardize=protocol.standardize,
-        pca_dim=protocol.pca_dim,
-        l2_normalize=protocol.l2_normalize,
-        metric=protocol.metric,
-        num_iterations=protocol.num_iterations,
-        num_restarts=protocol.num_restarts,
-        max_points_per_cluster=protocol.max_points_per_cluster,
-        seed=protocol.seeds[0],
+        resolution=settings.resolution,
+        standardize=settings.standardize,
+        pca_dim=settings.pca_dim,
+        l2_normalize=settings.l2_normalize,
+        metric=settings.metric,
+        num_iterations=settings.num_iterations,
+        num_restarts=settings.num_restarts,
+        max_points_per_cluster=settings.max_points_per_cluster,
+        seed=settings.seed,
         device=run.device,
         track=run.track,
     )
 
 
-def build_communities(config: DictConfig) -> dict[str, Any]:
-    """The node `communities`: what `detect_communities` takes, and `edge_threshold`.
-
-    Raises:
-        ValueError: a value that is no number.
-    """
-    options = plain(config)
-    for name, value in options.items():
-        unset = name == "preferred_communities" and value is None
-        if name != "method" and not unset and type(value) not in (int, float):
-            raise ValueError(f"communities.{name} must be a number, got {value!r}")
-    return options
-
-
-def find_objects(model: PartModel, store: FeatureStore, settings: Mapping[str, Any]) -> PartModel:
+def find_objects(model: PartModel, store: FeatureStore, settings: CommunitySettings) -> PartModel:
     """The model with the communities of its parts in the images of a store.
 
     Raises:
         ValueError: a setting out of range, or no two parts that are connected.
     """
-    threshold = settings["edge_threshold"]
-    options = {name: value for name, value in settings.items() if name != "edge_threshold"}
+    threshold = settings.edge_threshold
     # Background has no number: it is nobody's neighbour.
     numbers = torch.from_numpy(np.where(model.foreground, np.arange(model.num_clusters), -1))
     maps = (numbers[model.assign(tokens)] for _, tokens in iter_tokens(store))
     weights = mutual_edges(cooccurrence(maps, model.num_clusters), threshold)
-    search = partial(detect_communities, weights)
-    communities = build_part(search, "communities", options)
+    communities = detect_communities(
+        weights,
+        settings.method,
+        seed=settings.seed,
+        markov_time=settings.markov_time,
+        resolution=settings.resolution,
+        preferred_communities=settings.preferred_communities,
+    )
     if (communities < 0).all():
         raise ValueError(
             f"no two parts reach communities.edge_threshold={threshold}: lower it, or set "
@@ -104,26 +134,8 @@ def find_objects(model: PartModel, store: FeatureStore, settings: Mapping[str, A
     return replace(model, communities=communities.numpy())
 
 
-def build_foreground(config: DictConfig) -> dict[str, Any]:
-    """The node `foreground`.
-
-    Raises:
-        ValueError: an unknown method, or a value out of range.
-    """
-    options = plain(config)
-    if options["method"] not in ("all", "attention"):
-        raise ValueError(f"foreground.method must be all or attention, got {options['method']!r}")
-    for name in ("mass", "threshold"):
-        value = options[name]
-        if name == "threshold" and value is None:
-            continue
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
-            raise ValueError(f"foreground.{name} must be a number up to 1, got {value!r}")
-    return options
-
-
 def find_foreground(
-    model: PartModel, task: Task, store: FeatureStore, settings: Mapping[str, Any]
+    model: PartModel, task: Task, store: FeatureStore, settings: ForegroundSettings
 ) -> PartModel:
     """The model with the parts that lie in the encoder's attention often enough.
 
@@ -132,11 +144,11 @@ def find_foreground(
     """
     prior, indices = AttentionAsTokens(task.encoder), store.indices.tolist()
     attention = task.features_of(task.dataset, indices, model.resolution, encoder=prior)
-    masks, _ = attention_masks(attention, settings["mass"])
+    masks, _ = attention_masks(attention, settings.mass)
     guess = resize_labels(torch.from_numpy(masks), store.grid)
     maps = torch.stack([model.assign(tokens).to(torch.int32) for _, tokens in iter_tokens(store)])
     precision = cluster_precision(maps, guess, model.num_clusters)
-    threshold = settings["threshold"]
+    threshold = settings.threshold
     if threshold is None:
         threshold = label_free_threshold(precision)
     kept = foreground_clusters(precision, threshold).numpy()

@@ -1,20 +1,32 @@
-"""What every training method is built from."""
+"""The method of a run with its samples, built from what the command line said."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build_training import build_views
-from leopart_kit.data import MultiCropTransform, SegmentationDataset
+from leopart_kit.cli.build import plain
+from leopart_kit.cli.build_training import choose_workers
+from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.evaluation import FeatureStore, extract_features
+from leopart_kit.methods import Method, MethodSettings, Parts
 from leopart_kit.progress import rich_progress
-from leopart_kit.training import TrainingSettings, list_checkpoints
+from leopart_kit.settings import read_part, read_settings
+from leopart_kit.training import OrderedImages, SeededSamples, TrainingSettings, list_checkpoints
+
+
+def read_method(config: DictConfig) -> MethodSettings:
+    """The settings of the group `method`.
+
+    Raises:
+        ValueError: an unknown method, an unknown setting, or a value out of range.
+    """
+    return read_part(PACKAGES["method"], plain(config.method), "method")
 
 
 @dataclass(frozen=True)
@@ -28,10 +40,27 @@ class RunParts:
     fabric: Fabric
     output_dir: Path
 
-    @cached_property
-    def views(self) -> MultiCropTransform:
-        """The group `views`: overlapping views with their boxes, for dense methods."""
-        return build_views(self.config.views, self.encoder)
+    def build(self, method: MethodSettings) -> tuple[Method, SeededSamples]:
+        """The method and what it is trained on; raises as `MethodSettings.build`."""
+        built = method.build(self.parts())
+        return built.method, SeededSamples(built.images, built.transform, self.config.seed)
+
+    def parts(self) -> Parts:
+        """What the method may be built from."""
+        images = self.config.batch_size * self.fabric.world_size * self.settings.accumulate_steps
+        workers = choose_workers(self.config.num_workers, self.fabric)
+        return Parts(
+            encoder=self.encoder,
+            dataset=self.dataset,
+            views=read_settings(MultiCropSettings, plain(self.config.views), "views"),
+            seed=self.config.seed,
+            max_steps=self.settings.max_steps,
+            images_per_step=images,
+            first=self.fabric.is_global_zero,
+            resumes=self.resumes,
+            features=self.features,
+            in_order=lambda see: OrderedImages(ImagesOf(self.dataset), see, num_workers=workers),
+        )
 
     @property
     def resumes(self) -> bool:
@@ -39,19 +68,21 @@ class RunParts:
         named = self.config.trainer.resume not in ("auto", "never")
         return named or bool(list_checkpoints(self.output_dir / "checkpoints"))
 
-    def steps(self, epochs: float) -> int:
-        """Optimiser steps nearest to a number of passes over the images."""
-        per_step = self.config.batch_size * self.fabric.world_size * self.settings.accumulate_steps
-        return round(epochs * len(self.dataset) / per_step)
-
     def features(self, dataset: SegmentationDataset, resolution: tuple[int, int]) -> FeatureStore:
-        """Patch tokens of the encoder as it was before training; of the same images on resuming."""
-        return extract_features(
-            self.encoder,
-            dataset,
-            cache_dir=Path(self.config.cache_dir),
-            resolution=resolution,
-            device=self.fabric.device,
-            retry_broken=not self.resumes,
-            track=rich_progress,
-        )
+        """Patch tokens of the encoder as it was before training; of the same images on resuming.
+
+        Every process calls it: the first writes them, the others read what it wrote.
+        """
+        place: tuple = ()
+        if self.fabric.is_global_zero:
+            written = extract_features(
+                self.encoder,
+                dataset,
+                cache_dir=Path(self.config.cache_dir),
+                resolution=resolution,
+                device=self.fabric.device,
+                retry_broken=not self.resumes,
+                track=rich_progress,
+            )
+            place = (written.folder, written.grid)
+        return FeatureStore(*self.fabric.broadcast(place))

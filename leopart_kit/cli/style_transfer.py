@@ -4,39 +4,66 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
-from leopart_kit.cli.build import build_encoder, build_part, choose_device, plain
+from leopart_kit.backbones.encoder_settings import EncoderSettings
+from leopart_kit.cli.build import build_encoder
+from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.data import read_image
 from leopart_kit.evaluation import resize_image
+from leopart_kit.evaluation.devices import choose_device
 from leopart_kit.progress import rich_progress
 from leopart_kit.report.filters import first_convolution, write_filters
 from leopart_kit.report.output import writable_output_dir
+from leopart_kit.settings import Group, PathText, Text, settings
 from leopart_kit.style import StyleSettings, stylize
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
 
+@settings
+class StyleCommand:
+    """Paint one image in the manner of another with a network's first layers."""
+
+    encoder: Annotated[EncoderSettings, Group()]
+    content: PathText
+    """Image to paint."""
+    style: PathText
+    """Image whose manner it takes over."""
+    size: Annotated[int, Field(ge=16)] = 320
+    """Longer side of both in pixels."""
+    output_dir: Text = "outputs/style/${now:%Y-%m-%d_%H-%M-%S}"
+    """Folder of everything that the run writes."""
+    device: Text = "auto"
+    """auto, cpu, cuda, cuda:1, …"""
+    precision: Precision = "fp32"
+    """Of the encoder; bf16 by autocast."""
+    transfer: StyleSettings = Field(default_factory=StyleSettings)
+    """What the pixels are changed for."""
+
+
+PART = StyleCommand
+
+
 def style_transfer(config: DictConfig, output_dir: Path) -> None:
     """Write stylised.png, and filters.png where the network has a first convolution."""
+    command = read_command(StyleCommand, config)
     writable_output_dir(output_dir)
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in plain(config.transfer).items()}
-    settings = build_part(StyleSettings, "transfer", options)
-    device = choose_device(str(config.device))
-    if type(config.size) is not int or config.size < 16:
-        raise ValueError(f"size must be a whole number of at least 16 pixels, got {config.size!r}")
+    device = choose_device(command.device)
     content, style = (
-        shrink(read_image(Path(config[key]).expanduser()), config.size)
-        for key in ("content", "style")
+        shrink(read_image(Path(file).expanduser()), command.size)
+        for file in (command.content, command.style)
     )
-    encoder = build_encoder(config.encoder, config.precision)
+    encoder = build_encoder(config.encoder, command.precision)
     keep_settings(config, output_dir)
-    painted = stylize(encoder, content, style, settings, device=device, track=rich_progress)
+    painted = stylize(encoder, content, style, command.transfer, device=device, track=rich_progress)
     path = output_dir / "stylised.png"
     with whole_file(path) as temporary:
         Image.fromarray(painted.permute(1, 2, 0).numpy()).save(temporary, format="PNG")

@@ -25,9 +25,8 @@ from omegaconf import DictConfig
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_method import build_method
 from leopart_kit.cli.build_training import build_loader, build_settings
-from leopart_kit.cli.run_parts import RunParts
+from leopart_kit.cli.run_parts import RunParts, read_method
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.training import (
     TrainingSettings,
@@ -145,9 +144,10 @@ def _run(
         output_dir = Path(name)
         config.cache_dir = str(output_dir / "features")
         seed_everything(config.seed)
-        encoder = build_encoder(config.encoder, config.precision, config.method.drop_path)
+        asked = read_method(config)
+        encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
         parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
-        method, samples = build_method(parts)
+        method, samples = parts.build(asked)
         loader = build_loader(config, samples, fabric)
         with suppress(_OutOfTime):
             train(method, loader, settings, output_dir, fabric=fabric, progress=watch)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from hydra.core.hydra_config import HydraConfig
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
 from torch import nn
 
+from leopart_kit.backbones.saved_backbone import (
+    BACKBONE_NAME,
+    save_backbone,
+)
 from leopart_kit.cli.assignments import write_assignments
 from leopart_kit.cli.benchmarks import choose_benchmarks
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_method import build_method
 from leopart_kit.cli.build_training import build_loader, build_settings
-from leopart_kit.cli.config import keep_settings, run_command
-from leopart_kit.cli.run_parts import RunParts
-from leopart_kit.cli.saved_networks import BACKBONE_NAME, check_backbone_precision, save_backbone
+from leopart_kit.cli.commands import read_command
+from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.run_parts import RunParts, read_method
+from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_report import TrainingReport
 from leopart_kit.methods import Method
 from leopart_kit.report import writable_output_dir
@@ -33,33 +35,36 @@ from leopart_kit.training import (
     training_bar,
 )
 
+PART = TrainCommand
+
 logger = logging.getLogger(__name__)
 
 
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
-    command = shlex.join(["leopart-train", *HydraConfig.get().overrides.task])
-    run_training(config, output_dir, command)
+    run_training(config, output_dir, repeated_by("leopart-train"))
 
 
 def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
     """One training with all it leaves on disk; `command` repeats it."""
+    read_command(TrainCommand, config)
     writable_output_dir(output_dir)
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
-    check_backbone_precision(config.backbone_precision)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
     fabric = build_fabric(config.accelerator, precision)
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
     seed_everything(config.seed)
+    asked = read_method(config)
     dataset = build_dataset(config.dataset)
-    encoder = build_encoder(config.encoder, config.precision, config.method.drop_path)
+    encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
     settings = build_settings(config, len(dataset), fabric.world_size)
     if fabric.is_global_zero:
         keep_settings(config, output_dir)
     report = TrainingReport(config, dataset, output_dir, fabric.device)
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
-    method, samples = build_method(RunParts(config, encoder, dataset, settings, fabric, output_dir))
+    parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
+    method, samples = parts.build(asked)
     method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)
     before = report.evaluate(encoder, "before") if fabric.is_global_zero else None

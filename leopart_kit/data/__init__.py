@@ -16,11 +16,13 @@ from leopart_kit.data.image_views import CentralView, OfImage, RandomViews, View
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
 from leopart_kit.data.loading import DATASETS, load_dataset
 from leopart_kit.data.multi_crop import MultiCropTransform, MultiCropViews, view_overlaps
+from leopart_kit.data.multi_crop_settings import MultiCropSettings
 from leopart_kit.data.patch_pairs import NEIGHBOURS, PatchPair, PatchPairTransform
 from leopart_kit.data.photometric import PhotometricAugmentation
 from leopart_kit.data.read_images import ReadImages, central_squares
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.data.single_image import CropSettings, single_image
+from leopart_kit.data.training_images import ImagesOf, ImagesWith, ImagesWithTokens
 from leopart_kit.data.walking import files_below
 
 __all__ = [
@@ -38,8 +40,12 @@ __all__ = [
     "ClassificationDataset",
     "CropSettings",
     "HiddenRegionTransform",
+    "ImagesOf",
+    "ImagesWith",
+    "ImagesWithTokens",
     "LabelSet",
     "LabelTable",
+    "MultiCropSettings",
     "MultiCropTransform",
     "MultiCropViews",
     "OfImage",

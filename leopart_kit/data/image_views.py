@@ -3,60 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from leopart_kit.data.multi_crop import random_box
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
+from leopart_kit.settings import Count, PositiveRange, Probability, ShareRange, Whole, settings
 
 REFERENCE_SIZE = 224
 """Side of the views for which the papers give the blur in pixels."""
 
 
-@dataclass(frozen=True)
+@settings
 class ViewSettings:
-    """How `count` views of an image are drawn.
-
-    Attributes:
-        count: views of this kind.
-        size: side in pixels.
-        scale: range of the crop's share of the image area.
-        flip_probability: of mirroring left to right.
-        jitter, jitter_probability: strength and probability of `PhotometricAugmentation`.
-        grey_probability: of dropping the colour.
-        blur_probability, blur_sigma: of a Gaussian blur, sigma in pixels where the largest views
-            are 224 px wide and in proportion otherwise.
-        solarise_probability: of inverting all values above the middle.
+    """`count` views of an image.
 
     Raises:
-        ValueError: a value out of its range.
+        ValueError: a value of another type or out of range; names the setting.
     """
 
-    count: int = 1
-    size: int = REFERENCE_SIZE
-    scale: tuple[float, float] = (0.08, 1.0)
-    flip_probability: float = 0.5
-    jitter: float = 0.0
-    jitter_probability: float = 0.8
-    grey_probability: float = 0.0
-    blur_probability: float = 0.0
-    blur_sigma: tuple[float, float] = (0.1, 2.0)
-    solarise_probability: float = 0.0
+    count: Whole = 1
+    """Views of this kind."""
+    size: Count | None = None
+    """Side in pixels; null: views.global_size, of the kind `local` views.local_size."""
+    scale: ShareRange = (0.08, 1.0)
+    """`[low, high]` of the crop's share of the image area."""
+    flip_probability: Probability = 0.5
+    """Of mirroring left to right."""
+    jitter: Annotated[float, Field(ge=0, le=2.5)] = 0.0
+    """Strength of the colour jitter; 0 for none."""
+    jitter_probability: Probability = 0.8
+    """Of the colour jitter."""
+    grey_probability: Probability = 0.0
+    """Of dropping the colour."""
+    blur_probability: Probability = 0.0
+    """Of a Gaussian blur."""
+    blur_sigma: PositiveRange = (0.1, 2.0)
+    """`[low, high]` of its sigma in pixels where the largest views are 224 px wide, in proportion
+    otherwise."""
+    solarise_probability: Probability = 0.0
+    """Of inverting all values above the middle."""
 
-    def __post_init__(self) -> None:
-        if self.count < 0 or self.size < 1:
-            raise ValueError(
-                f"count must be 0 or more and size 1 or more, got {self.count} and {self.size}"
-            )
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(f"scale must be 0 < low <= high <= 1, got {self.scale}")
-        for name in ("flip_probability", "solarise_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        self.photometric(self.size)
+    @property
+    def side(self) -> int:
+        """Side in pixels."""
+        return REFERENCE_SIZE if self.size is None else self.size
 
     def photometric(self, largest: int) -> PhotometricAugmentation:
         """The changes of colour and sharpness, for views of which the largest has this side."""
@@ -96,7 +91,7 @@ class RandomViews:
         self.views = [kind for kind in kinds for _ in range(kind.count)]
         if not self.views:
             raise ValueError("there must be a view; set the count of one kind to 1 or more")
-        largest = max(view.size for view in self.views)
+        largest = max(view.side for view in self.views)
         self.photometric = [view.photometric(largest) for view in self.views]
         self.mean, self.std = list(mean), list(std)
 
@@ -109,19 +104,19 @@ class RandomViews:
             x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], self.region)
             image = image[:, y0:y1, x0:x1]
         pairs = zip(self.views, self.photometric, strict=True)
-        return [self._view(image, settings, photometric) for settings, photometric in pairs]
+        return [self._view(image, kind, photometric) for kind, photometric in pairs]
 
     def _view(
-        self, image: Tensor, settings: ViewSettings, photometric: PhotometricAugmentation
+        self, image: Tensor, kind: ViewSettings, photometric: PhotometricAugmentation
     ) -> Tensor:
-        x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], settings.scale)
-        size = [settings.size, settings.size]
+        x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], kind.scale)
+        size = [kind.side, kind.side]
         view = TF.resized_crop(image, y0, x0, y1 - y0, x1 - x0, size, antialias=True)
         view = TF.to_dtype(view, torch.float32, scale=True)
-        if uniform(0, 1) < settings.flip_probability:
+        if uniform(0, 1) < kind.flip_probability:
             view = TF.horizontal_flip(view)
         view = photometric(view)
-        if uniform(0, 1) < settings.solarise_probability:
+        if uniform(0, 1) < kind.solarise_probability:
             view = TF.solarize(view, 0.5)
         return TF.normalize(view, self.mean, self.std)
 

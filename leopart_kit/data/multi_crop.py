@@ -11,11 +11,14 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from leopart_kit.data.multi_crop_settings import MultiCropSettings
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels
 
+Defaults = MultiCropSettings  # a class has its defaults as attributes
 PAPER_PHOTOMETRIC = PhotometricAugmentation()
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ATTEMPTS_PER_VIEW = 50
 ATTEMPTS_PER_IMAGE = 20
 ATTEMPTS_PER_CROP = 10
@@ -69,38 +72,33 @@ class MultiCropTransform:
 
     def __init__(
         self,
-        global_size: int = 224,
-        local_size: int = 96,
-        num_global: int = 2,
-        num_local: int = 4,
+        global_size: int = Defaults.global_size,
+        local_size: int = Defaults.local_size,
+        num_global: int = Defaults.num_global,
+        num_local: int = Defaults.num_local,
         *,
-        global_scale: tuple[float, float] = (0.25, 1.0),
-        local_scale: tuple[float, float] = (0.05, 0.25),
-        aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        min_global_overlap: float = 0.02,
-        min_overlap: float = 0.01,
-        flip_probability: float = 0.0,
+        global_scale: tuple[float, float] = Defaults.global_scale,
+        local_scale: tuple[float, float] = Defaults.local_scale,
+        aspect_ratio: tuple[float, float] = Defaults.aspect_ratio,
+        min_global_overlap: float = Defaults.min_global_overlap,
+        min_overlap: float = Defaults.min_overlap,
+        flip_probability: float = Defaults.flip_probability,
         photometric: PhotometricAugmentation | None = PAPER_PHOTOMETRIC,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
     ) -> None:
-        if num_global < 1 or num_local < 0 or min(global_size, local_size) < 1:
-            raise ValueError(
-                "there must be at least 1 global view, 0 local views and 1 pixel a side, got "
-                f"{num_global}, {num_local} and sizes {global_size}, {local_size}"
-            )
-        for name, (low, high) in [("global_scale", global_scale), ("local_scale", local_scale)]:
-            if not 0 < low <= high <= 1:
-                raise ValueError(f"{name} must be 0 < low <= high <= 1, got ({low}, {high})")
-        if not 0 < aspect_ratio[0] <= aspect_ratio[1]:
-            raise ValueError(f"aspect_ratio must be 0 < low <= high, got {aspect_ratio}")
-        for name, share in [
-            ("min_global_overlap", min_global_overlap),
-            ("min_overlap", min_overlap),
-            ("flip_probability", flip_probability),
-        ]:
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {share}")
+        MultiCropSettings(  # for its checks
+            global_size=global_size,
+            local_size=local_size,
+            num_global=num_global,
+            num_local=num_local,
+            global_scale=global_scale,
+            local_scale=local_scale,
+            aspect_ratio=aspect_ratio,
+            min_global_overlap=min_global_overlap,
+            min_overlap=min_overlap,
+            flip_probability=flip_probability,
+        )
         self.num_global = num_global
         self.sizes = [global_size] * num_global + [local_size] * num_local
         self.scales = [global_scale] * num_global + [local_scale] * num_local

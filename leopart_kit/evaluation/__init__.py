@@ -2,13 +2,16 @@
 
 from leopart_kit.evaluation.attention_prior import AttentionAsTokens, attention_masks
 from leopart_kit.evaluation.evaluate import evaluate, evaluate_predictions
-from leopart_kit.evaluation.fcn_probe import FcnProbe
 from leopart_kit.evaluation.features import FeatureStore, extract_features
-from leopart_kit.evaluation.in_context import InContext
-from leopart_kit.evaluation.linear_probe import LinearProbe
-from leopart_kit.evaluation.overclustering import Overclustering
 from leopart_kit.evaluation.prediction_folder import PredictionFolder
 from leopart_kit.evaluation.predictions import collect_samples, iter_clusters, iter_masks
+from leopart_kit.evaluation.protocols.fcn import FcnProbe
+from leopart_kit.evaluation.protocols.in_context import InContext
+from leopart_kit.evaluation.protocols.linear import LinearProbe
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
+from leopart_kit.evaluation.protocols.predictions import Predictions
+from leopart_kit.evaluation.protocols.unsupervised import Unsupervised
+from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27
 from leopart_kit.evaluation.resizing import resize_image, resize_labels
 from leopart_kit.evaluation.result import (
     Benchmark,
@@ -19,7 +22,6 @@ from leopart_kit.evaluation.result import (
     ScoreTable,
     Summary,
 )
-from leopart_kit.evaluation.score_predictions import Predictions
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead, load_head, save_head
 from leopart_kit.evaluation.selection import SearchSpace
 from leopart_kit.evaluation.task import (
@@ -29,8 +31,6 @@ from leopart_kit.evaluation.task import (
     Task,
     view_of,
 )
-from leopart_kit.evaluation.unsupervised import Unsupervised
-from leopart_kit.evaluation.unsupervised_27 import Unsupervised27
 
 __all__ = [
     "AttentionAsTokens",

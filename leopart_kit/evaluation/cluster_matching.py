@@ -9,12 +9,6 @@ from torch import Tensor
 from leopart_kit.metrics import match_hungarian, match_many_to_one
 
 Rule = Literal["hungarian_iou", "hungarian_count", "many_to_one_precision", "many_to_one_iou"]
-RULES: tuple[Rule, ...] = (
-    "hungarian_iou",
-    "hungarian_count",
-    "many_to_one_precision",
-    "many_to_one_iou",
-)
 
 
 def match_clusters(counts: Tensor, rule: Rule, unmatched: int) -> Tensor:

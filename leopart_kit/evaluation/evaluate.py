@@ -14,8 +14,8 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.prediction_folder import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions import Predictions
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
-from leopart_kit.evaluation.score_predictions import Predictions
 from leopart_kit.evaluation.task import (
     EvaluationProtocol,
     Measurement,

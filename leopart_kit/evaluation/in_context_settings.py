@@ -1,9 +1,8 @@
-"""The numbers of in-context segmentation, and what the data must be like for them."""
+"""Settings of in-context segmentation, and what the data must be like for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,57 +10,37 @@ import numpy as np
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.clustering.nearest_faiss import import_faiss
 from leopart_kit.evaluation.in_context_memory import check_memory_size
-from leopart_kit.evaluation.settings import (
-    check_choice,
-    check_number,
-    check_seeds,
-    check_size,
-    check_whole,
-)
+from leopart_kit.settings import Count, Positive, Seeds, Share, Size, Text, Whole, settings
 
 
-@dataclass(frozen=True)
+@settings
 class InContextSettings:
-    """The protocol's numbers.
-
-    Attributes:
-        seeds: one memory each: the training images of `train_share`, the noise in the choice of
-            patches. Where neither draws anything, all seeds share one memory.
-        resolution: `(H, W)` to which images are resized, in pixels; whole patches.
-        score_resolution: `(H, W)` at which the headline is scored; full size is scored too.
-        memory_size: patches remembered, the same number of each training image; `None`: all.
-        num_augmentations: 0 remembers the images as they are; n remembers n random crops of each
-            instead (published with 2), which are encoded and stored like images.
-        train_share: share of the training images, drawn by seed (published: 1/128, 1/64, 1/8).
-        neighbours: entries whose labels a patch takes.
-        temperature: of the softmax over their cosine similarities.
-        index: `exact` looks at all entries; `faiss` is an approximate inverted file.
+    """Memory and search of in-context segmentation.
 
     Raises:
-        ValueError: a value of the wrong kind or out of range; names the setting.
+        ValueError: a value of another type or out of range; names the setting.
     """
 
-    seeds: tuple[int, ...] = (0, 1, 2)
-    resolution: tuple[int, int] = (448, 448)
-    score_resolution: tuple[int, int] = (448, 448)
-    memory_size: int | None = None
-    num_augmentations: int = 0
-    train_share: float = 1.0
-    neighbours: int = 30
-    temperature: float = 0.02
+    train_split: Text = "train"
+    """Split of the data set whose images are remembered."""
+    seeds: Seeds = (0, 1, 2)
+    """One memory each; they differ where memory_size or train_share draw."""
+    resolution: Size = (448, 448)
+    """`[H, W]` to which images are resized, in pixels; whole patches."""
+    score_resolution: Size = (448, 448)
+    """`[H, W]` at which the headline is scored; full size is scored too."""
+    memory_size: Count | None = None
+    """Patches remembered, the same number of each training image; null: all."""
+    num_augmentations: Whole = 0
+    """Random crops of each training image that are remembered instead of it; published with 2."""
+    train_share: Share = 1.0
+    """Share of the training images, drawn by seed; published: 1/128, 1/64, 1/8."""
+    neighbours: Count = 30
+    """Entries whose labels a patch takes."""
+    temperature: Positive = 0.02
+    """Of the softmax over their cosine similarities."""
     index: Literal["exact", "faiss"] = "exact"
-
-    def __post_init__(self) -> None:
-        check_seeds(self.seeds)
-        for name in ("resolution", "score_resolution"):
-            check_size(name, getattr(self, name))
-        if self.memory_size is not None:
-            check_whole("memory_size", self.memory_size, minimum=1)
-        check_whole("num_augmentations", self.num_augmentations, minimum=0)
-        check_whole("neighbours", self.neighbours, minimum=1)
-        check_number("train_share", self.train_share, 1e-9, 1)
-        check_number("temperature", self.temperature, 1e-4, 100)
-        check_choice("index", self.index, ("exact", "faiss"))
+    """Search: exact looks at all entries; faiss is an approximate inverted file."""
 
     def draw(self, seed: int) -> int:
         """The seed, or 0 where it makes no difference: such seeds share what was computed."""

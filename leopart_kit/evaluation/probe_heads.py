@@ -188,7 +188,7 @@ class HeadTraining:
             crop_scale=settings.crop_scale,
             batch_size=settings.batch_size,
             seed=seed,
-            num_workers=run.num_workers,
+            num_workers=run.workers,
             device=run.device,
         )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
+from leopart_kit.settings import NotNegative, Percent, Text, settings
 
 SCHEMA_VERSION = 1
 
@@ -101,29 +103,34 @@ class LabelsUsed:
     match: bool
 
 
-@dataclass(frozen=True)
+@settings
 class PublishedFigure:
     """One row of a paper's table, in percent; `None` where the source does not give it."""
 
-    method: str
-    encoder: str
-    source: str
-    miou: float | None = None
-    pixel_accuracy: float | None = None
+    method: Text
+    """As the table calls it."""
+    encoder: Text
+    """As the table calls it."""
+    source: Text
+    """Paper or page that gives the figure."""
+    miou: Percent | None = None
+    """Mean IoU."""
+    pixel_accuracy: Percent | None = None
+    """Share of the pixels that are right."""
 
 
-@dataclass(frozen=True)
+@settings
 class Benchmark:
-    """What a run is to be compared with: settings of a paper and the figures published for them.
+    """A paper's settings and the figures published for them."""
 
-    `scored_at` names the resolution of the published figures; `tolerance` is how many points a
-    repetition may differ by for other reasons than the encoder.
-    """
-
-    name: str
-    scored_at: str
-    tolerance: float
-    published: tuple[PublishedFigure, ...] = ()
+    name: Text
+    """Of the benchmark."""
+    scored_at: Text
+    """Resolution of the published figures."""
+    tolerance: NotNegative
+    """Points by which a repetition may differ for other reasons than the encoder."""
+    published: Annotated[tuple[PublishedFigure, ...], Field(strict=False)] = ()
+    """Rows of the papers' tables."""
 
 
 @dataclass(frozen=True)

@@ -21,22 +21,21 @@ from leopart_kit.evaluation.cluster_matching import match_clusters
 from leopart_kit.evaluation.part_graph import Merging, PartGraph, objects_of
 from leopart_kit.metrics import segmentation_scores
 from leopart_kit.progress import Track, quiet
+from leopart_kit.settings import Count, Counts, Positives, settings
 
 
-@dataclass(frozen=True)
+@settings
 class SearchSpace:
-    """The values that are tried.
+    """Values that are tried."""
 
-    Attributes:
-        num_clusters: numbers of parts K.
-        edge_thresholds, markov_times: see `Merging`; `markov_times` are the resolutions of Louvain.
-        num_resamples: of the images, for the stability of each combination.
-    """
-
-    num_clusters: tuple[int, ...] = (75, 100, 150, 200)
-    edge_thresholds: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.07, 0.09, 0.12)
-    markov_times: tuple[float, ...] = (0.4, 0.7, 1.0, 1.5, 2.0)
-    num_resamples: int = 5
+    num_clusters: Counts = (75, 100, 150, 200)
+    """Numbers of parts."""
+    edge_thresholds: Positives = (0.01, 0.02, 0.03, 0.05, 0.07, 0.09, 0.12)
+    """Smallest shares of each other's neighbours for an edge."""
+    markov_times: Positives = (0.4, 0.7, 1.0, 1.5, 2.0)
+    """Markov times of Infomap, or resolutions of Louvain."""
+    num_resamples: Count = 5
+    """Of the images, for the stability of each combination."""
 
 
 @dataclass(frozen=True)

@@ -6,48 +6,67 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
+from pydantic import BeforeValidator, Field, SkipValidation
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
+from leopart_kit.evaluation.devices import choose_device, choose_num_workers
 from leopart_kit.evaluation.features import FeatureStore, extract_features
 from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
 from leopart_kit.evaluation.scoring import Scored
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
-from leopart_kit.evaluation.settings import check_whole
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
+from leopart_kit.settings import Count, Text, Whole, settings
 
 
-@dataclass(frozen=True)
-class RunSettings:
-    """How to run, not what to measure: nothing here may change a figure by more than rounding.
+def _as_path(value: object) -> object:
+    return Path(str(value)).expanduser() if type(value) in (str, int, float) else value
 
-    Attributes:
-        cache_dir: folder of the feature stores; runs that share it share features. `None` keeps
-            them in a temporary folder for the time of the run.
-        strict: stop at the first broken image or mask, instead of leaving it out and naming it.
-        processes: those that share the work; every one returns the same result. Several need a
-            `cache_dir` that all of them see.
+
+@settings
+class Running:
+    """Use of the machine; nothing here may change a figure by more than rounding."""
+
+    device: Text = "auto"
+    """auto, cpu, cuda, cuda:1, …"""
+    batch_size: Count = 4
+    """Images that the encoder sees at once."""
+    num_workers: Whole | Literal["auto"] = "auto"
+    """Processes that read images; auto: 0 on a CPU, up to 8 beside a GPU."""
+    strict: bool = False
+    """Stop at the first broken file instead of leaving it out."""
+
+
+@settings
+class RunSettings(Running):
+    """Running of an evaluation, with what code hands on.
+
+    `track` draws bars. `processes` share the work, and every one returns the same result; several
+    need a `cache_dir` that all of them see.
+
+    Raises:
+        ValueError: a value of another type or out of range, or a device that is not there.
     """
 
-    cache_dir: Path | None = None
-    batch_size: int = 4
-    num_workers: int = 0
-    device: str = "cpu"
-    strict: bool = False
-    track: Track = quiet
-    processes: Processes = ALONE
+    cache_dir: Annotated[Path | None, BeforeValidator(_as_path)] = None
+    """Folder of the feature stores, shared between runs; null: a temporary one."""
+    track: SkipValidation[Track] = Field(default=quiet, exclude=True)
+    processes: Processes = Field(default=ALONE, exclude=True)
 
     def __post_init__(self) -> None:
-        check_whole("batch_size", self.batch_size, minimum=1)
-        check_whole("num_workers", self.num_workers, minimum=0)
-        if not isinstance(self.strict, bool):
-            raise ValueError(f"strict must be true or false, got {self.strict!r}")
         if self.cache_dir is None and self.processes.count > 1:
             raise ValueError("several processes share features on disk: set cache_dir")
+        # Decided once, so that a device that is not there is told before the work.
+        object.__setattr__(self, "device", choose_device(self.device))
+
+    @property
+    def workers(self) -> int:
+        """Processes that read images."""
+        return choose_num_workers(self.num_workers, self.device)
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,7 @@ class Task:
             resolution=resolution,
             indices=indices,
             batch_size=self.run.batch_size,
-            num_workers=self.run.num_workers,
+            num_workers=self.run.workers,
             device=self.run.device,
             strict=self.run.strict,
             track=self.run.track,
@@ -150,11 +169,8 @@ class EvaluationProtocol(Protocol):
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def name(self) -> str:
-        """As on the command line and in results.json."""
-        ...
+    name: ClassVar[str]
+    """As on the command line and in results.json."""
 
     def measure(self, task: Task) -> Measurement:
         """Measure; raises `ValueError` for settings that the data cannot satisfy."""

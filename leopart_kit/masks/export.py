@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 from leopart_kit.masks.coco_instances import CocoInstances, edge_polygons, run_lengths
 from leopart_kit.masks.coco_panoptic import CocoPanoptic
@@ -19,6 +19,7 @@ from leopart_kit.masks.written_files import WrittenFiles
 from leopart_kit.masks.yolo import Images, YoloFolder
 from leopart_kit.progress import Track, quiet
 from leopart_kit.scratch import folders_below, remove_leftovers, scratch_folder
+from leopart_kit.settings import Whole, settings, several
 
 Format = Literal["png", "coco_rle", "coco_polygons", "panoptic", "labelme", "yolo"]
 GroupBy = Literal["image", "cluster"]
@@ -26,40 +27,24 @@ PLACES = ("masks", "coco", "labelme", "yolo", "clusters")
 """The folders of an export."""
 
 
-@dataclass(frozen=True)
+@settings
 class ExportSettings:
-    """What is written.
-
-    Attributes:
-        formats: at least one of `png`, `coco_rle`, `coco_polygons`, `panoptic`, `labelme`, `yolo`.
-        instances: `components` (8-connected), or `whole`: one region for each class of an image.
-        min_area: regions of fewer pixels become background in every format.
-        group_by: `image` writes every class of an image together; `cluster` writes a folder for
-            each class, with the images it occurs in and nothing but this class.
-        images: what `yolo` puts beside its labels for each image, a `link` or a `copy`.
+    """Formats and regions of an export.
 
     Raises:
-        ValueError: a value that is not among these; names the setting.
+        ValueError: a value of another type or out of range; names the setting.
     """
 
-    formats: tuple[Format, ...]
+    formats: several(Format) = ("png", "coco_rle")  # type: ignore[valid-type]
+    """Of png, coco_rle, coco_polygons, panoptic, labelme, yolo."""
     instances: Instances = "components"
-    min_area: int = 0
+    """components: 8-connected regions; whole: one region for each class of an image."""
+    min_area: Whole = 0
+    """Pixels; smaller regions become background in every format."""
     group_by: GroupBy = "image"
+    """image; cluster: a folder for each class, with the images it occurs in."""
     images: Images = "link"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.formats, tuple | list) or not self.formats:
-            raise ValueError(f"formats must be a list in square brackets, got {self.formats!r}")
-        for name in self.formats:
-            _check("formats", name, get_args(Format))
-        if len(set(self.formats)) < len(self.formats):
-            raise ValueError(f"formats must be listed once each, got {list(self.formats)}")
-        _check("instances", self.instances, get_args(Instances))
-        _check("group_by", self.group_by, get_args(GroupBy))
-        _check("images", self.images, get_args(Images))
-        if type(self.min_area) is not int or self.min_area < 0:
-            raise ValueError(f"min_area must be 0 or more pixels, got {self.min_area!r}")
+    """What yolo puts beside its labels for each image: a link or a copy."""
 
 
 @dataclass(frozen=True)

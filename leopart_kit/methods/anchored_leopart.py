@@ -9,37 +9,26 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import AnchoredViews
+from leopart_kit.data import AnchoredTransform, AnchoredViews, ImagesWithTokens
 from leopart_kit.losses import anchored_cross_entropy, assignment_statistics, collapse_warning
+from leopart_kit.methods.building import (
+    Built,
+    MethodSettings,
+    Parts,
+    StoredTokens,
+    overlapping_views,
+)
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
 from leopart_kit.methods.token_anchor import TokenAnchor
+from leopart_kit.settings import Count, NotNegative, Positive, Size, settings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class AnchoredSettings:
-    """The numbers of the method.
-
-    Attributes:
-        backbone_learning_rate, head_learning_rate: peaks of the two groups' schedules.
-        temperature: of the student's softmax over prototypes.
-        trained_blocks: how many of the last blocks are trained; `None` trains everything.
-        warning_every: steps between two warnings of collapse.
-    """
-
-    backbone_learning_rate: float = 2e-5
-    head_learning_rate: float = 3e-4
-    temperature: float = 0.1
-    trained_blocks: int | None = None
-    warning_every: int = 50
 
 
 class AnchoredLeopart(Method):
@@ -103,3 +92,58 @@ def student_of(anchor: TokenAnchor, backbone: Encoder) -> PatchClusterer:
     projection = copy.deepcopy(anchor.projection).requires_grad_(True)
     prototypes = copy.deepcopy(anchor.prototypes).requires_grad_(True)
     return PatchClusterer(backbone, projection, prototypes)
+
+
+@settings
+class AnchoredSettings(MethodSettings):
+    """Settings of Leopart with an anchor, for small sets and short training."""
+
+    num_prototypes: Count = 100
+    """K."""
+    projection_dim: Count = 64
+    """Dimensions of the embeddings."""
+    anchor_resolution: Size = (448, 448)
+    """`[H, W]` in pixels of the whole images whose tokens are the targets."""
+    backbone_learning_rate: NotNegative = 2e-5
+    """Peak of the backbone's schedule."""
+    head_learning_rate: NotNegative = 3e-4
+    """Peak of the head's schedule."""
+    epsilon: Positive = 0.05
+    """Of the anchor's Sinkhorn-Knopp."""
+    sinkhorn_iterations: Count = 3
+    """Of the anchor's Sinkhorn-Knopp."""
+    temperature: Positive = 0.1
+    """Of the student's softmax over prototypes."""
+    trained_blocks: Count | None = 6
+    """Last blocks that are trained; null: all."""
+    warning_every: Count = 50
+    """Steps between two warnings of collapse."""
+
+    def build(self, parts: Parts) -> Built:
+        """See `MethodSettings.build`."""
+        views = AnchoredTransform(overlapping_views(parts))
+        store = parts.features(parts.dataset, self.anchor_resolution)
+        anchor = self._anchor(parts, store)
+        left_out = len(parts.dataset) - len(store.indices)
+        if left_out:
+            number = len(parts.dataset)
+            logger.warning("%d of %d images are left out, they are broken", left_out, number)
+        images = ImagesWithTokens(parts.dataset, store.tokens, store.indices.tolist(), store.grid)
+        method = AnchoredLeopart(student_of(anchor, parts.encoder), anchor, self)
+        return Built(method, images, views)
+
+    def _anchor(self, parts: Parts, store: StoredTokens) -> TokenAnchor:
+        if parts.resumes or not parts.first:  # to be filled from a checkpoint or the first
+            sizes = self.num_prototypes, self.projection_dim, self.epsilon
+            return TokenAnchor.empty(parts.encoder.embed_dim, *sizes)
+        return TokenAnchor.fit(
+            store.chunks,
+            self.num_prototypes,
+            projection_dim=self.projection_dim,
+            epsilon=self.epsilon,
+            num_iterations=self.sinkhorn_iterations,
+            seed=parts.seed,
+        )
+
+
+PART = AnchoredSettings

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -15,72 +14,35 @@ from torch import Tensor
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import attention_foreground
-from leopart_kit.data import MultiCropViews
+from leopart_kit.data import ImagesOf, MultiCropViews
 from leopart_kit.losses import (
     assignment_cross_entropy,
     assignment_statistics,
     collapse_warning,
     teacher_assignments,
 )
+from leopart_kit.methods.building import Built, MethodSettings, Parts, overlapping_views
 from leopart_kit.methods.ema import update_ema
 from leopart_kit.methods.feature_queue import FeatureQueue
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
+from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
+from leopart_kit.methods.warm_start import TokenChunks, warm_start
 from leopart_kit.methods.world import process_group, world_size
+from leopart_kit.settings import (
+    Count,
+    DropRate,
+    NotNegative,
+    Positive,
+    Share,
+    Size,
+    Whole,
+    settings,
+)
 
 logger = logging.getLogger(__name__)
 
 Foreground = Literal["fg", "bg", "all"]
-
-
-@dataclass(frozen=True)
-class LeopartSettings:
-    """The numbers of the method; the defaults are the paper's (sections 3 and 4).
-
-    Attributes:
-        backbone_learning_rate, head_learning_rate: peaks of the two groups' schedules.
-        epsilon, sinkhorn_iterations: of the teacher's assignments.
-        temperature: of the student's softmax over prototypes.
-        roi_size: cells a side onto which the overlap of two views is aligned.
-        foreground: patches that count: the teacher's attention foreground, the rest, or all.
-        foreground_mass: share of the attention that the foreground holds.
-        queue_length: embeddings kept per global view over all processes; 0 for no queue.
-        trained_blocks: how many of the last blocks are trained; `None` trains everything.
-        ema_before_update: the teacher follows the student as it was before the optimiser step,
-            as in the released code.
-        queue_scored_by: whose prototypes score the queue; the released code takes the student's.
-        pull_to_teacher: share of the way back to the teacher that the student goes after each step.
-            With a teacher that stands still (momentum 1) the student settles at most 1 / pull
-            steps away from its start, however long it is trained (L2-SP: Li et al. 2018).
-        warning_every: steps between two warnings of collapse.
-    """
-
-    backbone_learning_rate: float = 1e-5
-    head_learning_rate: float = 1e-4
-    epsilon: float = 0.05
-    sinkhorn_iterations: int = 3
-    temperature: float = 0.1
-    roi_size: int = 7
-    foreground: Foreground = "fg"
-    foreground_mass: float = 0.6
-    queue_length: int = 8192
-    trained_blocks: int | None = None
-    ema_before_update: bool = False
-    queue_scored_by: Literal["teacher", "student"] = "teacher"
-    pull_to_teacher: float = 0.0
-    warning_every: int = 50
-
-    def __post_init__(self) -> None:
-        if self.foreground not in ("fg", "bg", "all"):
-            raise ValueError(f"foreground must be fg, bg or all, got {self.foreground!r}")
-        if self.queue_scored_by not in ("teacher", "student"):
-            raise ValueError(
-                f"queue_scored_by must be teacher or student, got {self.queue_scored_by!r}"
-            )
-        if not 0 <= self.pull_to_teacher < 1:
-            raise ValueError(f"pull_to_teacher must lie in [0, 1), got {self.pull_to_teacher}")
-        if self.queue_length < 0:
-            raise ValueError(f"queue_length must be 0 or more, got {self.queue_length}")
 
 
 class Leopart(Method):
@@ -226,3 +188,87 @@ def _check_attention(teacher: PatchClusterer, foreground: Foreground) -> None:
             teacher.backbone.attention(next(teacher.parameters()).new_zeros(1, 3, side, side))
     except ValueError as error:
         raise ValueError(f"foreground={foreground}: {error}; or set foreground=all") from error
+
+
+@settings
+class LeopartSettings(MethodSettings):
+    """Settings of Leopart; the defaults are the paper's for ViT-S/16 (sections 3 and 4)."""
+
+    drop_path: DropRate = 0.1
+    """Stochastic depth of the last block, rising from 0."""
+    num_prototypes: Count = 300
+    """K."""
+    projection: Literal["mlp", "linear"] = "mlp"
+    """Layers from tokens to embeddings: mlp, 3 with 2,048 hidden; linear, one."""
+    projection_dim: Count = 256
+    """Dimensions of the embeddings."""
+    warm_start: bool = False
+    """Start from PCA and k-means of the data's own tokens; needs projection=linear."""
+    warm_start_images: Count = 1000
+    """Images read for the warm start, at most."""
+    warm_start_resolution: Size = (448, 448)
+    """`[H, W]` of these images in pixels."""
+    separate_heads: bool = False
+    """Teacher and student start from different random heads, as released."""
+    backbone_learning_rate: NotNegative = 1e-5
+    """Peak of the backbone's schedule."""
+    head_learning_rate: NotNegative = 1e-4
+    """Peak of the schedule of projection and prototypes."""
+    epsilon: Positive = 0.05
+    """Of Sinkhorn-Knopp: smaller is closer to one prototype a patch."""
+    sinkhorn_iterations: Whole = 3
+    """Of Sinkhorn-Knopp; with 0, one prototype may take all."""
+    temperature: Positive = 0.1
+    """Of the student's softmax over prototypes."""
+    roi_size: Count = 7
+    """Cells a side onto which the overlap of two views is aligned."""
+    foreground: Foreground = "fg"
+    """Patches that count: fg, the teacher's attention foreground; bg, the rest; all."""
+    foreground_mass: Share = 0.6
+    """Share of the attention that the foreground holds."""
+    queue_length: Whole = 8192
+    """Embeddings kept per global view over all processes; 0 for no queue."""
+    trained_blocks: Count | None = None
+    """Last blocks that are trained; null: all."""
+    ema_before_update: bool = False
+    """The teacher follows the student of before the optimiser step, as released."""
+    queue_scored_by: Literal["teacher", "student"] = "teacher"
+    """Whose prototypes score the queue; as released: student."""
+    pull_to_teacher: DropRate = 0.0
+    """Share of the way back to the teacher that the student goes after each step. With a teacher
+    that stands still (momentum 1) the student stays within 1 / pull steps of its start (L2-SP: Li
+    et al. 2018)."""
+    warning_every: Count = 50
+    """Steps between two warnings of collapse."""
+
+    def __post_init__(self) -> None:
+        if self.warm_start and self.projection != "linear":
+            raise ValueError("warm_start=true needs projection=linear: a PCA is linear")
+
+    def build(self, parts: Parts) -> Built:
+        """See `MethodSettings.build`."""
+        views = overlapping_views(parts)
+        tokens = None
+        if self.warm_start and not parts.resumes:  # a checkpoint has the head
+            sample = parts.dataset.spread(self.warm_start_images)
+            store = parts.features(sample, self.warm_start_resolution)
+            tokens = store.chunks if parts.first else None  # the others receive the head
+        teacher = None
+        if self.separate_heads:
+            head = self._head(parts, None)
+            teacher = PatchClusterer(copy.deepcopy(parts.encoder), *head)
+        student = PatchClusterer(parts.encoder, *self._head(parts, tokens))
+        method = Leopart(student, self, num_global=parts.views.num_global, teacher=teacher)
+        return Built(method, ImagesOf(parts.dataset), views)
+
+    def _head(
+        self, parts: Parts, tokens: TokenChunks | None
+    ) -> tuple[ProjectionHead | LinearProjection, Prototypes]:
+        dim, number = self.projection_dim, self.num_prototypes
+        if tokens is not None:
+            return warm_start(tokens, number, projection_dim=dim, seed=parts.seed)
+        kind = ProjectionHead if self.projection == "mlp" else LinearProjection
+        return kind(parts.encoder.embed_dim, out_dim=dim), Prototypes(dim, number)
+
+
+PART = LeopartSettings

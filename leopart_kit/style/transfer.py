@@ -7,50 +7,38 @@ et al. (ICLR 2020) use the first layers of a network that was trained on a singl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.progress import Track, quiet
+from leopart_kit.settings import Count, NotNegative, Text, settings, several
 from leopart_kit.style.gram import gram_matrix
 
 
-@dataclass(frozen=True)
+@settings
 class StyleSettings:
     """What the pixels are changed for.
 
-    Attributes:
-        content_layer: whose features the image keeps; `None` takes the last of `style_layers`.
-        style_layers: whose Gram matrices it takes over; empty takes the first `num_layers`.
-        num_layers: how many of the network's first layers, where none are named.
-        style_weight: of the style against the content.
-        smoothness: weight of the differences between neighbouring pixels.
-        steps: of Adam.
-        learning_rate: of Adam, in units of the range of values from black to white.
-
     Raises:
-        ValueError: a value out of range; names it.
+        ValueError: a value of another type or out of range; names the setting.
     """
 
-    content_layer: str | None = None
-    style_layers: tuple[str, ...] = ()
-    num_layers: int = 2
-    style_weight: float = 30.0
-    smoothness: float = 0.1
-    steps: int = 200
-    learning_rate: float = 0.02
-
-    def __post_init__(self) -> None:
-        for name in ("num_layers", "steps"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, got {getattr(self, name)!r}"
-                )
-        for name in ("style_weight", "smoothness", "learning_rate"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)!r}")
+    content_layer: Text | None = None
+    """Layer whose features the image keeps; null: the last of the style layers."""
+    style_layers: several(Text, at_least=0) = ()  # type: ignore[valid-type]
+    """Layers whose Gram matrices the image takes over; empty: the first num_layers."""
+    num_layers: Count = 2
+    """First layers of the network, where none are named."""
+    style_weight: NotNegative = 30.0
+    """Of the style against the content."""
+    smoothness: NotNegative = 0.1
+    """Weight of the differences between neighbouring pixels."""
+    steps: Count = 200
+    """Of Adam."""
+    learning_rate: NotNegative = 0.02
+    """Of Adam, in units of the range of values from black to white."""
 
 
 def stylize(

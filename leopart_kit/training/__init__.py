@@ -9,7 +9,7 @@ from leopart_kit.training.parameter_groups import adamw
 from leopart_kit.training.progress_bar import quiet_progress, training_bar
 from leopart_kit.training.randomness import seed_everything
 from leopart_kit.training.sampler import steps_for_epochs
-from leopart_kit.training.samples import ImagesOf, ImagesWith, ImagesWithTokens, SeededSamples
+from leopart_kit.training.samples import SeededSamples
 from leopart_kit.training.schedules import cosine_schedule
 from leopart_kit.training.settings import TrainingSettings
 from leopart_kit.training.stopping import NonFiniteLoss, TrainingInterrupted
@@ -17,9 +17,6 @@ from leopart_kit.training.whole_set import OrderedImages
 
 __all__ = [
     "CheckpointWriteError",
-    "ImagesOf",
-    "ImagesWith",
-    "ImagesWithTokens",
     "NonFiniteLoss",
     "OrderedImages",
     "SeededSamples",

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from leopart_kit.data.training_images import Indexed
 from leopart_kit.training.sampler import SampleKey
-from leopart_kit.training.samples import CollateSamples, Indexed, SeededSamples
+from leopart_kit.training.samples import CollateSamples, SeededSamples
 
 
 class OrderedImages:

@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 
 from leopart_kit.backbones import load_encoder
+from leopart_kit.backbones.saved_backbone import save_backbone
 from leopart_kit.backbones.tensor_file import write_tensors
-from leopart_kit.cli.saved_networks import save_backbone
 
 METADATA = {"format": "pt", "encoder": "vitmini8", "höhe": 'a "quoted"\n\\line\x01', "z": "é"}
 TENSORS = {

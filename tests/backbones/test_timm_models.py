@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -35,7 +37,7 @@ def test_tokens_are_those_of_timm_or_the_way_out_is_named(module: str):
         message = str(error)
     else:
         message = ""
-        vit = encoder.vit
+        vit: Any = encoder.vit
         for parameter in vit.parameters():  # far from where a block passes its input on
             torch.nn.init.normal_(parameter, 1.0 if parameter.ndim == 1 else 0.0, 0.1)
         images = torch.randn(1, 3, 3 * encoder.patch_size, 2 * encoder.patch_size)

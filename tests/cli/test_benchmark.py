@@ -174,7 +174,7 @@ def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[st
         (["encoders=null"], "no encoder to measure"),
         (["benchmarks=null"], "no benchmark to run"),
         (["+benchmarks.voc_k2=null"], "unknown benchmark 'voc_k2'"),
-        (["+encoders.mine.published_as=[Leopart]"], "published_as must be [method, encoder]"),
+        (["+encoders.mine.published_as=[Leopart]"], "encoders.mine.published_as"),
         (["suite=mine"], "unknown suite 'mine'; choose one of"),
     ],
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
-from leopart_kit.cli.compared_methods import check_words, other_images
+from leopart_kit.cli.compared_methods import CompareCommand, check_words, other_images
 
 SHARED = {"name": "imagenet", "root": "/data/in", "split": "train", "classes_file": None}
 
@@ -28,17 +28,17 @@ SHARED = {"name": "imagenet", "root": "/data/in", "split": "train", "classes_fil
     ],
 )
 def test_a_word_without_effect_is_refused(setting: str, word: str, instead: str):
-    given = {"training": "", "evaluation": "", setting: word}
+    given: dict[str, Any] = {} if setting == "methods.mine" else {setting: word}
     methods = {"mine": [word] if setting == "methods.mine" else []}
     with pytest.raises(ValueError, match="would have no effect") as refused:
-        check_words(OmegaConf.create(given), methods)
+        check_words(CompareCommand(dataset={}, **given), methods)
     message = f"{setting}: {word} would have no effect; set {instead} of leopart-compare itself"
     assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("word", ["precision=bf16", "strict=true", "encoder=dino_vits16"])
 def test_a_measurement_takes_settings_of_its_protocol_alone(word: str):
-    config = OmegaConf.create({"training": "", "evaluation": f"protocol.seeds=[1] {word}"})
+    config = CompareCommand(dataset={}, evaluation=f"protocol.seeds=[1] {word}")
     with pytest.raises(ValueError, match=f"evaluation: {word} .*settings of protocol alone"):
         check_words(config, {})
 
@@ -47,7 +47,9 @@ def test_what_has_an_effect_is_taken():
     training = "num_workers=0 precision=fp32 batch_size=8 dataset@evaluation.dataset=voc"
     words = ["recipe=cifar10_rotnet", "dataset=folder", "dataset.root=DIR", "encoder.name=test_vit"]
     evaluation = "protocol.linear.epochs=2 +protocol.seeds=[1]"
-    check_words(OmegaConf.create({"training": training, "evaluation": evaluation}), {"mine": words})
+    check_words(
+        CompareCommand(dataset={}, training=training, evaluation=evaluation), {"mine": words}
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_a_home_folder_is_the_same_one_in_short():
 
 
 def test_images_for_all_trainings_are_taken_where_every_method_brings_its_own():
-    config = OmegaConf.create({"training": "dataset.root=DIR", "evaluation": ""})
+    config = CompareCommand(dataset={}, training=("dataset.root=DIR",))
     check_words(config, {"mine": ["dataset=folder"], "yours": ["dataset=pass"]})
     with pytest.raises(ValueError, match=r"training: dataset\.root=DIR would have no effect"):
         check_words(config, {"mine": ["dataset=folder"], "rotnet": []})

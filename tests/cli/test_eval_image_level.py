@@ -105,9 +105,9 @@ def test_clusters_that_a_method_found(given: list[str], tmp_path: Path):
     file.write_text("\n".join(["name,cluster", *lines[:-1]]))
     assert "lacks 1 of the 12 images of test, such as blue/03" in error_of(*chosen)
     file.write_text("name,cluster\nred/00,many\n")
-    assert "clusters must be whole numbers" in error_of(*chosen)
+    assert "clusters are whole numbers" in error_of(*chosen)
     file.write_text("image;id\n")
-    assert "must be a CSV with a line name,cluster" in error_of(*chosen)
+    assert "name,cluster" in error_of(*chosen)
     file.unlink()
     assert "clusters.csv does not exist; set assignments" in error_of(*chosen)
 
@@ -133,8 +133,6 @@ def test_one_broken_file_of_many_is_named(
         (["dataset.root=nowhere"], "nowhere is not a folder"),
         (["dataset=voc"], "'voc' has no image classes; choose one of image_folder_classes"),
         (["dataset=cifar10"], "holds no complete cifar10"),
-        (["protocol.evaluations=[knn,probe]"], "evaluations must be one of knn, linear"),
-        (["protocol.evaluations=knn"], "evaluations must be a list of knn, linear"),
         (["protocol.linear.layers=[conv1]"], "handcrafted has no layer 'conv1'; it has tokens"),
         (["protocol.evaluations=[fine_tuning]"], "handcrafted has no weights to fine-tune"),
         (
@@ -143,7 +141,7 @@ def test_one_broken_file_of_many_is_named(
         ),
         (["protocol.knn.neighbours=99"], "99 neighbours of 30 training images"),
         (["protocol.clusters.num_clusters=31"], "31 clusters are more than the 30 training"),
-        (["+protocol.linear.rate=1"], "protocol.linear has no setting 'rate'; it has layers"),
+        (["+protocol.linear.rate=1"], "protocol.linear has no setting 'rate'"),
         (["+protocol.seed=1"], "protocol has no setting 'seed'"),
         (["protocol.resolution=4"], "image of 4 x 4 px is smaller than one patch of 8"),
         (["encoder=dino"], "unknown encoder 'dino'"),

@@ -158,7 +158,7 @@ def test_objects_are_parts_that_meet(tmp_path: Path):
         "communities.edge_threshold=2",
         f"output_dir={tmp_path / 'none'}",
     )
-    assert "no two parts reach communities.edge_threshold=2: lower it" in message
+    assert "no two parts reach communities.edge_threshold=2" in message
 
 
 def save_rotated(path: Path) -> None:
@@ -324,12 +324,6 @@ def test_foreground_that_no_part_reaches(images: Path, tmp_path: Path):
 
 
 BAD = [
-    (
-        ["images=IMAGES", FOUR, "foreground.method=some"],
-        "foreground.method must be all or attention",
-    ),
-    (["images=IMAGES", FOUR, "foreground.mass=2"], r"foreground\.mass must be a number up to 1"),
-    (["images=IMAGES", FOUR, "foreground.threshold=0"], r"foreground\.threshold must be a number"),
     (["images=IMAGES", FOUR, "foreground.method=attention"], "attention"),
     ([], "images is not set; add images="),
     (["images=nowhere", FOUR], "images=nowhere is no folder; set images to a folder of images"),
@@ -338,11 +332,6 @@ BAD = [
     (["images=IMAGES"], r"protocol\.num_clusters is not set; add protocol\.num_clusters="),
     (["images=IMAGES", "protocol.num_clusters=some"], "num_clusters must be a whole number"),
     (["images=IMAGES", "protocol.num_clusters=65"], "65 clusters are more than the 64 patches"),
-    (["images=IMAGES", FOUR, "protocol.seed=first"], "seeds must be a whole number"),
-    (["images=IMAGES", FOUR, "export.formats=png"], "formats must be a list in square brackets"),
-    (["images=IMAGES", FOUR, "export.formats=[pdf]"], "formats must be of png.* got 'pdf'"),
-    (["images=IMAGES", FOUR, "export.level=things"], "export.level must be parts or objects"),
-    (["images=IMAGES", FOUR, "export.upsampling=no"], "export.upsampling must be linear or"),
     (["images=IMAGES", FOUR, "names=gone.json"], r"gone\.json does not exist; set names to"),
     (["images=IMAGES", FOUR, "names=NAMES"], "clusters that do not exist: 9, 12 .* 0 to 3"),
     (["images=IMAGES", "model=gone.npz"], r"gone\.npz does not exist; set model to"),
@@ -355,7 +344,6 @@ BAD = [
         r"parts of model=x\.npz are fixed; leave out foreground\.method=attention",
     ),
     (["images=IMAGES", "model=x.npz", "communities.seed=1"], r"leave out communities\.seed=1"),
-    (["images=IMAGES", FOUR, "communities.markov_time=long"], "markov_time must be a number"),
     (["images=IMAGES", FOUR, "+protocol.k=3"], "protocol has no setting 'k'"),
     (["images=IMAGES", FOUR, "output_dir=IMAGES/out"], "lies inside the folder of images"),
     (["images=IMAGES", FOUR, "output_dir=NAMES"], r"error: .*names\.json"),

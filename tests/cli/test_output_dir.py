@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.cli.config import PACKAGE
+from leopart_kit.cli.folders import PACKAGE
 from leopart_kit.folder_lock import only_writer
 from tests.cli.command import error_of_command
 

@@ -91,9 +91,7 @@ def test_clusters_are_matched(on_predictions: list[str], tmp_path: Path):
     ("overrides", "message"),
     [
         (["predictions.root=nowhere"], "nowhere is not a folder; set predictions.root"),
-        (["predictions.kind=auto"], "kind must be one of classes, clusters"),
         (["+predictions.palette=x"], "predictions has no setting 'palette'; it has kind"),
-        (["predictions.size=28"], "size must be a list in square brackets"),
         (["predictions.kind=clusters", "predictions.num_clusters=2"], "id.* 2 clusters are 0 to 1"),
     ],
 )

@@ -9,8 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.cli.saved_networks import load_classifier, save_classifier
-from leopart_kit.methods import ImageClassifier
+from leopart_kit.image_level.image_classifier import (
+    ImageClassifier,
+    load_classifier,
+    save_classifier,
+)
 
 KEYS = ("norm.running_mean", "norm.running_var", "linear.weight", "linear.bias")
 

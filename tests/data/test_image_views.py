@@ -112,21 +112,6 @@ def test_what_comes_with_an_image_stays():
     assert drawn[0].shape == (3, 8, 8)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"count": -1}, "count must be 0 or more"),
-        ({"size": 0}, "size 1 or more"),
-        ({"scale": (0.5, 0.1)}, "scale must be 0 < low <= high <= 1"),
-        ({"flip_probability": 2.0}, r"flip_probability must lie in \[0, 1\]"),
-        ({"jitter": -1.0}, "strength must lie in"),
-    ],
-)
-def test_bad_settings(settings: dict, message: str):
-    with pytest.raises(ValueError, match=message):
-        ViewSettings(**settings)
-
-
 def test_no_view_at_all():
     with pytest.raises(ValueError, match="there must be a view"):
         views(ViewSettings(0))

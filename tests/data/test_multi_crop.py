@@ -202,19 +202,3 @@ def test_images_that_cannot_satisfy_the_overlap(transform, size):
 def test_images_of_another_type(image):
     with pytest.raises(ValueError, match=r"uint8 \[3, H, W\]"):
         plain()(image)
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"num_global": 0}, "at least 1 global view"),
-        ({"global_scale": (0.5, 1.5)}, "global_scale must be"),
-        ({"local_scale": (0.0, 0.2)}, "local_scale must be"),
-        ({"aspect_ratio": (2.0, 1.0)}, "aspect_ratio must be"),
-        ({"min_overlap": -0.1}, "min_overlap must lie"),
-        ({"flip_probability": 2.0}, "flip_probability must lie"),
-    ],
-)
-def test_bad_settings(setting, message):
-    with pytest.raises(ValueError, match=message):
-        MultiCropTransform(**setting)

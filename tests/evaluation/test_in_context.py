@@ -11,7 +11,7 @@ from leopart_kit.data import Sample, SegmentationDataset
 from leopart_kit.data.label_sets import LabelSet
 from leopart_kit.evaluation import RunSettings, evaluate, in_context_search
 from leopart_kit.evaluation.augmented_images import AugmentedImages
-from leopart_kit.evaluation.in_context import InContext
+from leopart_kit.evaluation.protocols.in_context import InContext
 from tests.evaluation.tiny_data import NAMES, PATCH, SIDE, MeanColour, encoder_of, write_folder
 
 SETTINGS = InContext(
@@ -162,23 +162,6 @@ def test_no_training_images(tmp_path: Path):
     bare = write_folder(tmp_path / "bare", 2, masks=False)
     with pytest.raises(ValueError, match="have no masks to learn from"):
         measure(SETTINGS, images, bare)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"memory_size": 0}, "memory_size must be a whole number of at least 1"),
-        ({"num_augmentations": -1}, "num_augmentations must be a whole number"),
-        ({"neighbours": 0}, "neighbours must be"),
-        ({"temperature": 0}, "temperature must be a number from"),
-        ({"train_share": 1.5}, "train_share must be a number from"),
-        ({"index": "annoy"}, "index must be one of exact, faiss"),
-        ({"seeds": ()}, "seeds must be distinct"),
-    ],
-)
-def test_wrong_settings_are_named(change, message: str):
-    with pytest.raises(ValueError, match=message):
-        InContext(**change)
 
 
 def test_crops_follow_from_epoch_and_image_alone(tmp_path: Path):

@@ -238,22 +238,3 @@ def test_an_fcn_probe_learns_the_colours_and_its_head_comes_back(val, train, tmp
     loaded = load_head(path, "fcn", 3, tuple(val.class_names))
     tokens = torch.randn(1, 3, 4, 4)
     torch.testing.assert_close(loaded(tokens), result.heads[0](tokens))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"learning_rate": -1.0}, "learning_rate must be a number"),
-        ({"learning_rates": ()}, "learning_rates must be a list"),
-        ({"learning_rates": (0.1, "a")}, "learning_rates must be a number"),
-        ({"holdout": 1.0}, "holdout must be a number from 0.01 to 0.9"),
-        ({"epochs": 0}, "epochs must be a whole number"),
-        ({"train_share": 0.0}, "train_share must be a number"),
-        ({"crop_scale": (0.8,)}, r"crop_scale must be \[low, high\]"),
-        ({"selection": "val"}, "selection must be one of train, as_released"),
-        ({"augmentation": 1}, "augmentation must be one of"),
-    ],
-)
-def test_settings_out_of_range_are_named(settings: dict, message: str):
-    with pytest.raises(ValueError, match=message):
-        LinearProbe(**settings)

@@ -29,8 +29,8 @@ def image_tokens() -> torch.Tensor:
 def anchored(num_prototypes: int = NUM_PROTOTYPES, **settings) -> AnchoredLeopart:
     rows = image_tokens().flatten(0, 2)
     anchor = TokenAnchor.fit(lambda: iter(rows.split(36)), num_prototypes, projection_dim=6)
-    method = AnchoredLeopart(student_of(anchor, tiny_vit()), anchor, AnchoredSettings(**settings))
-    return method.train()
+    own = AnchoredSettings(**{"trained_blocks": None, **settings})
+    return AnchoredLeopart(student_of(anchor, tiny_vit()), anchor, own).train()
 
 
 def anchored_batch(**options) -> AnchoredViews:
@@ -103,7 +103,7 @@ def test_training_the_student_leaves_the_targets_where_they_are():
 def test_state_survives_a_round_trip_into_an_empty_anchor():
     method, batch = anchored(), anchored_batch()
     empty = TokenAnchor.empty(24, NUM_PROTOTYPES, 6, epsilon=0.05)
-    other = AnchoredLeopart(student_of(empty, tiny_vit()), empty, AnchoredSettings()).train()
+    other = AnchoredLeopart(student_of(empty, tiny_vit()), empty, method.settings).train()
     assert not torch.isclose(other(batch, 0).loss, method(batch, 0).loss)
     other.load_state_dict(method.state_dict())
     torch.testing.assert_close(other(batch, 0).loss, method(batch, 0).loss, rtol=0, atol=0)

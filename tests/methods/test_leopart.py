@@ -224,10 +224,9 @@ def test_a_frozen_part_stays_out_of_the_training(batch):
     check_parameter_groups(method, method.parameter_groups())
 
 
-@pytest.mark.parametrize("blocks", [0, 4])
-def test_more_or_fewer_blocks_than_there_are(blocks: int):
-    with pytest.raises(ValueError, match=f"trained_blocks {blocks}: tiny has 3 blocks"):
-        Leopart(tiny_clusterer(depth=3), LeopartSettings(trained_blocks=blocks, **NO_QUEUE))
+def test_more_blocks_than_there_are():
+    with pytest.raises(ValueError, match="trained_blocks 4: tiny has 3 blocks"):
+        Leopart(tiny_clusterer(depth=3), LeopartSettings(trained_blocks=4, **NO_QUEUE))
 
 
 def test_every_trained_parameter_is_in_one_group_with_its_rate():
@@ -289,19 +288,6 @@ def test_a_foreground_needs_cls_attention():
     Leopart(student, LeopartSettings(foreground="all", **NO_QUEUE))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"foreground": "front"}, "foreground must be fg, bg or all, got 'front'"),
-        ({"queue_scored_by": "both"}, "queue_scored_by must be teacher or student, got 'both'"),
-        ({"queue_length": -1}, "queue_length must be 0 or more, got -1"),
-    ],
-)
-def test_bad_settings(settings: dict[str, Any], message: str):
-    with pytest.raises(ValueError, match=message):
-        LeopartSettings(**settings)
-
-
 def test_projection_and_prototypes_must_fit():
     network = tiny_clusterer()
     with pytest.raises(ValueError, match="prototypes have 7 dimensions, the projection gives 8"):
@@ -325,8 +311,3 @@ def test_a_student_that_is_pulled_settles_near_its_teacher():
         torch.testing.assert_close(now, 0.75 * was + 0.25 * goal)
     for now, was in zip(method.teacher.parameters(), teacher, strict=True):
         torch.testing.assert_close(now, was)
-
-
-def test_a_pull_out_of_range_is_named():
-    with pytest.raises(ValueError, match=r"pull_to_teacher must lie in \[0, 1\), got 1"):
-        LeopartSettings(pull_to_teacher=1.0)

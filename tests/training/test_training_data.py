@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from leopart_kit.data import ImagesOf, ImagesWithTokens
 from leopart_kit.data.loading import load_dataset
 from leopart_kit.data.multi_crop import MultiCropTransform
 from leopart_kit.training.loader import TrainingLoader
@@ -24,7 +25,7 @@ from leopart_kit.training.randomness import (
     seed_everything,
 )
 from leopart_kit.training.sampler import ResumableSampler, SampleKey, steps_for_epochs
-from leopart_kit.training.samples import ImagesOf, ImagesWithTokens, SeededSamples
+from leopart_kit.training.samples import SeededSamples
 from tests.training.tiny_training import Vectors, add_noise
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 5), st.integers(1, 3), st.integers(0, 9))

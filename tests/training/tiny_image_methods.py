@@ -12,24 +12,17 @@ from torch import Tensor
 
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD
 from leopart_kit.data import CentralView, OfImage, RandomViews, ViewSettings
-from leopart_kit.methods import (
-    CLIP,
-    DINO,
-    MAE,
-    CaptionTokenizer,
-    CLIPSettings,
-    DeepCluster,
-    DINOSettings,
-    ImageClusterer,
-    Method,
-    MoCoV2,
-    ProjectionHead,
-    Prototypes,
-    SeLa,
-    SimCLR,
-    SwAV,
-    SwAVSettings,
-)
+from leopart_kit.image_level.caption_tokenizer import CaptionTokenizer
+from leopart_kit.image_level.image_clusterer import ImageClusterer
+from leopart_kit.image_level.methods.clip import CLIP, CLIPSettings
+from leopart_kit.image_level.methods.deep_cluster import DeepCluster, DeepClusterSettings
+from leopart_kit.image_level.methods.dino import DINO
+from leopart_kit.image_level.methods.mae import MAE, MAESettings
+from leopart_kit.image_level.methods.moco_v2 import MoCoV2, MoCoV2Settings
+from leopart_kit.image_level.methods.sela import SeLa, SeLaSettings
+from leopart_kit.image_level.methods.simclr import SimCLR, SimCLRSettings
+from leopart_kit.image_level.methods.swav import SwAV, SwAVSettings
+from leopart_kit.methods import Method, ProjectionHead, Prototypes
 from leopart_kit.training import (
     OrderedImages,
     SeededSamples,
@@ -60,7 +53,7 @@ class Items:
 
 
 def views(count: int) -> RandomViews:
-    settings = ViewSettings(count, 32, scale=(0.3, 1.0), jitter=0.5)
+    settings = ViewSettings(count=count, size=32, scale=(0.3, 1.0), jitter=0.5)
     return RandomViews([settings], IMAGENET_MEAN, IMAGENET_STD)
 
 
@@ -76,35 +69,38 @@ def _clusterer() -> ImageClusterer:
 
 
 def _clip() -> CLIP:
-    settings = CLIPSettings(1e-3, 300, 16, 16, 1, 2, 8)
+    settings = CLIPSettings(
+        captions="captions.csv",
+        learning_rate=1e-3,
+        vocabulary_size=300,
+        text_length=16,
+        text_dim=16,
+        text_depth=1,
+        text_heads=2,
+        out_dim=8,
+    )
     return CLIP(tiny_vit(), CaptionTokenizer.train(CAPTIONS, 300), settings)
 
 
+SIMCLR = SimCLRSettings(hidden_dim=16, out_dim=8, batch_norm=False)
+MOCO_V2 = MoCoV2Settings(hidden_dim=16, out_dim=8, queue_length=16)
+SMALL_DECODER = MAESettings(decoder_dim=16, decoder_depth=1, decoder_heads=2)
+THREE_CLUSTERS = DeepClusterSettings(num_clusters=3, pca_dim=4)
+THREE_LABELS = SeLaSettings(num_heads=2, num_labels=3)
+
 METHODS: Mapping[str, tuple[Callable[[], Method], int, list[Any] | None]] = {
-    "simclr": (
-        lambda: SimCLR(tiny_vit(), hidden_dim=16, out_dim=8, batch_norm=False),
-        2,
-        None,
-    ),
-    "moco_v2": (
-        lambda: MoCoV2(tiny_vit(), hidden_dim=16, out_dim=8, queue_length=16),
-        2,
-        None,
-    ),
+    "simclr": (lambda: SimCLR(tiny_vit(), SIMCLR), 2, None),
+    "moco_v2": (lambda: MoCoV2(tiny_vit(), MOCO_V2), 2, None),
     "swav": (lambda: SwAV(_clusterer(), SwAVSettings(queue_length=8)), 2, None),
-    "dino": (lambda: DINO(_clusterer(), DINOSettings()), 2, None),
-    "mae": (
-        lambda: MAE(tiny_vit(), decoder_dim=16, decoder_depth=1, decoder_heads=2),
-        1,
-        None,
-    ),
+    "dino": (lambda: DINO(_clusterer()), 2, None),
+    "mae": (lambda: MAE(tiny_vit(), SMALL_DECODER), 1, None),
     "deep_cluster": (
-        lambda: DeepCluster(tiny_vit(), _in_order(), relabel_every=2, num_clusters=3, pca_dim=4),
+        lambda: DeepCluster(tiny_vit(), _in_order(), THREE_CLUSTERS, relabel_every=2),
         1,
         list(range(NUM_IMAGES)),
     ),
     "sela": (
-        lambda: SeLa(tiny_vit(), _in_order(), relabel_at=(0, 1, 4), num_heads=2, num_labels=3),
+        lambda: SeLa(tiny_vit(), _in_order(), THREE_LABELS, relabel_at=(0, 1, 4)),
         1,
         list(range(NUM_IMAGES)),
     ),

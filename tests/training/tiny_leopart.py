@@ -58,7 +58,13 @@ def train_tiny(output_dir: Path, kind: str, batch_size: int) -> Method:
         settings: Mapping[str, Any] = {"foreground": kind, "foreground_mass": 0.8}
         method = Leopart(
             tiny_clusterer(),
-            LeopartSettings(1e-3, 3e-3, queue_length=0, roi_size=3, **settings),
+            LeopartSettings(
+                backbone_learning_rate=1e-3,
+                head_learning_rate=3e-3,
+                queue_length=0,
+                roi_size=3,
+                **settings,
+            ),
         )
         samples = SeededSamples(Images(), VIEWS, seed=4)
     loader = TrainingLoader(
@@ -80,7 +86,10 @@ def _anchored(first: bool) -> tuple[Method, SeededSamples]:
         anchor = TokenAnchor.fit(lambda: iter(rows.split(100)), 5, projection_dim=6)
     else:
         anchor = TokenAnchor.empty(DIM, 5, 6, epsilon=0.05)
-    method = AnchoredLeopart(student_of(anchor, encoder), anchor, AnchoredSettings(1e-3, 3e-3))
+    settings = AnchoredSettings(
+        backbone_learning_rate=1e-3, head_learning_rate=3e-3, trained_blocks=None
+    )
+    method = AnchoredLeopart(student_of(anchor, encoder), anchor, settings)
     return method, SeededSamples(Images(tokens), AnchoredTransform(VIEWS), seed=4)
 
 

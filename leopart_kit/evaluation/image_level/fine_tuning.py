@@ -18,7 +18,7 @@ from leopart_kit.data import SegmentationDataset
 from leopart_kit.data.multi_crop import random_box
 from leopart_kit.evaluation.image_level.settings import FineTuningSettings
 from leopart_kit.evaluation.resizing import resize_image
-from leopart_kit.methods.image_classifier import ImageClassifier
+from leopart_kit.image_level.image_classifier import ImageClassifier
 from leopart_kit.progress import Track, quiet
 
 _Key = tuple[int, int]  # how often the images were passed over, row

@@ -30,7 +30,7 @@ from leopart_kit.evaluation.image_level.result import ImageLevelResult, ImageSet
 from leopart_kit.evaluation.image_level.settings import ImageLevelSettings
 from leopart_kit.evaluation.result import EncoderInfo, LabelsUsed
 from leopart_kit.evaluation.task import Clock, RunSettings
-from leopart_kit.methods import ImageClassifier
+from leopart_kit.image_level.image_classifier import ImageClassifier
 
 logger = logging.getLogger(__name__)
 

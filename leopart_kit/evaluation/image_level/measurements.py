@@ -23,7 +23,7 @@ from leopart_kit.evaluation.image_level.pooled_features import OUTPUT, LabelledF
 from leopart_kit.evaluation.image_level.result import Score
 from leopart_kit.evaluation.image_level.settings import ImageLevelSettings
 from leopart_kit.evaluation.task import RunSettings
-from leopart_kit.methods import ImageClassifier
+from leopart_kit.image_level.image_classifier import ImageClassifier
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def measure_fine_tuning(
                 resolution=resolution,
                 seed=seed,
                 device=on.run.device,
-                num_workers=on.run.num_workers,
+                num_workers=on.run.workers,
                 track=on.run.track,
             )
             predictions = predict_classes(
@@ -134,7 +134,7 @@ def measure_fine_tuning(
                 resolution=resolution,
                 batch_size=on.run.batch_size,
                 device=on.run.device,
-                num_workers=on.run.num_workers,
+                num_workers=on.run.workers,
                 track=on.run.track,
             )
             accuracies.append(on.accuracy(predictions))

@@ -159,7 +159,7 @@ def extract_pooled(
         cache_dir=cache_dir,
         resolution=(layers.patch_size, layers.patch_size),
         batch_size=run.batch_size,
-        num_workers=run.num_workers,
+        num_workers=run.workers,
         device=run.device,
         strict=run.strict,
         track=run.track,

@@ -167,33 +167,6 @@ def test_what_cannot_be_measured_is_said_before_the_work(tmp_path: Path):
     assert "give one cluster for each of the 12 images" in error(TINY, assignments=np.zeros(3))
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: ImageLevelSettings(evaluations=()), "evaluations must be a list of knn, linear"),
-        (lambda: ImageLevelSettings(evaluations=("nn",)), "evaluations must be one of knn"),  # type: ignore[arg-type]
-        (lambda: ImageLevelSettings(evaluations=("knn", "knn")), "evaluations must be distinct"),
-        (lambda: ImageLevelSettings(seeds=()), "seeds must be distinct and at least one"),
-        (lambda: ImageLevelSettings(resolution=0), "resolution must be a whole number"),
-        (lambda: ImageLevelSettings(central_crop=2), "central_crop must be a number from 0.05"),
-        (lambda: KnnSettings(neighbours=0), "knn.neighbours must be a whole number"),
-        (lambda: KnnSettings(temperature=0), "knn.temperature must be a number"),
-        (lambda: LinearSettings(layers=()), "linear.layers must be all or a list of names"),
-        (lambda: LinearSettings(layers="conv1"), "linear.layers must be all or a list"),  # type: ignore[arg-type]
-        (lambda: LinearSettings(pooling="max"), "linear.pooling must be one of global, grid"),  # type: ignore[arg-type]
-        (lambda: LinearSettings(learning_rates=()), "linear.learning_rates must be a list"),
-        (lambda: LinearSettings(weight_decays=(-1,)), "linear.weight_decays must be a number"),
-        (lambda: FineTuningSettings(fractions=(2.0,)), "fine_tuning.fractions must be a number"),
-        (lambda: FineTuningSettings(batch_size=1), "batch_size must be .* at least 2"),
-        (lambda: FineTuningSettings(crop_scale=(0.9, 0.1)), r"crop_scale must be \[low, high\]"),
-        (lambda: ClusterSettings(num_clusters=1), "clusters.num_clusters must be .* at least 2"),
-    ],
-)
-def test_wrong_settings_are_named(make, message: str):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
 def test_examples_of_a_cluster_are_nearest_to_its_mean():
     angles = torch.tensor([0.0, 60.0, 10.0, 80.0, 90.0])
     features = torch.stack([torch.cos(torch.deg2rad(angles)), torch.sin(torch.deg2rad(angles))], 1)

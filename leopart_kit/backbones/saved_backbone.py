@@ -1,0 +1,37 @@
+"""A trained backbone as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from leopart_kit.backbones.encoder import Encoder
+from leopart_kit.backbones.tensor_file import write_tensors
+
+SavedPrecision = Literal["fp32", "fp16"]
+
+BACKBONE_NAME = "backbone.safetensors"
+
+
+def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp32") -> Path:
+    """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm.
+
+    Raises:
+        ValueError: fp16 of a weight that is too large for it.
+    """
+    module = getattr(encoder, "vit", encoder)
+    state: dict[str, Tensor] = module.state_dict()
+    if precision == "fp16":
+        state = {key: _halved(key, value) for key, value in state.items()}
+    return write_tensors(state, path, {"format": "pt", "encoder": encoder.name})
+
+
+def _halved(key: str, value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    if half.isinf().any():
+        raise ValueError(f"{key} does not fit fp16: set backbone_precision=fp32")
+    return half

@@ -1,0 +1,1 @@
+"""Protocols, each found by the name of its file."""

@@ -1,0 +1,1 @@
+"""What concerns whole images: the methods that dense ones stand on."""

@@ -1,0 +1,1 @@
+"""Image-level methods, each found by the name of its file."""

@@ -1,0 +1,149 @@
+"""What a method is built from, and what building one gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.data import MultiCropSettings, MultiCropTransform, SegmentationDataset
+from leopart_kit.data.training_images import Indexed
+from leopart_kit.methods.method import Method
+from leopart_kit.settings import DropRate, NotNegative, Positive, Probability, settings
+
+
+@settings
+class TrainingDefaults:
+    """What a method's paper says of its training; `epochs` and `trainer` win."""
+
+    epochs: Positive = 50
+    """Passes over the images."""
+    weight_decay: NotNegative = 0.04
+    """At the start."""
+    final_weight_decay: NotNegative = 0.5
+    """At the end of its cosine."""
+    momentum: Probability = 0.9995
+    """Of an EMA teacher, at the start."""
+    final_momentum: Probability = 1.0
+    """At the end of its cosine."""
+
+
+@settings
+class MethodSettings:
+    """What every method declares; each adds its own numbers and how it is built."""
+
+    drop_path: DropRate = 0.0
+    """Stochastic depth of the last block of a vision transformer, rising from 0."""
+    training: TrainingDefaults = TrainingDefaults()
+    """What the paper says of the training; epochs and trainer win."""
+
+    def build(self, parts: Parts) -> Built:
+        """The method, and what it is trained on.
+
+        Raises:
+            ValueError: settings that do not fit the encoder or the data.
+        """
+        raise NotImplementedError
+
+
+class Built(NamedTuple):
+    """A method; its images, alone or each with a value; the transform that draws their views."""
+
+    method: Method
+    images: Indexed
+    transform: Callable[[Any], Any]
+
+
+class StoredTokens(Protocol):
+    """Patch tokens on disk: `[N, h·w, D]` of all images, those that are there, their grid."""
+
+    @property
+    def tokens(self) -> np.ndarray: ...
+
+    @property
+    def indices(self) -> np.ndarray: ...
+
+    @property
+    def grid(self) -> tuple[int, int]: ...
+
+    def chunks(self, size: int = ..., /) -> Iterator[Tensor]: ...
+
+
+class ImagesInOrder(Protocol):
+    """The images of a training set as they are, without random changes.
+
+    A method that needs passes over the set is built with one and takes its passes in `before_step`.
+    The loop then needs to know nothing of it: a pass is a function of the weights alone, it draws
+    nothing at random, and its result belongs into a buffer. So a resumed run, which restores the
+    buffers and calls `before_step` for the next step, continues as if it had never stopped.
+    """
+
+    def __len__(self) -> int: ...
+
+    def batches(self, start: int, stop: int) -> Iterator[Tensor]:
+        """Normalised images `[b, 3, s, s]` number `start` to `stop - 1`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a method may be built from.
+
+    Attributes:
+        encoder: trained in place.
+        dataset: the training images.
+        views: the settings of overlapping views; image-level methods take their sizes.
+        seed: of the run.
+        max_steps: optimiser steps of the whole run.
+        images_per_step: of all processes together.
+        first: this process fits what others receive from it.
+        resumes: a checkpoint will fill the method.
+        features: stored patch tokens of a data set at a resolution `(H, W)`, in every process.
+        in_order: the training images seen through a transform, for methods that label them.
+    """
+
+    encoder: Encoder
+    dataset: SegmentationDataset
+    views: MultiCropSettings
+    seed: int
+    max_steps: int
+    images_per_step: int
+    first: bool
+    resumes: bool
+    features: Callable[[SegmentationDataset, tuple[int, int]], StoredTokens]
+    in_order: Callable[[Callable[[Tensor], Tensor]], ImagesInOrder]
+
+    def steps(self, epochs: float) -> int:
+        """Optimiser steps nearest to a number of passes over the images."""
+        return round(epochs * len(self.dataset) / self.images_per_step)
+
+
+def overlapping_views(parts: Parts) -> MultiCropTransform:
+    """The views of dense methods, normalised as the encoder wants them.
+
+    Raises:
+        ValueError: a view that is no whole number of patches wide.
+    """
+    views, encoder = parts.views, parts.encoder
+    check_patches("views.global_size", views.global_size, encoder)
+    if views.num_local:
+        check_patches("views.local_size", views.local_size, encoder)
+    geometry = vars(views).copy()
+    for name in ("jitter", "grey_probability", "blur_probability"):
+        del geometry[name]
+    look = {"photometric": views.photometric(), "mean": encoder.mean, "std": encoder.std}
+    return MultiCropTransform(**geometry, **look)
+
+
+def check_patches(name: str, size: int, encoder: Encoder) -> None:
+    """Raise `ValueError` for a view of a size that is no whole number of patches."""
+    below = size // encoder.patch_size * encoder.patch_size
+    if below != size:
+        raise ValueError(
+            f"{name}={size} is no multiple of the patch size {encoder.patch_size} of "
+            f"{encoder.name}; use {f'{below} or ' if below else ''}{below + encoder.patch_size}"
+        )

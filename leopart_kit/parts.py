@@ -1,0 +1,78 @@
+"""Parts that are found by their names: a file of a package, or a class of the user's.
+
+`find_part(["leopart_kit.methods"], "leopart", …)` is the `PART` of that file in that package.
+There is no table of names: a new file is a new part.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_DECLARES = re.compile(r"^PART\b", re.MULTILINE)
+
+
+def list_parts(packages: Sequence[str]) -> list[str]:
+    """Names of the parts in some packages, ascending; imports none of them."""
+    return sorted(name for package in packages for name in _names_in(package))
+
+
+@cache
+def _names_in(package: str) -> tuple[str, ...]:
+    folder = Path(str(importlib.import_module(package).__file__)).parent
+    places = [*folder.glob("*.py"), *folder.glob("*/__init__.py")]
+    found = (path for path in places if _DECLARES.search(path.read_text(encoding="utf-8")))
+    return tuple(p.parent.name if p.stem == "__init__" else p.stem for p in found)
+
+
+def find_part(packages: Sequence[str], name: str, setting: str) -> Any:
+    """The part in one of the packages that has this name.
+
+    Args:
+        setting: what the user set to the name, for the error.
+
+    Raises:
+        ValueError: there is none; lists those that there are.
+    """
+    for package in packages:
+        if name in _names_in(package):
+            return importlib.import_module(f"{package}.{name}").PART
+    known = ", ".join(list_parts(packages))
+    raise ValueError(f"unknown {setting} {name!r}; choose one of {known}")
+
+
+def import_named(factory: str | None, setting: str) -> Any:
+    """What `package.module:name` names.
+
+    Args:
+        setting: where the user wrote it, for the error.
+
+    Raises:
+        ValueError: it is not of this form, cannot be imported, or the module has no such name.
+    """
+    module_name, colon, name = (factory or "").partition(":")
+    if not (module_name and colon and name):
+        raise ValueError(f"{setting}={factory}: set {setting}=package.module:name")
+    module = _import_module(module_name, f"{setting}={factory}")
+    if not callable(getattr(module, name, None)):
+        raise ValueError(f"{setting}={factory}: {module_name} has no function or class {name!r}")
+    return getattr(module, name)
+
+
+def _import_module(name: str, said: str) -> ModuleType:
+    if os.getcwd() not in sys.path:  # console scripts do not look where the user stands
+        sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"{said}: cannot import {name} ({error}); run where it can be imported or set "
+            "PYTHONPATH"
+        ) from error

@@ -1,0 +1,97 @@
+"""A method of the user's: one file with a class of settings, found by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leopart_kit.cli.train import main
+from leopart_kit.training import list_checkpoints, read_metrics
+from leopart_kit.training.checkpoint import read_checkpoint_file
+from tests.cli.command import error_of_command, run_command_line
+from tests.cli.train_command import TINY, write_images
+
+SOURCE = '''
+from __future__ import annotations
+
+import torch
+
+from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings
+from leopart_kit.data import ImagesOf
+from leopart_kit.methods import Built, Method, Parts, StepOutput, split_by_decay
+from leopart_kit.settings import Count, settings
+
+
+class Brightness(Method):
+    """Tells how bright a view is."""
+
+    def __init__(self, encoder, settings):
+        super().__init__()
+        self.encoder, self.settings = encoder, settings
+        self.head = torch.nn.Sequential(
+            torch.nn.Linear(encoder.embed_dim, settings.width), torch.nn.Linear(settings.width, 1)
+        )
+
+    def forward(self, batch, step):
+        (images,) = batch
+        guess = self.head(self.encoder.cls_token(images))[:, 0]
+        return StepOutput((guess - images.mean(dim=(1, 2, 3))).square().mean(), {})
+
+    def parameter_groups(self):
+        return split_by_decay("all", self, self.settings.learning_rate)
+
+
+@settings
+class BrightnessSettings(ImageMethodSettings):
+    """Settings of a method that is not here."""
+
+    width: Count = 8
+    """Of the hidden layer."""
+
+    def build(self, parts: Parts) -> Built:
+        views = self.random_views(parts)
+        return Built(Brightness(parts.encoder, self), ImagesOf(parts.dataset), views)
+'''
+
+
+@pytest.fixture(autouse=True)
+def beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method and six images lie where the user stands."""
+    (tmp_path / "own_brightness.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_images(tmp_path / "images")
+
+
+def words(*own: str) -> list[str]:
+    """A run of two steps; Leopart's sizes left out."""
+    tiny = [word for word in TINY if not word.startswith(("method.", "trainer.max_steps"))]
+    run = ["dataset.root=images", "output_dir=out", "trainer.max_steps=2", "method=custom"]
+    return [*tiny, *run, *own]
+
+
+FACTORY = "method.factory=own_brightness:BrightnessSettings"
+
+
+def test_it_trains_and_is_set_like_any_other(tmp_path: Path):
+    own = (FACTORY, "method.width=5", "method.views.image.flip_probability=0.0")
+    run_command_line(main, "leopart-train", words(*own))
+    assert len(read_metrics(tmp_path / "out" / "metrics.jsonl")) == 2
+    state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
+    assert state["state_dict"]["head.0.weight"].shape == (5, 64)
+    assert (tmp_path / "out" / "backbone.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ((FACTORY, "method.width=0"), "method.width must be at least 1, got 0"),
+        ((FACTORY, "method.widht=3"), "did you mean method.width"),
+        (("method.factory=own_brightness:Brightness",), "must be a class under @settings"),
+        (("method.factory=nowhere:Settings",), "method.factory=nowhere:Settings"),
+        ((), "method.factory is not set"),
+    ],
+)
+def test_its_settings_are_checked(own: tuple[str, ...], message: str):
+    assert message in error_of_command(main, "leopart-train", words(*own))
