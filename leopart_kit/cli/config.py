@@ -12,17 +12,19 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
-from hydra import compose
+from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from leopart_kit.cli.declared import declared_names, register_declared
+from leopart_kit.cli.declared import PACKAGES, declared_names, register_declared
 from leopart_kit.cli.folders import config_folder
+from leopart_kit.cli.help_page import help_page
 from leopart_kit.cli.log import take_any_name
 from leopart_kit.cli.overrides import prepare_words, printed_words
 from leopart_kit.folder_lock import only_writer
+from leopart_kit.parts import find_part
 from leopart_kit.whole_file import write_whole_text
 
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
@@ -76,6 +78,9 @@ def run_command(
     told = (*USER_ERRORS, *expected)
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that share an output_dir
     register_configs()
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        _print_help(config_name, told)
+        return
     sys.argv[1:] = prepare_words(sys.argv[1:], groups_of(config_name))
     # Hydra would shorten tracebacks and print errors in its own way.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -99,6 +104,22 @@ def run_command(
         _fail(error)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to go on")
+
+
+def _print_help(config_name: str, told: tuple[type[Exception], ...]) -> None:
+    """Print the command's page, with the settings of what the other words choose."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    cls = find_part(PACKAGES["command"], config_name, "command")
+    with initialize_config_dir(str(config_folder("configs")), version_base="1.3"):
+        try:
+            overrides = prepare_words(words, groups_of(config_name))
+            composed = compose(config_name, overrides=overrides, return_hydra_config=True)
+        except told as error:
+            _fail(error)
+    template = composed.hydra.help.template
+    with open_dict(composed):
+        del composed["hydra"]
+    print(help_page(cls, composed, template))
 
 
 def keep_settings(config: DictConfig, output_dir: Path) -> None:

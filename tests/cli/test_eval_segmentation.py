@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -247,15 +246,6 @@ def test_json_and_masks_can_be_left_out_of_the_page(on_folder: list[str], tmp_pa
     leopart_eval(*on_folder, "masks=false", "page_images=0")
     assert not (tmp_path / "out" / "masks").exists()
     assert json.loads((tmp_path / "out" / "results.json").read_text())["settings"]["masks"] is False
-
-
-def test_help_teaches(capsys: pytest.CaptureFixture):
-    with pytest.raises(SystemExit):
-        leopart_eval("--help")
-    text = capsys.readouterr().out
-    for word in ("encoder.factory=", "voc_k500", "dinov2_vits14", "coco_stuff", "output_dir"):
-        assert word in text
-    assert textwrap.dedent(text).startswith("leopart-eval: ")
 
 
 def test_unsupervised_segmentation_draws_how_parts_became_objects(tmp_path: Path):

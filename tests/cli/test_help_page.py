@@ -1,0 +1,53 @@
+"""`--help` of every command: each of its settings, with its words, and those of what is chosen."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.parts import find_part, list_parts
+from leopart_kit.settings import declared, group_of
+
+COMMANDS = list_parts(PACKAGES["command"])
+
+
+def page_of(command: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    main = importlib.import_module(f"leopart_kit.cli.{command}").main
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [command, *words, "--help"])
+        main()
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_setting_is_there_with_its_words(command: str, capsys: pytest.CaptureFixture[str]):
+    page = page_of(command, capsys)
+    for setting in declared(find_part(PACKAGES["command"], command, "command")):
+        if group_of(setting.kind) is None:
+            assert setting.name in page
+            assert setting.words in page
+
+
+@pytest.mark.parametrize(
+    ("words", "shown", "hidden"),
+    [
+        (["method=dino"], "method.teacher_temperature=0.04", "method.queue_length"),
+        (["method=leopart"], "method.queue_length=8192", "method.views"),
+        (["method=dino"], "method.views.local.jitter=0.5", "method.views.image"),
+        (["trainer.max_steps=7"], "trainer.max_steps=7", "trainer.max_steps=null"),
+    ],
+)
+def test_the_page_shows_what_was_chosen(
+    words: list[str], shown: str, hidden: str, capsys: pytest.CaptureFixture[str]
+):
+    page = page_of("train", capsys, *words)
+    assert shown in page
+    assert hidden not in page
+
+
+def test_what_cannot_be_chosen_is_told(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="unknown method 'lepart'"):
+        page_of("train", capsys, "method=lepart")
