@@ -41,7 +41,7 @@ MAPS = {
 
 def program(name: str) -> Any:
     """A module of the extra, or the test is skipped."""
-    reason = f"{name} is not installed: pip install -e '.[formats-test]'; see CONTRIBUTING.md"
+    reason = f"{name} is not installed; `make formats` does so"
     return pytest.importorskip(name, reason=reason, exc_type=ImportError)
 
 

@@ -49,6 +49,26 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str):
     assert str(told.value).startswith(str(path))
 
 
+@given(data=st.data())
+def test_any_damage_is_told_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    path = tmp_path_factory.mktemp("names") / "names.json"
+    text = '{"0": "wheel", "part_005": "Räder", "object_002": "car"}'.encode()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    path.write_bytes(text[:start] + data.draw(st.binary(max_size=8)) + text[end:])
+    try:
+        names = read_names(path)
+    except ValueError as error:
+        line = str(error)
+    else:
+        assert all(name.strip() for name in [*names.parts.values(), *names.objects.values()])
+        return
+    assert line.startswith(str(path))
+    assert "\n" not in line
+
+
 def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"gone\.json does not exist; set names to"):
         read_names(tmp_path / "gone.json")
