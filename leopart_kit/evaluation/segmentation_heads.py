@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeGuard, get_args
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from leopart_kit.backbones.tensor_file import write_tensors
+from leopart_kit.backbones.weight_tensors import check_weights
 
 HeadKind = Literal["linear", "fcn"]
 
@@ -99,33 +101,71 @@ def load_head(
         raise FileNotFoundError(f"no head at {path}; a run with this protocol writes head_seed0 …")
     try:
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {})["head"])
+            description = _Description.parse((file.metadata() or {})["head"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        check_weights(state)
     except (SafetensorError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is no head written by a probe: {error}") from error
-    if description["kind"] != kind:
-        raise ValueError(f"{path} is a {description['kind']} head; set protocol accordingly")
-    names = tuple(description["class_names"])
+    if description.kind != kind:
+        raise ValueError(f"{path} is a {description.kind} head; set protocol accordingly")
+    names = description.class_names
     if class_names and names != class_names:
         raise ValueError(
             f"{path} predicts {len(names)} classes ({', '.join(names[:3])}, …), the data set has "
             f"{len(class_names)} ({', '.join(class_names[:3])}, …); train a head on its train split"
         )
-    first = state["classify.weight" if kind == "linear" else "convs.0.weight"]
+    first = state.get("classify.weight" if kind == "linear" else "convs.0.weight")
+    if first is None or first.ndim != 4:
+        raise ValueError(f"{path} is no head written by a probe: it lacks its first layer")
     if first.shape[1] != embed_dim:
         raise ValueError(
             f"{path} takes tokens of {first.shape[1]} dimensions, the encoder gives {embed_dim}; "
             "use the encoder it was trained on"
         )
-    if kind == "linear":
-        head: LinearHead | FcnHead = LinearHead(embed_dim, len(names))
-    else:
-        size = description["input_size"]
-        head = FcnHead(
-            embed_dim,
-            len(names),
-            channels=first.shape[0],
-            input_size=None if size is None else (size[0], size[1]),
+    head = description.build(embed_dim, channels=first.shape[0])
+    own = {key: value.shape for key, value in head.state_dict().items()}
+    odd = [
+        key
+        for key in own.keys() | state.keys()
+        if key not in state or state[key].shape != own.get(key)
+    ]
+    if odd:
+        raise ValueError(
+            f"{path} is no head written by a probe: {min(odd)} does not fit the others"
         )
     head.load_state_dict(state)
     return head.eval()
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What is said of a head beside its weights."""
+
+    kind: HeadKind
+    class_names: tuple[str, ...]
+    input_size: tuple[int, int] | None
+
+    @staticmethod
+    def parse(text: str) -> _Description:
+        """Raises ValueError for a text that `save_head` did not write."""
+        said = json.loads(text)
+        said = said if isinstance(said, dict) else {}
+        names, size = said.get("class_names"), said.get("input_size")
+        if said.get("kind") not in get_args(HeadKind) or not _all(names, str):
+            raise ValueError("its description is damaged")
+        if size is not None and not (_all(size, int) and len(size) == 2 and min(size) > 0):
+            raise ValueError("its description is damaged")
+        return _Description(
+            said["kind"], tuple(names), None if size is None else (size[0], size[1])
+        )
+
+    def build(self, embed_dim: int, channels: int) -> LinearHead | FcnHead:
+        """The head with random weights."""
+        count = len(self.class_names)
+        if self.kind == "linear":
+            return LinearHead(embed_dim, count)
+        return FcnHead(embed_dim, count, channels=channels, input_size=self.input_size)
+
+
+def _all(values: Any, kind: type) -> TypeGuard[list[Any]]:
+    return isinstance(values, list) and all(type(value) is kind for value in values)
