@@ -85,7 +85,6 @@ def export_masks(
     these formats for images that are gone is removed, see `WrittenFiles`.
 
     Raises:
-        ValueError: two classes whose folders would have one name.
         OSError: a file cannot be written; carries its name.
     """
     below = (folders_below(folder / place) for place in PLACES)
@@ -182,18 +181,16 @@ class _Writers:
 def class_folders(table: ClassTable) -> dict[int, str]:
     """The name of each class, by id, as a folder can have it: other signs become `_`.
 
-    Raises:
-        ValueError: two classes would have one folder.
+    Where that is the folder of an earlier class too, its id follows.
     """
     folders: dict[int, str] = {}
+    taken: set[str] = set()
     for item in table.classes:
-        name = re.sub(r"[^\w-]+", "_", item.name)
-        # Upper and lower case are one on many disks.
-        if name.lower() in (other.lower() for other in folders.values()):
-            raise ValueError(
-                f"two classes would share the folder {name!r}; rename {item.name!r}, or set "
-                "export.group_by=image"
-            )
+        # Cut, so that the longest signs of UTF-8 fit into a name that disks can have.
+        name = re.sub(r"[^\w-]+", "_", item.name)[:50]
+        while name.lower() in taken:  # upper and lower case are one on many disks
+            name = f"{name}_{item.id:03d}"
+        taken.add(name.lower())
         folders[item.id] = name
     return folders
 

@@ -200,10 +200,15 @@ def test_a_folder_for_each_class(tmp_path: Path):
     assert (other / "yolo/labels/sub/b.txt").read_text().startswith("0 ")
 
 
-def test_two_classes_cannot_share_a_folder(tmp_path: Path):
-    table = part_classes(model_of(2, names=PartNames({0: "a/b", 1: "A b"})))
-    with pytest.raises(ValueError, match="two classes would share the folder 'A_b'; rename 'A b'"):
-        export(tmp_path, {"a": np.array([[1, 2]])}, ("png",), table, group_by="cluster")
+def test_a_class_of_any_name_has_a_folder(tmp_path: Path):
+    names = {0: "..", 1: "🚗" * 90, 2: "日" * 300, 3: "日" * 301, 4: "a/b", 5: "A b", 6: "A b_006"}
+    table = part_classes(model_of(7, names=PartNames(names)))
+    export(tmp_path, {"a": np.arange(1, 8)[None]}, ALL, table, group_by="cluster")
+    folders = list((tmp_path / "out/clusters").iterdir())
+    assert sorted(key for folder in folders for key in read_png(folder)) == [
+        ("a", class_id) for class_id in range(1, 8)
+    ]
+    assert {"a_b", "A_b_006"} < {folder.name for folder in folders}
 
 
 def test_an_interrupted_export_leaves_no_half_files(tmp_path: Path):
