@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from leopart_kit.named_errors import names_file
 from leopart_kit.scratch import scratch_file
+
+_PROBE = 1 << 16  # bytes
 
 
 @contextmanager
@@ -19,14 +22,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written; carries the name of `path`.
     """
-    try:
-        with scratch_file(path) as temporary:
+    with names_file(path), scratch_file(path) as temporary:
+        try:
             yield temporary
-            temporary.chmod(0o666 & ~_umask())  # some libraries write for the owner alone
-            os.replace(temporary, path)
-    except OSError as error:
-        # A full disk is reported without a file name, other errors with the temporary one.
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        except Exception:
+            _check_space(temporary)
+            raise
+        temporary.chmod(0o666 & ~_umask())  # some libraries write for the owner alone
+        os.replace(temporary, path)
 
 
 def write_whole_text(path: Path, text: str) -> None:
@@ -37,6 +40,12 @@ def write_whole_text(path: Path, text: str) -> None:
     """
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _check_space(file: Path) -> None:
+    """Raise `OSError` if the disk is full: libraries report that each in an error of their own."""
+    with file.open("ab") as opened:
+        opened.write(bytes(_PROBE))
 
 
 def _umask() -> int:

@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"input_files", "parts", "scratch"},
-    {"npz_file", "processes", "progress", "settings", "whole_file"},
+    {"input_files", "named_errors", "parts", "scratch"},
+    {"mapped_array", "npz_file", "processes", "progress", "settings", "whole_file"},
     {"backbones", "data", "metrics"},
     {"clustering", "style"},
     {"losses"},

@@ -66,3 +66,24 @@ def test_a_name_in_another_encoding_shows_its_bytes(tmp_path: Path):
     name = os.fsdecode(b"caf\xe9")  # as the file system gives it
     write_whole_text(tmp_path / "page.html", f"<p>é {name}</p>")
     assert (tmp_path / "page.html").read_bytes().decode() == "<p>é caf\\udce9</p>"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("unexpected pos"), OSError("9 requested")])
+def test_a_full_disk_is_told_whatever_the_library_that_writes_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    path = tmp_path / "head.pt"
+    original = Path.open
+
+    def full(file: Path, *arguments: object, **options: object) -> object:
+        if file.name.startswith(".head"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(file, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left") as raised, whole_file(path):
+        raise error
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(path))
+    monkeypatch.undo()
+    with pytest.raises(type(error), match=str(error)), whole_file(path):
+        raise error

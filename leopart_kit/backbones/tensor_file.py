@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from leopart_kit.whole_file import whole_file
@@ -21,19 +21,21 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
         OSError: the file cannot be written; carries its name.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with whole_file(path) as temporary:
-        save_file(state, temporary, metadata=dict(metadata))
-        _sort_metadata(temporary)
+    # Not `save_file`, whose error on a full disk is none of the system's.
+    content = memoryview(save(state, metadata=dict(metadata)))
+    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        file.write(content[:_LENGTH_BYTES])
+        file.write(_sorted_metadata(bytes(content[_LENGTH_BYTES:end])))
+        file.write(content[end:])
     return path
 
 
-def _sort_metadata(path: Path) -> None:
-    """Put the names of the metadata in order; the library leaves it to chance."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        header = json.loads(file.read(length))
-        metadata = dict(sorted(header.pop("__metadata__", {}).items()))
-        sorted_header = {"__metadata__": metadata, **header}
-        text = json.dumps(sorted_header, separators=(",", ":"), ensure_ascii=False).encode()
-        file.seek(_LENGTH_BYTES)
-        file.write(text.ljust(length))  # the library too fills up with blanks
+def _sorted_metadata(header: bytes) -> bytes:
+    """The header with the names of the metadata in order, which the library leaves to chance."""
+    parsed = json.loads(header)
+    metadata = dict(sorted(parsed.pop("__metadata__", {}).items()))
+    text = json.dumps(
+        {"__metadata__": metadata, **parsed}, separators=(",", ":"), ensure_ascii=False
+    )
+    return text.encode().ljust(len(header))  # the library too fills up with blanks

@@ -62,7 +62,7 @@ from leopart_kit.report.method_table import (
     write_training,
 )
 from leopart_kit.training import build_fabric
-from leopart_kit.whole_file import write_whole_text
+from leopart_kit.whole_file import whole_file, write_whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +180,10 @@ def training_config(
 
 def write_class_captions(dataset: ClassificationDataset, path: Path) -> Path:
     """A CSV with the name of its class as the caption of every image."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         rows = csv.writer(file)
         rows.writerow(("image", "caption"))
         for name, label in zip(dataset.names, dataset.labels, strict=True):

@@ -21,7 +21,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from leopart_kit.cli.declared import PACKAGES, declared_names, register_declared
 from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.help_page import help_page
-from leopart_kit.cli.log import take_any_name
+from leopart_kit.cli.log import prepare_log_files
 from leopart_kit.cli.overrides import prepare_words, printed_words
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.parts import find_part
@@ -89,7 +89,7 @@ def run_command(
         # Caught here as well, since Hydra reports what leaves a task with lines of its own.
         try:
             output_dir = Path(HydraConfig.get().runtime.output_dir)
-            take_any_name()
+            prepare_log_files()
             with only_writer(output_dir, "output_dir") if is_first else nullcontext():
                 task(config, output_dir)
         except told as error:

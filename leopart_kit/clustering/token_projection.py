@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from leopart_kit.clustering import PCA, Standardizer
+from leopart_kit.mapped_array import scratch_array
 
 Tokens = Callable[[], Iterable[Tensor]]
 
@@ -45,6 +48,22 @@ class TokenProjection:
     def apply(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """`self` of every chunk."""
         return (self(chunk) for chunk in chunks)
+
+    def on_disk(self, tokens: Tokens, num_tokens: int, folder: Path) -> Tensor:
+        """`self` of all chunks together, float32 `[num_tokens, d]`, so that memory stays free.
+
+        They are mapped from a passing file of `folder`.
+
+        Raises:
+            OSError: the disk has too little space; carries the name of the folder.
+        """
+        dim = self(next(iter(tokens()))[:1]).shape[-1]
+        points = torch.from_numpy(scratch_array(folder, (num_tokens, dim), np.float32))
+        row = 0
+        for chunk in self.apply(tokens()):
+            points[row : row + len(chunk)] = chunk
+            row += len(chunk)
+        return points
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """`[..., D]` → float32 `[..., d]`."""

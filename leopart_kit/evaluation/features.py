@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +27,7 @@ from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
 from leopart_kit.folder_lock import only_writer
+from leopart_kit.mapped_array import mapped_array
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.scratch import folders_below, remove_leftovers
@@ -155,13 +154,9 @@ def extract_features(
 
 def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str, object]) -> None:
     """Make the store's files at their final size; `store.json` comes last and says it is whole."""
-    size = 2 * math.prod(shape)
     tokens = folder / "tokens.npy"
     try:
-        np.lib.format.open_memmap(tokens, "w+", dtype=np.float16, shape=shape).flush()
-        # Reserved now, since a mapped file on a full disk kills the process without a word.
-        with open(tokens, "r+b") as opened:
-            os.posix_fallocate(opened.fileno(), 0, tokens.stat().st_size)
+        mapped_array(tokens, shape, np.float16)
         np.save(folder / "status.npy", np.full(shape[0], PENDING, dtype=np.uint8))
         _write_reasons(folder / "broken.json", {})
         (folder / "store.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -169,8 +164,8 @@ def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str,
         for file in (tokens, folder / "store.json"):
             file.unlink(missing_ok=True)
         raise ValueError(
-            f"cannot reserve {size / 2**20:.1f} MiB for features in {folder}: {error.strerror}; "
-            "free some space or set cache_dir to another disk"
+            f"cannot reserve space for features in {folder}: {error.strerror}; free some space or "
+            "set cache_dir to another disk"
         ) from error
 
 

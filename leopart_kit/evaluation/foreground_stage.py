@@ -7,7 +7,6 @@ Asano, CVPR 2022, section 3.3).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,9 +72,8 @@ def cluster_for_foreground(
         settings: of the k-means (iterations, restarts, engine, size of the maps that are compared).
     """
     raw = replace(settings, standardize=False, pca_dim=None, metric="spherical")
-    with tempfile.TemporaryFile(dir=tokens.folder) as scratch:
-        points, _ = project_tokens(tokens, raw, scratch)
-        labels, _ = cluster_points(points, raw, num_clusters, seed, device=device, track=track)
+    points, _ = project_tokens(tokens, raw)
+    labels, _ = cluster_points(points, raw, num_clusters, seed, device=device, track=track)
     maps = labels.reshape(len(tokens), *tokens.grid)
     size = settings.score_resolution
     large = resize_labels(torch.from_numpy(maps).to(torch.int16), size)

@@ -22,6 +22,7 @@ from leopart_kit.evaluation.in_context_labels import (
 )
 from leopart_kit.evaluation.resizing import resize_labels
 from leopart_kit.evaluation.stage_cache import StageCache
+from leopart_kit.mapped_array import mapped_array
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file
 
@@ -128,7 +129,7 @@ def build_memory(
         shape = (capacity, sources[0].dataset.num_classes)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
-            counts = np.lib.format.open_memmap(temporary, "w+", dtype=np.uint16, shape=shape)
+            counts = mapped_array(temporary, shape, np.uint16)
             return _choose(sources, choice, counts, track)
 
     found = cache.get("memory", key, compute)

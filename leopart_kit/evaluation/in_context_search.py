@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from leopart_kit.evaluation.features import FeatureStore
 from leopart_kit.evaluation.in_context_labels import transfer_labels
 from leopart_kit.evaluation.in_context_memory import BLOCK_ROWS, Memory
 from leopart_kit.evaluation.task import RunSettings
+from leopart_kit.mapped_array import mapped_array
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ def _pending(file: Path, done_file: Path, shape: tuple[int, int, int]) -> list[i
     """Blocks of images that are not searched yet; the files are made where there are none."""
     if not done_file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        _reserve(file, shape)
+        mapped_array(file, shape, np.float32)
         with whole_file(done_file) as temporary, temporary.open("wb") as opened:
             np.save(opened, np.zeros(-(-shape[0] // _IMAGES), dtype=bool))
     done = np.load(done_file)
@@ -93,18 +92,3 @@ def _pending(file: Path, done_file: Path, shape: tuple[int, int, int]) -> list[i
     elif done.any():
         logger.info("neighbours: going on after %d of %d images", done.sum() * _IMAGES, shape[0])
     return np.flatnonzero(~done).tolist()
-
-
-def _reserve(file: Path, shape: tuple[int, int, int]) -> None:
-    try:
-        np.lib.format.open_memmap(file, "w+", dtype=np.float32, shape=shape).flush()
-        # Now, since a mapped file on a full disk kills the process without a word.
-        with open(file, "r+b") as opened:
-            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
-    except OSError as error:
-        file.unlink(missing_ok=True)
-        size = 4 * math.prod(shape) / 2**20
-        raise ValueError(
-            f"cannot reserve {size:.1f} MiB for labels in {file.parent}: {error.strerror}; free "
-            "some space or set cache_dir to another disk"
-        ) from error

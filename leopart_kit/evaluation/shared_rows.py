@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leopart_kit.mapped_array import mapped_array
 from leopart_kit.processes import Processes
 
 
@@ -15,12 +16,15 @@ def shared_rows(folder: Path, shape: tuple[int, ...], processes: Processes) -> n
     """uint8 zeros of `shape`, mapped from a file of `folder` that goes with the last of its users.
 
     Each process sees what the others wrote once they have met again (`Processes.wait`).
+
+    Raises:
+        OSError: the disk has too little space; carries the name of the file.
     """
 
     def create() -> str:
         descriptor, name = tempfile.mkstemp(suffix=".npy", prefix=".rows-", dir=folder)
         os.close(descriptor)
-        np.lib.format.open_memmap(name, "w+", dtype=np.uint8, shape=shape).flush()
+        mapped_array(Path(name), shape, np.uint8)
         return name
 
     name = processes.once(create)

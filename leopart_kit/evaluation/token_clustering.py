@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,21 +51,20 @@ def cluster_tokens(
     """
     num_points = len(store) * store.tokens.shape[1]
     check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
-    with tempfile.TemporaryFile(dir=store.folder) as scratch:
-        points, details = project_tokens(store, protocol, scratch)
-        found = []
-        for seed in processes.share(protocol.seeds):
-            labels, run = cluster_points(
-                points, protocol, num_clusters, seed, device=device, track=track
-            )
-            found.append((labels.reshape(len(store), *store.grid), run))
-            logger.info(
-                "seed %d: the largest of %d clusters holds %.1f %% of the patches, %d are empty",
-                seed,
-                num_clusters,
-                run["largest_cluster_percent"],
-                run["empty_clusters"],
-            )
+    points, details = project_tokens(store, protocol)
+    found = []
+    for seed in processes.share(protocol.seeds):
+        labels, run = cluster_points(
+            points, protocol, num_clusters, seed, device=device, track=track
+        )
+        found.append((labels.reshape(len(store), *store.grid), run))
+        logger.info(
+            "seed %d: the largest of %d clusters holds %.1f %% of the patches, %d are empty",
+            seed,
+            num_clusters,
+            run["largest_cluster_percent"],
+            run["empty_clusters"],
+        )
     found = processes.join(found)
     maps = {seed: labels for seed, (labels, _) in zip(protocol.seeds, found, strict=True)}
     runs = [run for _, run in found]
@@ -108,12 +106,13 @@ def check_enough_patches(num_clusters: int, num_images: int, patches_per_image: 
         )
 
 
-def project_tokens(
-    store: PatchTokens, protocol: TokenClustering, scratch: BinaryIO
-) -> tuple[Tensor, dict[str, Any]]:
+def project_tokens(store: PatchTokens, protocol: TokenClustering) -> tuple[Tensor, dict[str, Any]]:
     """All tokens after normalisation, standardising and PCA, float32 `[N·h·w, d]`.
 
-    The result is mapped onto the file `scratch`, so that memory stays free of it.
+    They are mapped from a passing file beside the tokens, so that memory stays free of them.
+
+    Raises:
+        OSError: the disk has too little space; carries the name of the folder.
     """
     projection = TokenProjection.fit(
         store.chunks,
@@ -122,15 +121,10 @@ def project_tokens(
         pca_dim=protocol.pca_dim,
     )
     pca = projection.pca
-    dim = store.embed_dim if pca is None else pca.num_components
-    shape = (len(store) * store.grid[0] * store.grid[1], dim)
-    points = np.memmap(scratch, dtype=np.float32, mode="w+", shape=shape)
-    row = 0
-    for chunk in projection.apply(store.chunks()):
-        points[row : row + len(chunk)] = chunk.numpy()
-        row += len(chunk)
+    num_tokens = len(store) * store.grid[0] * store.grid[1]
+    points = projection.on_disk(store.chunks, num_tokens, store.folder)
     explained = None if pca is None else float(pca.explained_variance_ratio.sum())
-    return torch.from_numpy(points), {"dimensions": dim, "explained_variance": explained}
+    return points, {"dimensions": points.shape[1], "explained_variance": explained}
 
 
 def cluster_points(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -135,8 +134,7 @@ class Stages:
     @cached_property
     def points(self) -> Tensor:
         """All tokens as they are clustered, float32 `[N·h·w, d]`, mapped from a passing file."""
-        with tempfile.TemporaryFile(dir=self.tokens.folder) as scratch:
-            return project_tokens(self.tokens, self.settings, scratch)[0]
+        return project_tokens(self.tokens, self.settings)[0]
 
     def parts(self, threshold: float | None, num_clusters: int, seed: int) -> np.ndarray:
         """int32 `[N, h, w]`: 0 for background, 1 … K for the parts of the foreground.

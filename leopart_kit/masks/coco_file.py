@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from leopart_kit.masks.json_text import json_text
+from leopart_kit.named_errors import names_file
 from leopart_kit.whole_file import whole_file
 
 Record = Mapping[str, Any]
@@ -24,12 +25,13 @@ class CocoFile:
         self._categories = categories
         self._parts = {part: scratch / f"{path.stem}.{part}" for part in ("images", "annotations")}
         for file in self._parts.values():
-            file.write_text("")
+            file.touch()
 
     def add(self, image: Record, annotations: list[Record]) -> None:
         """Add one image and its annotations."""
         for part, records in (("images", [image]), ("annotations", annotations)):
-            with self._parts[part].open("a", encoding="utf-8") as file:
+            path = self._parts[part]
+            with names_file(self._path), path.open("a", encoding="utf-8") as file:
                 file.writelines(json_text(record) + "\n" for record in records)
 
     def finish(self) -> Path:

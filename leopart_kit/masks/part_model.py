@@ -6,10 +6,8 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -107,8 +105,8 @@ class PartModel:
             device=device,
             track=track,
         )
-        with tempfile.TemporaryFile() as scratch:
-            kmeans.fit(_on_disk(projection, tokens, scratch))
+        num_tokens = sum(len(chunk) for chunk in tokens())
+        kmeans.fit(projection.on_disk(tokens, num_tokens, Path(tempfile.gettempdir())))
         return cls(
             encoder=encoder.name,
             encoder_sha256=encoder.fingerprint(),
@@ -243,14 +241,3 @@ class PartModel:
             return cls(**fields)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-
-
-def _on_disk(projection: Callable[[Tensor], Tensor], tokens: Tokens, scratch: BinaryIO) -> Tensor:
-    """The projected tokens `[N, d]`, mapped onto the file `scratch` to keep memory free of them."""
-    dim = 0
-    for chunk in tokens():
-        points = projection(chunk)
-        dim = points.shape[1]
-        scratch.write(points.numpy().data)
-    scratch.flush()
-    return torch.from_numpy(np.memmap(scratch, dtype=np.float32, mode="r+").reshape(-1, dim))

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple
 
+from leopart_kit.named_errors import names_file
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class WrittenFiles:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lines.close()
+        with names_file(self._list):
+            self._lines.close()
 
     def add(self, writer: str, image: Path | None, files: Iterable[Path]) -> None:
         """Note files that were written just now; raises `OSError`."""
@@ -68,8 +70,9 @@ class WrittenFiles:
             state = file.lstat()
             entry = WrittenFile(path, writer, source, state.st_size, state.st_mtime_ns)
             self._now[path] = entry
-            self._lines.write(json.dumps(entry) + "\n")
-        self._lines.flush()
+            with names_file(self._list):
+                self._lines.write(json.dumps(entry) + "\n")
+                self._lines.flush()
 
     def remove_stale(self, writers: Collection[str], images: Path | None) -> None:
         """Delete what earlier exports wrote and this one would have written anew, and say so.

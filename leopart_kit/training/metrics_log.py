@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from leopart_kit.input_files import parse_json, read_text
+from leopart_kit.named_errors import names_file
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -26,24 +27,29 @@ class MetricsLog:
     """
 
     def __init__(self, output_dir: Path, resumed_step: int, tensorboard: bool) -> None:
-        path = output_dir / "metrics.jsonl"
-        _drop_later_lines(path, resumed_step)
-        self._file = path.open("a", buffering=1, encoding="utf-8")
+        self._path, self._board_folder = output_dir / "metrics.jsonl", output_dir / "tensorboard"
+        _drop_later_lines(self._path, resumed_step)
+        self._file = self._path.open("a", buffering=1, encoding="utf-8")
         self._board: Any = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # slow to import, not always wanted
 
-            self._board = SummaryWriter(
-                str(output_dir / "tensorboard"), purge_step=resumed_step + 1
-            )
+            with names_file(self._board_folder):
+                self._board = SummaryWriter(str(self._board_folder), purge_step=resumed_step + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Log the values after `step` finished steps; a value that is not finite becomes null."""
+        """Log the values after `step` finished steps; a value that is not finite becomes null.
+
+        Raises:
+            OSError: they cannot be written; carries the name of the file or folder.
+        """
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        with names_file(self._path):
+            self._file.write(json.dumps({"step": step, **finite}) + "\n")
         if self._board is not None:
-            for key, value in values.items():
-                self._board.add_scalar(key, value, step)
+            with names_file(self._board_folder):
+                for key, value in values.items():
+                    self._board.add_scalar(key, value, step)
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -54,9 +60,11 @@ class MetricsLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with names_file(self._path):
+            self._file.close()
         if self._board is not None:
-            self._board.close()
+            with names_file(self._board_folder):
+                self._board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -164,7 +164,7 @@ def full(*_: object, **__: object) -> None:
 def test_a_full_disk(on_folder: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
-        assert re.search("cannot reserve .*No space left on device; free", error_of(*on_folder))
+        assert re.search("cannot reserve .*No space left on device.*; free", error_of(*on_folder))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)  # the check of the folder, before any work
         assert re.search("out: no space left on device; free some", error_of(*on_folder))

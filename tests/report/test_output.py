@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -33,10 +31,3 @@ def test_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(ValueError, match=rf"cannot write to {tmp_path}: permission denied"):
         writable_output_dir(tmp_path)
-
-
-def test_full_disk_says_how_much_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 << 20))
-    assert writable_output_dir(tmp_path, needed_bytes=3 << 20) == tmp_path
-    with pytest.raises(ValueError, match=r"3 MiB free, about 5 MiB needed"):
-        writable_output_dir(tmp_path, needed_bytes=5 << 20)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leopart_kit.mapped_array import mapped_array, scratch_array
+
+
+def test_what_is_written_is_in_the_file(tmp_path: Path):
+    array = mapped_array(tmp_path / "a.npy", (3, 4), np.float16)
+    assert not array.any()
+    array[1] = 7
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy")[1], 7)
+
+
+def test_every_block_is_reserved(tmp_path: Path):
+    mapped_array(tmp_path / "a.npy", (1000, 1000), np.uint8)
+    status = (tmp_path / "a.npy").stat()
+    assert status.st_blocks * 512 >= status.st_size
+
+
+def test_a_scratch_array_leaves_no_file(tmp_path: Path):
+    array = scratch_array(tmp_path, (1000, 10), np.float32)
+    assert list(tmp_path.iterdir()) == []
+    array[:] = np.arange(10)
+    np.testing.assert_array_equal(array[-1], np.arange(10))
+
+
+@pytest.mark.parametrize(("make", "name"), [(mapped_array, "a.npy"), (scratch_array, "")])
+def test_too_little_space_is_told_with_the_path_and_the_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable, name: str
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"3\.0 MiB") as raised:
+        make(place := tmp_path / name, (3, 2**20), np.uint8)
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(place))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_one_module_maps_new_files():
+    """Elsewhere a full disk would kill the process without a word."""
+    package = Path(__file__).parents[1] / "leopart_kit"
+    mapping = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if any(word in path.read_text() for word in ("open_memmap(", "np.memmap("))
+    ]
+    assert mapping == ["mapped_array.py"]
