@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from leopart_kit.backbones.weight_tensors import shown, storage_fault
 
 FORMAT, VERSION = "leopart_kit", 1
 _NAME = re.compile(r"step_(\d{8,})\.pt")
@@ -70,25 +71,29 @@ def read_checkpoint_file(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"checkpoint not found: {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle can ask for any operation on any object
         raise ValueError(
             f"{path} is damaged or no checkpoint; delete it to continue from the one before"
         ) from error
-    known = isinstance(content, dict) and content.get("format") == FORMAT
-    if not known or content.get("version") != VERSION:
+    known = isinstance(content, dict) and type(content.get("version")) is int
+    if not known or (content.get("format"), content["version"]) != (FORMAT, VERSION):
         raise ValueError(f"{path} is not a training checkpoint of this version ({VERSION})")
     return content
 
 
 def check_state_matches(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Raise ValueError, listing keys, unless both state dicts have the same keys and shapes."""
+    """Raise ValueError, listing keys, unless both state dicts have the same keys and shapes.
+
+    Types of numbers must be the same too: whole numbers would be taken for weights.
+    """
     problems = [f"{key} is missing in it" for key in own if key not in saved]
-    problems += [f"{key} is unknown to the method" for key in saved if key not in own]
-    problems += [
-        f"{key} is {_shape(saved[key])} in it and {_shape(own[key])} in the method"
-        for key in own
-        if key in saved and _shape(saved[key]) != _shape(own[key])
-    ]
+    problems += [f"{shown(str(key))} is unknown to the method" for key in saved if key not in own]
+    for key in (key for key in own if key in saved):
+        ours, theirs = _shape(own[key]), _shape(saved[key])
+        if ours == theirs and isinstance(own[key], Tensor):
+            ours, theirs = own[key].dtype, saved[key].dtype
+        if ours != theirs:
+            problems.append(f"{key} is {theirs} in it and {ours} in the method")
     if problems:
         more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise ValueError(
@@ -98,7 +103,9 @@ def check_state_matches(path: Path, saved: Mapping[str, Any], own: Mapping[str, 
 
 
 def _shape(value: Any) -> str:
-    return str(list(value.shape)) if isinstance(value, Tensor) else "no tensor"
+    if not isinstance(value, Tensor):
+        return "no tensor"
+    return storage_fault(value) or str(list(value.shape))
 
 
 def _write_message(path: Path, error: BaseException) -> str:

@@ -15,6 +15,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from leopart_kit.training.checkpoint import check_state_matches, read_checkpoint_file
+from leopart_kit.training.checkpoint_content import (
+    check_moments,
+    check_parts,
+    refused_as_damaged,
+)
 from leopart_kit.training.randomness import capture_random_state, restore_random_state
 
 logger = logging.getLogger(__name__)
@@ -65,18 +70,21 @@ def restore_state(state: RunState, path: Path, fabric: Fabric) -> None:
     the number of processes are not those of the checkpoint; FileNotFoundError without the file.
     """
     content = read_checkpoint_file(path)
+    check_parts(path, content, fabric.global_rank)
     _check_method(path, content["method"], type(state.method).__name__)
     _check_position(path, content["position_settings"], state.position_settings)
     own = content["processes"][fabric.global_rank]
     saved = {**content["state_dict"], **own["state_dict"]}
     check_state_matches(path, saved, state.method.state_dict())
     _check_groups(path, content["optimizer"]["param_groups"], state.optimizer.param_groups)
-    state.method.load_state_dict(saved)
-    state.optimizer.load_state_dict(content["optimizer"])
+    check_moments(path, content["optimizer"], state.optimizer)
+    with refused_as_damaged(path):
+        state.method.load_state_dict(saved)
+        state.optimizer.load_state_dict(content["optimizer"])
+        restore_random_state(own["random"])
     _tell_changes(path, content["settings"], state.settings)
     state.step = content["step"]
     state.broken = dict.fromkeys(own["broken"])
-    restore_random_state(own["random"])
 
 
 def non_finite_entry(method: nn.Module) -> str | None:
