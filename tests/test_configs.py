@@ -25,7 +25,7 @@ from leopart_kit.cli.build import (
 )
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import compose_command, config_folder, register_configs
-from leopart_kit.data import DATASETS
+from leopart_kit.data import list_datasets
 from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco_stuff, write_voc
 from leopart_kit.evaluation import (
     Overclustering,
@@ -131,7 +131,7 @@ def test_a_split_that_is_not_there_says_which_setting_to_change(tmp_path: Path):
     assert build_train_split(config) is None
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+@pytest.mark.parametrize("name", list_datasets())
 def test_data_sets_compose(name: str, tmp_path: Path):
     config = composed(f"dataset={name}")
     assert config.dataset.name == name

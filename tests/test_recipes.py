@@ -12,7 +12,7 @@ from leopart_kit.cli.build import plain
 from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.config import config_folder, register_configs
 from leopart_kit.cli.declared import declared_names
-from leopart_kit.data import DATASETS
+from leopart_kit.data import list_datasets
 
 CONFIGS = config_folder("configs")
 RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
@@ -32,7 +32,7 @@ def composed(*overrides: str) -> DictConfig:
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_name_data_and_encoders_that_exist(name: str):
     config = composed(f"recipe={name}")
-    assert config.dataset.name in DATASETS
+    assert config.dataset.name in list_datasets()
     assert config.method.name in declared_names("method")
     spec = ZOO.get(config.encoder.name)
     if spec is not None and spec.architecture.kind == "ViT":

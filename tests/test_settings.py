@@ -130,7 +130,8 @@ def example(kind: Any) -> Any:
     """Some value of a type, for a setting that must be given."""
     group = group_of(kind)
     if group is not None and group.packages:
-        return {"name": list_parts(group.packages)[0]}
+        name = list_parts(group.packages)[0]
+        return {"name": name, **example(find_part(group.packages, name, ""))}
     cls = next((inner for inner in (kind, *get_args(kind)) if is_settings(inner)), None)
     if cls is not None:
         return {s.name: example(s.kind) for s in declared(cls) if s.default is REQUIRED}

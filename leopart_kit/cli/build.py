@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +12,8 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.commands import read_predictions
 from leopart_kit.cli.declared import PACKAGES
-from leopart_kit.data import SegmentationDataset, load_dataset
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.data.loading import open_dataset, read_dataset
 from leopart_kit.evaluation import (
     Benchmark,
     EvaluationProtocol,
@@ -30,12 +30,7 @@ T = TypeVar("T")
 
 def build_dataset(config: DictConfig) -> SegmentationDataset:
     """The data set of the group `dataset`."""
-    options = plain(config)
-    name, root, split = (options.pop(key) for key in ("name", "root", "split"))
-    # The label sets of Cityscapes are called 19 and 27, which YAML reads as numbers.
-    label_set = options.pop("label_set", None)
-    label_set = None if label_set is None else str(label_set)
-    return load_dataset(name, Path(root).expanduser(), split, label_set, **options)
+    return open_dataset(read_dataset(plain(config)))
 
 
 def build_encoder(config: DictConfig, precision: str, drop_path_rate: float = 0.0) -> Encoder:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from omegaconf import DictConfig
 
 from leopart_kit.cli.build import plain
-from leopart_kit.cli.commands import Accelerator, FolderName, Node, Words
+from leopart_kit.cli.commands import Accelerator, FolderName, Words
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.cli.folders import config_folder
 from leopart_kit.parts import list_parts
@@ -36,7 +36,7 @@ _MEASURED_SO = {
 class CompareCommand:
     """Train many methods for minutes each and measure what each learned."""
 
-    dataset: Annotated[Node, Group()]
+    dataset: Annotated[Any, Group(PACKAGES["dataset"])]
     train_split: Text = "train"
     """Split that is trained on without its classes; then the probes learn its classes."""
     test_split: Text = "test"

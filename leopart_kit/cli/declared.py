@@ -26,6 +26,7 @@ from leopart_kit.settings import REQUIRED, Setting, declared, group_of, is_setti
 
 PACKAGES = {
     "command": ("leopart_kit.cli",),
+    "dataset": ("leopart_kit.data",),
     "method": ("leopart_kit.methods", "leopart_kit.image_level.methods"),
     "protocol": ("leopart_kit.evaluation.protocols",),
 }

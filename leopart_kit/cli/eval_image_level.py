@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from omegaconf import DictConfig
 from pydantic import Field
@@ -14,9 +14,11 @@ from rich.console import Console
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.assignments import read_assignments
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
-from leopart_kit.cli.commands import Node, Precision, read_command
+from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, repeated_by, run_command
-from leopart_kit.data.classification import ClassificationDataset, load_classification
+from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.data.classification import ClassificationDataset
+from leopart_kit.data.loading import load_classification
 from leopart_kit.evaluation.image_level import (
     ImageLevelResult,
     ImageLevelSettings,
@@ -39,7 +41,7 @@ class ImageLevelCommand(Running):
     """Measure an encoder on whole images and their classes."""
 
     _: KW_ONLY
-    dataset: Annotated[Node, Group()]
+    dataset: Annotated[Any, Group(PACKAGES["dataset"])]
     encoder: Annotated[EncoderSettings, Group()]
     train_split: Text = "train"
     """Split from which classes may be learned, and on which settings are chosen."""

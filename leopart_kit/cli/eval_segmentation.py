@@ -61,7 +61,7 @@ class EvalCommand(Running):
     """Measure the patch tokens of an encoder on a data set by a protocol."""
 
     _: KW_ONLY
-    dataset: Annotated[dict[str, Any], Group()]
+    dataset: Annotated[Any, Group(PACKAGES["dataset"])]
     encoder: Annotated[EncoderSettings, Group()]
     protocol: Annotated[Any, Group(PACKAGES["protocol"])]
     predictions: Annotated[dict[str, Any] | None, Group()] = None

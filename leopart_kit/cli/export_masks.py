@@ -25,8 +25,8 @@ from leopart_kit.cli.export_parts import (
     find_objects,
     fit_parts,
 )
-from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import FeatureStore, Sample, Task
+from leopart_kit.data import MAX_MEGAPIXELS, SegmentationDataset, folder_images
+from leopart_kit.evaluation import FeatureStore, Sample, Task, picture_of
 from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import (
     ClassTable,
@@ -50,7 +50,7 @@ from leopart_kit.report import (
     write_overview,
 )
 from leopart_kit.report.naming import PAGE_NAME
-from leopart_kit.settings import Group, PathText, Text, settings
+from leopart_kit.settings import Group, PathText, Positive, Text, settings
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,8 @@ class ExportCommand(Running):
     """Folder of everything that the run writes; outside of images."""
     cache_dir: Text = "${output_dir}/features"
     """Folder of extracted features; share one between runs to extract an encoder's once."""
+    max_megapixels: Positive = MAX_MEGAPIXELS
+    """Largest image in millions of pixels; reading 1,000 takes about 10 GB."""
     precision: Precision = "fp32"
     """Of the encoder; bf16 by autocast."""
 
@@ -112,7 +114,7 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     if model is None:
         check_parts(command.protocol, names)
     level = command.export.level
-    dataset = load_dataset("folder", folder, "all")
+    dataset = folder_images(folder, command.max_megapixels)
     check_apart(output_dir, dataset)
     files = zip(dataset.names, map(dataset.image_path, range(len(dataset))), strict=True)
     check_export(output_dir, files, command.export)
@@ -158,9 +160,9 @@ class Drawing:
     patch_size: int
     upsampling: Upsampling
 
-    def labels(self, index: int, table: ClassTable) -> np.ndarray:
-        """Classes of one image, int64 `[H, W]`, see `label_map`."""
-        tokens, size = self.store.token_map(index), self.dataset.image_size(index)
+    def labels(self, index: int, table: ClassTable, size: tuple[int, int]) -> np.ndarray:
+        """Classes of one image at a size, int64 `[*size]`, see `label_map`."""
+        tokens = self.store.token_map(index)
         return label_map(self.model, table, tokens, size, self.patch_size, self.upsampling)
 
 
@@ -205,7 +207,7 @@ def labelled_images(drawing: Drawing, table: ClassTable) -> Iterator[LabelledIma
     for index in drawing.store.indices.tolist():
         file = dataset.image_path(index)
         name = file.relative_to(root).as_posix()
-        labels = drawing.labels(index, table)
+        labels = drawing.labels(index, table, dataset.image_size(index))
         yield LabelledImage(dataset.names[index], file, name, labels)
 
 
@@ -213,12 +215,14 @@ def sample_of(drawing: Drawing, table: ClassTable, index: int) -> Sample:
     """One image with its parts, and with its objects where the model knows some."""
     model = drawing.model
     parts = part_classes(replace(model, names=PartNames()), "parts")
+    image, _ = picture_of(drawing.dataset, index)
+    size = (image.shape[1], image.shape[2])
     return Sample(
         name=drawing.dataset.names[index],
-        image=drawing.dataset.load_image(index).permute(1, 2, 0).numpy(),
+        image=image.permute(1, 2, 0).numpy(),
         target=None,
-        prediction=None if model.communities is None else drawing.labels(index, table),
-        clusters=drawing.labels(index, parts) - 1,
+        prediction=None if model.communities is None else drawing.labels(index, table, size),
+        clusters=drawing.labels(index, parts, size) - 1,
     )
 
 

@@ -16,8 +16,8 @@ from hydra.errors import HydraException
 # Settings that hold names, paths and titles; the same in every class that has one of them.
 TEXTS = frozenset(
     """assignments cache_dir captions classes_file content content_layer factory head images json
-    label_set model name names network output_dir publish root split style test_split title
-    train_split weights write_to""".split()  # noqa: SIM905
+    label_set model name names names_file network output_dir publish root split style test_split
+    title train_split weights write_to""".split()  # noqa: SIM905
 )
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_][\w@.]*)=(?P<value>.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w.+-]+")

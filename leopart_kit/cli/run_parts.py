@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_fabric import Fabric
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import plain
 from leopart_kit.cli.build_training import choose_workers
-from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import Method, MethodSettings, Parts
@@ -21,12 +21,18 @@ from leopart_kit.training import OrderedImages, SeededSamples, TrainingSettings,
 
 
 def read_method(config: DictConfig) -> MethodSettings:
-    """The settings of the group `method`.
+    """The settings of the group `method`, all of which the configuration then holds.
+
+    Of a class of the user's it knows nothing before, and `epochs` and `trainer` ask it for what the
+    method's paper says.
 
     Raises:
         ValueError: an unknown method, an unknown setting, or a value out of range.
     """
-    return read_part(PACKAGES["method"], plain(config.method), "method")
+    asked = read_part(PACKAGES["method"], plain(config.method), "method")
+    with open_dict(config):
+        config.method = OmegaConf.merge(node_of_value(asked), config.method)
+    return asked
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from leopart_kit.backbones.encoder_settings import EncoderSettings
-from leopart_kit.cli.commands import Accelerator, Node, Precision
+from leopart_kit.cli.commands import Accelerator, Precision
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data import MultiCropSettings
 from leopart_kit.settings import (
@@ -41,7 +41,7 @@ class TrainerSettings(TrainingSettings):
 class TrainEvaluation:
     """What shows the effect of the training."""
 
-    dataset: Annotated[Node | None, Group()] = None
+    dataset: Annotated[Any, Group(PACKAGES["dataset"])] = None
     protocol: Annotated[Any, Group(PACKAGES["protocol"])] = None
     unlabelled_images: Count = 64
     """Training images for pictures, where no labelled set is given."""
@@ -67,7 +67,7 @@ class Reproduce:
 class TrainCommand:
     """Train an encoder without labels, and show what it changed."""
 
-    dataset: Annotated[Node, Group()]
+    dataset: Annotated[Any, Group(PACKAGES["dataset"])]
     encoder: Annotated[EncoderSettings, Group()]
     method: Annotated[Any, Group(PACKAGES["method"])]
     output_dir: Text = "outputs/train/${now:%Y-%m-%d_%H-%M-%S}"

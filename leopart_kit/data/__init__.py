@@ -3,18 +3,19 @@
 from leopart_kit.data.anchored_views import AnchoredTransform, AnchoredViews
 from leopart_kit.data.captions import Captions, read_captions
 from leopart_kit.data.center_crop import CenterCrops, center_crops
-from leopart_kit.data.class_histogram import ClassHistogram, class_histogram
+from leopart_kit.data.class_histogram import ClassHistogram, check_told_apart, class_histogram
 from leopart_kit.data.classification import (
-    CLASSIFICATION_SETS,
     ClassificationDataset,
-    load_classification,
 )
+from leopart_kit.data.dataset_settings import ClassesSettings, DatasetSettings
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.hidden_region import HiddenRegionTransform
 from leopart_kit.data.image_files import read_image, read_label_map
+from leopart_kit.data.image_folder import folder_images
+from leopart_kit.data.image_opening import LARGE, MAX_MEGAPIXELS
 from leopart_kit.data.image_views import CentralView, OfImage, RandomViews, ViewSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
-from leopart_kit.data.loading import DATASETS, load_dataset
+from leopart_kit.data.loading import list_datasets, load_classification, load_dataset
 from leopart_kit.data.multi_crop import MultiCropTransform, MultiCropViews, view_overlaps
 from leopart_kit.data.multi_crop_settings import MultiCropSettings
 from leopart_kit.data.patch_pairs import NEIGHBOURS, PatchPair, PatchPairTransform
@@ -26,9 +27,9 @@ from leopart_kit.data.training_images import ImagesOf, ImagesWith, ImagesWithTok
 from leopart_kit.data.walking import files_below
 
 __all__ = [
-    "CLASSIFICATION_SETS",
-    "DATASETS",
     "IGNORE_INDEX",
+    "LARGE",
+    "MAX_MEGAPIXELS",
     "NEIGHBOURS",
     "AnchoredTransform",
     "AnchoredViews",
@@ -37,8 +38,10 @@ __all__ = [
     "CenterCrops",
     "CentralView",
     "ClassHistogram",
+    "ClassesSettings",
     "ClassificationDataset",
     "CropSettings",
+    "DatasetSettings",
     "HiddenRegionTransform",
     "ImagesOf",
     "ImagesWith",
@@ -60,8 +63,11 @@ __all__ = [
     "ViewSettings",
     "center_crops",
     "central_squares",
+    "check_told_apart",
     "class_histogram",
     "files_below",
+    "folder_images",
+    "list_datasets",
     "load_classification",
     "load_dataset",
     "read_captions",

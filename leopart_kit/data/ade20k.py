@@ -6,9 +6,11 @@ import os
 from functools import partial
 from pathlib import Path
 
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, files_by_stem, find_first, pair_files
 from leopart_kit.data.segmentation import SegmentationDataset, read_classes
+from leopart_kit.settings import Text, settings
 
 # fmt: off
 CLASS_NAMES = (
@@ -74,3 +76,18 @@ def ade20k(
     samples, notes = pair_files(images, masks, image_folder, mask_folder)
     read_mask = partial(read_classes, table=TABLE)
     return SegmentationDataset("ade20k", split, root, LABEL_SET, samples, read_mask, notes)
+
+
+@settings
+class Ade20kSettings(DatasetSettings):
+    """ADE20K; root: ADEChallengeData2016, or the folder that holds it."""
+
+    split: Text = "val"
+    """train, val."""
+
+    def load(self) -> SegmentationDataset:
+        """See `ade20k`."""
+        return ade20k(self.root, self.split, self.label_set)
+
+
+PART = Ade20kSettings

@@ -6,10 +6,12 @@ import os
 from functools import partial
 from pathlib import Path
 
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_files import Color
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, files_by_stem, find_first, pair_files
 from leopart_kit.data.segmentation import SegmentationDataset, read_classes
+from leopart_kit.settings import Text, settings
 
 # Each class with the colours of the original 32 that it gathers; its own colour comes first.
 CLASSES: dict[str, tuple[Color, ...]] = {
@@ -65,3 +67,18 @@ def camvid(
     samples, notes = pair_files(images, masks, image_folder, mask_folder)
     read_mask = partial(read_classes, table=TABLE, colors=COLOR_IDS)
     return SegmentationDataset("camvid", split, root, LABEL_SET, samples, read_mask, notes)
+
+
+@settings
+class CamVidSettings(DatasetSettings):
+    """CamVid; root holds train/ and trainannot/, val/ and valannot/, …."""
+
+    split: Text = "val"
+    """train, val, test."""
+
+    def load(self) -> SegmentationDataset:
+        """See `camvid`."""
+        return camvid(self.root, self.split, self.label_set)
+
+
+PART = CamVidSettings

@@ -59,6 +59,7 @@ class CenterCrops(SegmentationDataset):
             whole._samples,
             whole._read_mask,
             (*whole.notes, note),
+            whole.max_megapixels,
         )
         self.whole = whole
         self.size = size
@@ -70,9 +71,9 @@ class CenterCrops(SegmentationDataset):
 
     def load_image(self, index: int) -> torch.Tensor:
         """The crop of the image, uint8 `[3, size, size]`; raises `BrokenSampleError`."""
-        image = self.whole.load_image(index)
         if self.interpolation == "nearest":
-            return self._crop(image, InterpolationMode.NEAREST_EXACT)
+            return self._crop(self.whole.load_image(index), InterpolationMode.NEAREST_EXACT)
+        image = self.whole.load_reduced(index, (self.size, self.size))
         return self._crop(image, InterpolationMode.BILINEAR)
 
     def image_size(self, index: int) -> tuple[int, int]:

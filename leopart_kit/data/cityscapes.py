@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_files import Color
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, files_by_stem, find_first, pair_files
 from leopart_kit.data.segmentation import SegmentationDataset, read_classes
+from leopart_kit.settings import Text, settings
 
 
 class Label(NamedTuple):
@@ -132,3 +134,22 @@ def _city_files(folder: Path, ending: str) -> dict[str, str]:
     """Files of all cities, by name without the ending."""
     cities = sorted(path for path in folder.iterdir() if path.is_dir())
     return {name: file for city in cities for name, file in files_by_stem(city, ending).items()}
+
+
+@settings
+class CityscapesSettings(DatasetSettings):
+    """Cityscapes; root holds leftImg8bit/ and gtFine/ (labelIds or labelTrainIds)."""
+
+    split: Text = "val"
+    """train, val."""
+    label_set: Text | None = "19"
+    """19 or 27 classes."""
+    source: Literal["labelIds", "labelTrainIds"] | None = None
+    """Masks that are read: labelIds or labelTrainIds; null: those that are there."""
+
+    def load(self) -> SegmentationDataset:
+        """See `cityscapes`."""
+        return cityscapes(self.root, self.split, self.label_set, source=self.source)
+
+
+PART = CityscapesSettings

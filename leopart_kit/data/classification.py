@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 from collections.abc import Callable
@@ -13,8 +12,8 @@ import numpy as np
 import torchvision
 from torch import Tensor
 
+from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
 from leopart_kit.data.imagenet import imagenet, imagenet100
-from leopart_kit.data.label_sets import choose_label_set
 from leopart_kit.data.layout import choose_split
 from leopart_kit.data.read_images import ArrayRows, ReadImages
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
@@ -111,11 +110,15 @@ class ClassificationDataset:
 
 
 def image_folder_classes(
-    root: str | os.PathLike[str], split: str = "train"
+    root: str | os.PathLike[str],
+    split: str = "train",
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> ClassificationDataset:
     """Images `root/<split>/<class>/…`, the layout of torchvision's `ImageFolder`.
 
-    Classes are the folders in alphabetical order, without those that hold no image.
+    Classes are the folders in alphabetical order, without those that hold no image. Images of more
+    than `max_megapixels` million pixels count as broken.
 
     Raises:
         FileNotFoundError: the root does not exist, or the split holds no image.
@@ -133,7 +136,8 @@ def image_folder_classes(
         )
     folder = root / split
     samples, notes = samples_below(folder)
-    images = without_masks("image_folder_classes", split, root, _unique_names(samples), notes)
+    named, limit = _unique_names(samples), check_megapixels(max_megapixels)
+    images = without_masks("image_folder_classes", split, root, named, notes, limit)
     return _by_folder(images, "move it into one")
 
 
@@ -173,49 +177,6 @@ def cifar10(root: str | os.PathLike[str], split: str = "train") -> Classificatio
 def cifar100(root: str | os.PathLike[str], split: str = "train") -> ClassificationDataset:
     """CIFAR-100 as it is downloaded, `root/cifar-100-python`; further as `cifar10`."""
     return _cifar("cifar100", torchvision.datasets.CIFAR100, root, split)
-
-
-CLASSIFICATION_SETS: dict[str, Callable[..., ClassificationDataset]] = {
-    "image_folder_classes": image_folder_classes,
-    "cifar10": cifar10,
-    "cifar100": cifar100,
-    "imagenet": imagenet_classes,
-    "imagenet100": imagenet100_classes,
-}
-
-
-def load_classification(
-    name: str, root: str | os.PathLike[str], split: str, **options: object
-) -> ClassificationDataset:
-    """Images with one class each, in the layout of that name under `root`.
-
-    Raises:
-        FileNotFoundError: the root or a part of the layout does not exist.
-        ValueError: an unknown name, split or option; lists the choices.
-    """
-    if name not in CLASSIFICATION_SETS:
-        raise ValueError(
-            f"{name!r} has no image classes; choose one of {', '.join(CLASSIFICATION_SETS)}"
-        )
-    known = list(inspect.signature(CLASSIFICATION_SETS[name]).parameters)[2:]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        choices = f"it has {', '.join(known)}" if known else "it has none"
-        raise ValueError(f"data set {name} has no option {unknown[0]!r}; {choices}")
-    dataset = CLASSIFICATION_SETS[name](root, split, **options)
-    logger.info("%s %s: %d images, %d classes", name, split, len(dataset), dataset.num_classes)
-    return dataset
-
-
-def images_without_classes(
-    name: str, root: str | os.PathLike[str], split: str = "train", label_set: str | None = None
-) -> SegmentationDataset:
-    """The images of one of `CLASSIFICATION_SETS`, to train on as any other data set.
-
-    Raises: as `load_classification`; `ValueError` for a label set.
-    """
-    choose_label_set(label_set, ["none"], name, "none")
-    return load_classification(name, root, split).images
 
 
 def _unique_names(samples: list[Sample]) -> list[Sample]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from leopart_kit.data.coco_labels import (
     MERGED_STUFF,
@@ -15,6 +16,7 @@ from leopart_kit.data.coco_labels import (
     categories,
 )
 from leopart_kit.data.coco_masks import MaskSource, open_source
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, choose_label_set
 from leopart_kit.data.layout import (
     choose_split,
@@ -23,6 +25,7 @@ from leopart_kit.data.layout import (
     read_list,
 )
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.settings import PathText, Text, settings
 
 ALL_CLASSES = categories(THINGS, STUFF)
 EVERY_ID = categories(THINGS, STUFF, MERGED_STUFF, NEVER_ANNOTATED, OTHER)
@@ -170,3 +173,33 @@ def _listed(name: str, images: dict[str, str], masks: MaskSource) -> Sample:
             f"{name} is listed but has no mask in {masks.place}; complete the annotations"
         )
     return Sample(name, images[name], masks.files[name])
+
+
+@settings
+class CocoStuffSettings(DatasetSettings):
+    """COCO-Stuff from stuffthingmaps, pixelmaps + JSON, panoptic PNGs + JSON, or the last two."""
+
+    split: Text = "val"
+    """train, val, train_curated, val_curated."""
+    label_set: Text | None = "stuff-27"
+    """stuff-27, stuff-15, things-12, full."""
+    source: Literal["stuffthingmaps", "pixelmaps", "panoptic", "panoptic+pixelmaps"] | None = None
+    """Annotations that are read; null: those that are there."""
+    encoding: Literal["0-181", "1-182"] | None = None
+    """Ids of stuffthingmaps; null: detected."""
+    names_file: PathText | None = None
+    """List of the images that count, one name a line."""
+
+    def load(self) -> SegmentationDataset:
+        """See `coco_stuff`."""
+        return coco_stuff(
+            self.root,
+            self.split,
+            self.label_set,
+            source=self.source,
+            encoding=self.encoding,
+            names_file=self.names_file,
+        )
+
+
+PART = CocoStuffSettings

@@ -26,6 +26,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+BLACK: Color = (0, 0, 0)
+WHITE: Color = (255, 255, 255)
 TURNED = (5, 6, 7, 8)
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -60,7 +62,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def read_image(
@@ -103,8 +105,8 @@ def _upright_pixels(image: Image.Image) -> torch.Tensor:
     # A TIFF is upright once loaded and says so.
     method = UPRIGHT.get(_orientation(image))
     upright = image if method is None else image.transpose(method)
-    pixels = np.array(_to_rgb(upright), dtype=np.uint8)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    pixels = np.asarray(_to_rgb(upright)).transpose(2, 0, 1)
+    return torch.from_numpy(pixels.copy())
 
 
 def read_image_size(path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS) -> Size:
@@ -181,9 +183,12 @@ def _color_ids(
     unknown = [int(code) for code in present if int(code) not in known]
     if unknown:
         color = (unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255)
+        advice = "store ids in one channel or use the palette's exact colours"
+        if set(present.tolist()) <= {0x000000, 0xFFFFFF}:
+            advice = "for black and white masks set binary=true of dataset=folder, or store 0 and 1"
         raise UnknownClassError(
             f"{path} is an RGB mask with colour {color}, which is not in the palette of the data "
-            "set; store ids in one channel or use the palette's exact colours"
+            f"set; {advice}"
         )
     ids = np.array([known[int(code)] for code in present], dtype=np.int64)
     return ids[inverse].reshape(packed.shape)

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from leopart_kit.data.class_names import read_class_names
-from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
-from leopart_kit.data.image_files import IMAGE_SUFFIXES, Color, read_label_map
-from leopart_kit.data.label_sets import (
-    IGNORE_INDEX,
-    LabelSet,
-    LabelTable,
-    choose_label_set,
-    color_ids,
-    voc_colormap,
-)
+from leopart_kit.data.folder_labels import folder_labels
+from leopart_kit.data.image_files import IMAGE_SUFFIXES
+from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
+from leopart_kit.data.label_sets import choose_label_set
 from leopart_kit.data.layout import notes_of_walk
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
+from leopart_kit.data.unlabelled import without_masks
 from leopart_kit.data.walking import files_below, real_stems
-
-logger = logging.getLogger(__name__)
 
 WHOLE = "all"
 
 
 def image_folder(
-    root: str | os.PathLike[str], split: str = WHOLE, label_set: str | None = None
+    root: str | os.PathLike[str],
+    split: str = WHOLE,
+    label_set: str | None = None,
+    *,
+    binary: bool = False,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> SegmentationDataset:
     """All images under `root/images` (or under `root`, if there is no such folder), recursively.
 
@@ -39,16 +35,22 @@ def image_folder(
     classes (black ignored), or by those of Pascal VOC where the classes have none. Class names
     come from `classes.json` or `classes.txt` (see `read_class_names`); without either, the classes
     are the ids up to the highest that occurs. A first class called "background" is one. Without
-    masks `num_classes` is 0.
+    masks `num_classes` is 0. With `binary`, masks are black and white: 0 is the first of two
+    classes and 255 the second, "background" and "foreground" by default.
 
     `split` is `all`, or a folder that exists under both `images` and `masks`. Names are paths
-    relative to the folder, without suffix unless two files differ only in it.
+    relative to the folder, without suffix unless two files differ only in it. Images and masks of
+    more than `max_megapixels` million pixels count as broken.
 
     Raises:
         FileNotFoundError: the folder does not exist or holds no image.
-        ValueError: unknown split or label set, unreadable class names.
+        ValueError: unknown split or label set, unreadable class names, a wrong setting.
+        UnknownClassError: ids above 255, or 0 and 255 alone without `binary`.
     """
     choose_label_set(label_set, ["folder"], "folder", "folder")
+    limit = check_megapixels(max_megapixels)
+    if not isinstance(binary, bool):
+        raise ValueError(f"binary must be true or false, got {binary!r}")
     root = Path(root)
     images_at = root / "images" if (root / "images").is_dir() else root
     masks_at = root / "masks"
@@ -63,9 +65,25 @@ def image_folder(
     masks = _find_masks(masks_at) if masks_at.is_dir() else {}
     samples = _pair(images, masks, images_at, masks_at)
     notes += _count_unpaired(samples, masks)
-    labels, table, colors = _labels(root, samples)
-    read_mask = partial(read_classes, table=table, colors=colors)
-    return SegmentationDataset("folder", split, root, labels, samples, read_mask, notes)
+    mask_files = [file for sample in samples for file in sample.mask_files]
+    labels, table, colors = folder_labels(root, mask_files, binary, limit)
+    read_mask = partial(read_classes, table=table, colors=colors, max_megapixels=limit)
+    return SegmentationDataset("folder", split, root, labels, samples, read_mask, notes, limit)
+
+
+def folder_images(
+    root: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS
+) -> SegmentationDataset:
+    """The images of `image_folder` by the same names, whatever masks lie beside them.
+
+    Raises: as `image_folder`.
+    """
+    root = Path(root)
+    images_at = root / "images" if (root / "images").is_dir() else root
+    images, notes = _find_images(images_at, root / "masks")
+    samples = [Sample(name, str(file)) for name, file in images.items()]
+    limit = check_megapixels(max_megapixels)
+    return without_masks("folder", WHOLE, root, samples, notes, limit)
 
 
 def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]:
@@ -129,47 +147,3 @@ def _count_unpaired(samples: list[Sample], masks: dict[str, str]) -> list[str]:
     if len(masks) > len(used):
         notes.append(f"{len(masks) - len(used)} masks have no image")
     return notes
-
-
-def _labels(root: Path, samples: list[Sample]) -> tuple[LabelSet, LabelTable, Mapping[Color, int]]:
-    """Label set of the folder, and the tables from stored ids and from colours of RGB masks."""
-    files = [sample.mask_files[0] for sample in samples if sample.mask_files]
-    if not files:
-        return LabelSet("folder", ()), LabelTable({255: IGNORE_INDEX}, "no mask"), {}
-    names, colors = read_class_names(root)
-    known = color_ids(voc_colormap())
-    if colors is not None:
-        known = {(0, 0, 0): IGNORE_INDEX, **{color: index for index, color in enumerate(colors)}}
-    if names is None:
-        names = tuple(f"class {index}" for index in range(_highest_id(files, known) + 1))
-    if colors is None:
-        colors = tuple((r, g, b) for r, g, b in voc_colormap()[: len(names)].tolist())
-    labels = LabelSet("folder", names, names[:1] != () and names[0].lower() == "background", colors)
-    table = LabelTable(
-        {**{index: index for index in range(len(names))}, 255: IGNORE_INDEX},
-        f"0 to {len(names) - 1} or 255 (the folder names {len(names)} classes)",
-    )
-    return labels, table, known
-
-
-def _highest_id(files: list[str], colors: Mapping[Color, int]) -> int:
-    """The highest class id in the masks; reads them all, as nothing else tells it.
-
-    Broken ones are left out here, and named when the samples are read; −1 if there is no other.
-    """
-    logger.info("reading %d masks for their classes; a classes.txt saves this", len(files))
-    highest = -1
-    num_read = 0
-    for file in files:
-        try:
-            ids = read_label_map(file, colors)
-        except BrokenSampleError:
-            continue
-        num_read += 1
-        wrong = ids[(ids < 0) | (ids > IGNORE_INDEX)]
-        if wrong.size:
-            raise UnknownClassError(f"{file} holds id {wrong[0]}; ids go from 0 to 255 (ignored)")
-        highest = max(highest, int(ids[ids != IGNORE_INDEX].max(initial=-1)))
-    if num_read and highest < 0:
-        raise UnknownClassError(f"{files[0]} and the other masks hold nothing but 255 (ignored)")
-    return highest

@@ -51,6 +51,13 @@ def opened(
         ) from error
 
 
+def check_megapixels(value: object) -> float:
+    """A limit as a number; `ValueError` for what is no number above 0."""
+    if type(value) not in (int, float) or not value > 0:  # type: ignore[operator]
+        raise ValueError(f"max_megapixels must be a number above 0, got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
 def load(image: Image.Image) -> None:
     """Decode an opened image."""
     with _without_limit() if image.width * image.height > LARGE else nullcontext():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from leopart_kit.data.dataset_settings import ClassesSettings
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.imagenet100 import IMAGENET100
 from leopart_kit.data.label_sets import choose_label_set
@@ -13,6 +15,10 @@ from leopart_kit.data.layout import choose_split, find_first
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.unlabelled import images_below, samples_below, without_masks
 from leopart_kit.input_files import read_lines
+from leopart_kit.settings import PathText, settings
+
+if TYPE_CHECKING:  # which itself reads this one
+    from leopart_kit.data.classification import ClassificationDataset
 
 SPLITS = ("train", "val")
 # As most people keep it, and as the archive of the Kaggle challenge unpacks.
@@ -97,3 +103,24 @@ def _read_classes(path: Path) -> list[str]:
     if twice:
         raise ValueError(f"{path} lists {twice[0]} twice; list it once")
     return classes
+
+
+@settings
+class ImagenetSettings(ClassesSettings):
+    """ImageNet (ILSVRC 2012); root holds train/<wnid>/*.JPEG."""
+
+    classes_file: PathText | None = None
+    """List of WordNet ids, one a line, to which it is restricted."""
+
+    def load(self) -> SegmentationDataset:
+        """See `imagenet`."""
+        return imagenet(self.root, self.split, self.label_set, classes_file=self.classes_file)
+
+    def load_classes(self) -> ClassificationDataset:
+        """See `imagenet_classes`."""
+        from leopart_kit.data.classification import imagenet_classes
+
+        return imagenet_classes(self.root, self.split, classes_file=self.classes_file)
+
+
+PART = ImagenetSettings

@@ -6,6 +6,15 @@ Leopart trains on their 126,689 images. Van Gansbeke et al. (2020) use another 1
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from leopart_kit.data.dataset_settings import ClassesSettings
+from leopart_kit.data.segmentation import SegmentationDataset
+from leopart_kit.settings import PathText, settings
+
+if TYPE_CHECKING:  # which itself reads this one
+    from leopart_kit.data.classification import ClassificationDataset
+
 _WORDNET_IDS = """
     n01558993 n01692333 n01729322 n01735189 n01749939 n01773797 n01820546 n01855672 n01978455
     n01980166 n01983481 n02009229 n02018207 n02085620 n02086240 n02086910 n02087046 n02089867
@@ -21,3 +30,26 @@ _WORDNET_IDS = """
     n13040303
 """
 IMAGENET100 = tuple(_WORDNET_IDS.split())
+
+
+@settings
+class Imagenet100Settings(ClassesSettings):
+    """ImageNet-100 (Tian et al. 2020); root holds all of ImageNet, or just these classes."""
+
+    classes_file: PathText | None = None
+    """Another list of classes, one WordNet id a line."""
+
+    def load(self) -> SegmentationDataset:
+        """See `imagenet100`."""
+        from leopart_kit.data.imagenet import imagenet100
+
+        return imagenet100(self.root, self.split, self.label_set, classes_file=self.classes_file)
+
+    def load_classes(self) -> ClassificationDataset:
+        """See `imagenet100_classes`."""
+        from leopart_kit.data.classification import imagenet100_classes
+
+        return imagenet100_classes(self.root, self.split, classes_file=self.classes_file)
+
+
+PART = Imagenet100Settings

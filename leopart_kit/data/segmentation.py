@@ -14,7 +14,15 @@ import torch
 from torch.utils.data import Dataset
 
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
-from leopart_kit.data.image_files import Color, read_image, read_image_size, read_label_map
+from leopart_kit.data.image_files import (
+    Color,
+    Size,
+    read_image,
+    read_image_size,
+    read_label_map,
+    read_reduced,
+)
+from leopart_kit.data.image_opening import MAX_MEGAPIXELS
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
 
 __all__ = [
@@ -43,11 +51,14 @@ MaskReader = Callable[[Sample], np.ndarray]
 
 
 def read_classes(
-    sample: Sample, table: LabelTable, colors: Mapping[Color, int] | None = None
+    sample: Sample,
+    table: LabelTable,
+    colors: Mapping[Color, int] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> np.ndarray:
     """Class indices int64 [H, W] of a sample whose mask is one file of ids (or of `colors`)."""
     file = sample.mask_files[0]
-    return table(read_label_map(file, colors), file)
+    return table(read_label_map(file, colors, max_megapixels), file)
 
 
 class SegmentationDataset(Dataset[Item]):
@@ -69,11 +80,13 @@ class SegmentationDataset(Dataset[Item]):
         samples: Sequence[Sample],
         read_mask: MaskReader,
         notes: Sequence[str] = (),
+        max_megapixels: float = MAX_MEGAPIXELS,
     ) -> None:
         """Put a data set together from its parts.
 
         `read_mask` turns a sample with mask files into class indices int64 [H, W]; it must be
-        picklable for loader processes. `notes` say what was detected or left out.
+        picklable for loader processes. `notes` say what was detected or left out. Images of more
+        than `max_megapixels` million pixels count as broken.
 
         Raises:
             ValueError: no sample at all, or two samples of one name.
@@ -88,6 +101,7 @@ class SegmentationDataset(Dataset[Item]):
         self.root = Path(root)
         self.label_set = label_set
         self.notes = tuple(notes)
+        self.max_megapixels = max_megapixels
         self.names = tuple(sample.name for sample in samples)
         self._samples = tuple(samples)
         self._read_mask = read_mask
@@ -132,6 +146,7 @@ class SegmentationDataset(Dataset[Item]):
             [self._samples[row] for row in rows],
             self._read_mask,
             (*self.notes, f"{num_images:,} of {len(self):,} images"),
+            self.max_megapixels,
         )
 
     def image_path(self, index: int) -> Path:
@@ -139,11 +154,20 @@ class SegmentationDataset(Dataset[Item]):
 
     def load_image(self, index: int) -> torch.Tensor:
         """The image, uint8 [3, H, W]; raises `BrokenSampleError`."""
-        return read_image(self._samples[index].image_file)
+        return read_image(self._samples[index].image_file, self.max_megapixels)
+
+    def load_reduced(self, index: int, size: Size) -> torch.Tensor:
+        """`load_image` for one who resizes to `size` (H, W): see `read_reduced`.
+
+        A subclass that makes its images itself gives them as they are.
+        """
+        if type(self).load_image is not SegmentationDataset.load_image:
+            return self.load_image(index)
+        return read_reduced(self._samples[index].image_file, size, self.max_megapixels)
 
     def image_size(self, index: int) -> tuple[int, int]:
         """`(H, W)` of the image, from its header alone; raises `BrokenSampleError`."""
-        return read_image_size(self._samples[index].image_file)
+        return read_image_size(self._samples[index].image_file, self.max_megapixels)
 
     def load_mask(self, index: int) -> torch.Tensor | None:
         """The class indices, int64 [H, W], or None for a sample without a mask.

@@ -9,70 +9,63 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_files import IMAGE_SUFFIXES, read_image, read_image_size
+from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
 from leopart_kit.data.label_sets import choose_label_set
 from leopart_kit.data.layout import choose_split
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 from leopart_kit.data.read_images import ReadImages
-from leopart_kit.data.segmentation import Sample
+from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.settings import (
+    Count,
+    Positive,
+    PositiveRange,
+    Probability,
+    Seed,
+    Share,
+    ShareRange,
+    Text,
+    settings,
+)
 
 # The affine change is applied to a crop and the centre kept, which no turn brings to its border.
 _CENTRE = 1 / math.sqrt(2)
 
 
-@dataclass(frozen=True)
+@settings
 class CropSettings:
-    """How crops are drawn; the defaults are those of the paper's released generator.
+    """Random crops; the defaults are those of the paper's released generator."""
 
-    Attributes:
-        size: side of a crop in pixels.
-        window: side of the square that a crop is taken from, as a share of the image's shorter
-            side.
-        scale: range of the crop's share of that square's area, drawn uniformly.
-        aspect_ratio: range of width / height, drawn log-uniformly.
-        rotation, shear: largest angle to either side, in degrees.
-        flip_probability: of mirroring left to right.
-        jitter: strength of brightness, contrast, saturation and hue, 0.5 is ±40 % and ±0.1.
-        jitter_probability: of changing colours at all.
-
-    Raises:
-        ValueError: a value outside its range; names it.
-    """
-
-    size: int = 32
-    window: float = 0.5
-    scale: tuple[float, float] = (0.002, 1.0)
-    aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    rotation: float = 30.0
-    shear: float = 30.0
-    flip_probability: float = 0.5
-    jitter: float = 0.5
-    jitter_probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        if type(self.size) is not int or self.size < 1:
-            raise ValueError(f"size must be a whole number of at least 1 pixel, got {self.size!r}")
-        if not 0 < self.window <= 1:
-            raise ValueError(f"window must lie in (0, 1], got {self.window}")
-        for name, top in (("scale", 1.0), ("aspect_ratio", math.inf)):
-            low, high = getattr(self, name)
-            if not 0 < low <= high <= top:
-                limit = "" if top == math.inf else f" <= {top:g}"
-                raise ValueError(f"{name} must be 0 < low <= high{limit}, got [{low}, {high}]")
-        for name, top in (("rotation", 180), ("shear", 80), ("flip_probability", 1)):
-            if not 0 <= getattr(self, name) <= top:
-                raise ValueError(f"{name} must lie in [0, {top}], got {getattr(self, name)}")
-        self.photometric()
+    size: Count = 32
+    """Side of a crop in pixels; larger than the views, which are cut from the crops."""
+    window: Share = 0.5
+    """Side of the square that a crop is taken from, as a share of the image's shorter side."""
+    scale: ShareRange = (0.002, 1.0)
+    """`[low, high]` of the crop's share of that square's area, drawn uniformly."""
+    aspect_ratio: PositiveRange = (3 / 4, 4 / 3)
+    """`[low, high]` of width / height, drawn log-uniformly."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 30.0
+    """Largest angle to either side, in degrees."""
+    shear: Annotated[float, Field(ge=0, le=80)] = 30.0
+    """Largest angle to either side, in degrees."""
+    flip_probability: Probability = 0.5
+    """Of mirroring left to right."""
+    jitter: Annotated[float, Field(ge=0, le=2.5)] = 0.5
+    """Strength of brightness, contrast, saturation and hue; 0.5 is ±40 % and ±0.1."""
+    jitter_probability: Probability = 0.5
+    """Of changing colours at all."""
 
     def photometric(self) -> PhotometricAugmentation:
         """The colour change of a crop."""
@@ -91,12 +84,13 @@ def single_image(
     *,
     length: int = 50_000,
     seed: int = 0,
-    crops: Mapping[str, object] | None = None,
+    crops: CropSettings | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> ReadImages:
     """`length` crops of the one image at `root`, a file or a folder that holds nothing else.
 
-    Crop `i` depends on the seed and on `i` alone; another seed gives other crops. `crops` holds
-    fields of `CropSettings`, whose defaults stand for the others.
+    Crop `i` depends on the seed and on `i` alone; another seed gives other crops.
+    `max_megapixels` is the largest size of the image, in millions of pixels.
 
     Raises:
         FileNotFoundError: there is no image at `root`.
@@ -105,31 +99,19 @@ def single_image(
     """
     choose_label_set(label_set, ["none"], "single_image", "none")
     choose_split(split, ("all",), "single_image")
-    if type(length) is not int or length < 1:
-        raise ValueError(f"length must be a whole number of at least 1 crop, got {length!r}")
-    settings = _settings(crops or {})
+    cut = crops or CropSettings()
     file = _find_image(Path(root))
-    height, width = read_image_size(file)
+    limit = check_megapixels(max_megapixels)
+    height, width = read_image_size(file, limit)
     digits = len(str(length - 1))
     samples = [Sample(f"{file.stem}/{i:0{digits}d}", str(file)) for i in range(length)]
-    identity = f"seed {seed} {asdict(settings)}"
-    read = RandomCropReader(file, settings, seed)
+    identity = f"seed {seed} {asdict(cut)}"
+    read = RandomCropReader(file, cut, seed, limit)
     notes = [f"{length:,} random crops of {file.name} ({width} x {height} pixels)"]
-    side = settings.window * min(height, width) * _CENTRE
-    if side < settings.size:
+    side = cut.window * min(height, width) * _CENTRE
+    if side < cut.size:
         notes.append(f"the largest crop is about {side:.0f} pixels wide and is enlarged")
     return ReadImages("single_image", split, root, samples, read, identity, notes)
-
-
-def _settings(options: Mapping[str, object]) -> CropSettings:
-    known = CropSettings.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(
-            f"crops of single_image have no setting {unknown[0]!r}; they have {', '.join(known)}"
-        )
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
-    return CropSettings(**values)  # type: ignore[arg-type]
 
 
 def _find_image(root: Path) -> Path:
@@ -154,12 +136,13 @@ class RandomCropReader:
     file: Path
     settings: CropSettings
     seed: int = 0
+    max_megapixels: float = MAX_MEGAPIXELS
     _image: Tensor | None = field(default=None, repr=False)
 
     def __call__(self, number: int) -> Tensor:
         """Crop `number`, uint8 `[3, size, size]`; raises `BrokenSampleError`."""
         if self._image is None:
-            self._image = read_image(self.file)
+            self._image = read_image(self.file, self.max_megapixels)
         # SeedSequence mixes the two, so that (seed 0, crop 1) and (seed 1, crop 0) are unrelated.
         state = np.random.SeedSequence((self.seed, number)).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
@@ -239,3 +222,28 @@ def cut_frame(image: Tensor, frame: Tensor, size: int) -> Tensor:
     grid = ((points - start) / extent * 2 - 1).float()[None]
     pixels = (region.float() / 255)[None]
     return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)[0]
+
+
+@settings
+class SingleImageSettings(DatasetSettings):
+    """Strong random crops of one large image (Asano et al. 2020); root: the image file."""
+
+    needs_root: ClassVar[bool] = False
+
+    split: Text = "all"
+    """all."""
+    length: Count = 50_000
+    """Crops; each is the same in every epoch."""
+    seed: Seed = 0
+    """Of the crops."""
+    crops: CropSettings = Field(default_factory=CropSettings)
+    """Random crops."""
+    max_megapixels: Positive = MAX_MEGAPIXELS
+    """Millions of pixels of the image, at most."""
+
+    def load(self) -> SegmentationDataset:
+        """See `single_image`."""
+        return single_image(**vars(self))
+
+
+PART = SingleImageSettings

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
+from leopart_kit.data.image_opening import MAX_MEGAPIXELS
 from leopart_kit.data.label_sets import LabelSet, choose_label_set
 from leopart_kit.data.layout import choose_split, find_first, notes_of_walk
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
@@ -94,9 +95,13 @@ def without_masks(
     root: str | os.PathLike[str],
     samples: list[Sample],
     notes: Sequence[str] = (),
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> SegmentationDataset:
     """A data set whose masks are all None and which has no classes."""
-    return SegmentationDataset(name, split, root, LabelSet("none", ()), samples, _no_mask, notes)
+    label_set = LabelSet("none", ())
+    return SegmentationDataset(
+        name, split, root, label_set, samples, _no_mask, notes, max_megapixels
+    )
 
 
 def _no_mask(sample: Sample) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import (
     IGNORE_INDEX,
     LabelSet,
@@ -16,6 +17,7 @@ from leopart_kit.data.label_sets import (
 )
 from leopart_kit.data.layout import choose_split, find_first, read_list, require_files
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
+from leopart_kit.settings import Text, settings
 
 # fmt: off
 CLASS_NAMES = (
@@ -92,3 +94,18 @@ def _sample(line: str, base: Path, image_folder: Path, mask_folder: Path) -> Sam
     if listed is not None and listed.parent.is_dir():
         mask_folder = listed.parent
     return Sample(name, str(image_folder / f"{name}.jpg"), (str(mask_folder / f"{name}.png"),))
+
+
+@settings
+class VocSettings(DatasetSettings):
+    """Pascal VOC 2012; root: VOCdevkit, VOC2012, or a folder with images/ and sets/."""
+
+    split: Text = "val"
+    """train, trainaug, val."""
+
+    def load(self) -> SegmentationDataset:
+        """See `voc`."""
+        return voc(self.root, self.split, self.label_set)
+
+
+PART = VocSettings

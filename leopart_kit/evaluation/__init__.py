@@ -4,7 +4,12 @@ from leopart_kit.evaluation.attention_prior import AttentionAsTokens, attention_
 from leopart_kit.evaluation.evaluate import evaluate, evaluate_predictions
 from leopart_kit.evaluation.features import FeatureStore, extract_features
 from leopart_kit.evaluation.prediction_folder import PredictionFolder
-from leopart_kit.evaluation.predictions import collect_samples, iter_clusters, iter_masks
+from leopart_kit.evaluation.predictions import (
+    collect_samples,
+    iter_clusters,
+    iter_masks,
+    picture_of,
+)
 from leopart_kit.evaluation.protocols.fcn import FcnProbe
 from leopart_kit.evaluation.protocols.in_context import InContext
 from leopart_kit.evaluation.protocols.linear import LinearProbe
@@ -65,6 +70,7 @@ __all__ = [
     "iter_clusters",
     "iter_masks",
     "load_head",
+    "picture_of",
     "resize_image",
     "resize_labels",
     "save_head",

@@ -46,6 +46,7 @@ class AugmentedImages(SegmentationDataset):
             base._samples,
             base._read_mask,
             base.notes,
+            base.max_megapixels,
         )
         self.epoch, self.resolution, self.scale, self.seed = epoch, resolution, scale, seed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
+from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.prediction_folder import PredictionFolder
 from leopart_kit.evaluation.protocols.predictions import Predictions
@@ -105,6 +105,7 @@ def _result(
     labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:
         logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
+    check_told_apart(labels)
     timing = {"labels": time.perf_counter() - start}
     measured = measure(labels.usable)
     timing |= measured.timing_seconds

@@ -270,7 +270,7 @@ class _ResizedImages(Dataset):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | None, str]:
         try:
-            image = self.dataset.load_image(index)
+            image = self.dataset.load_reduced(index, self.resolution)
         except BrokenSampleError as error:
             return index, None, str(error)
         return index, resize_image(image, self.resolution), ""

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation.resizing import resize_labels
+from leopart_kit.data import LARGE, SegmentationDataset
+from leopart_kit.evaluation.resizing import resize_image, resize_labels
 from leopart_kit.evaluation.result import Result, Sample
+
+_PICTURE_SIDE = 2048  # pixels
 
 
 def _check_view(result: Result, dataset: SegmentationDataset) -> None:
@@ -60,6 +63,24 @@ def iter_masks(result: Result, dataset: SegmentationDataset) -> Iterator[tuple[s
         yield name, clusters if classes is None else classes[clusters]
 
 
+def picture_of(dataset: SegmentationDataset, index: int) -> tuple[Tensor, Tensor | None]:
+    """Image uint8 `[3, H, W]` and mask `[H, W]` for a picture; what is very large is made small.
+
+    More than `LARGE` pixels become a longer side of 2048; a page or a sheet shows fewer. Raises as
+    the data set does.
+    """
+    height, width = dataset.image_size(index)
+    if height * width <= LARGE:
+        image, target, _ = dataset[index]
+        return image, target
+    scale = _PICTURE_SIDE / max(height, width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    target = dataset.load_mask(index)
+    if target is not None:
+        target = resize_labels(target, size)
+    return resize_image(dataset.load_reduced(index, size), size), target
+
+
 def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: int) -> list[Sample]:
     """Images spread evenly over the set, with ground truth, prediction and clusters."""
     maps = result.cluster_maps if result.class_maps is None else result.class_maps
@@ -70,7 +91,7 @@ def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: i
     classes = classes_of_clusters(result, dataset.ignore_index)
     samples = []
     for row in np.unique(rows).tolist():
-        image, target, name = dataset[int(result.image_indices[row])]
+        image, target = picture_of(dataset, int(result.image_indices[row]))
         labels = torch.from_numpy(np.array(maps[row])).long()
         full = resize_labels(labels, (image.shape[1], image.shape[2])).numpy()
         prediction = None if classes is None else classes[full]
@@ -79,7 +100,7 @@ def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: i
             prediction, clusters = full, None
         samples.append(
             Sample(
-                name=name,
+                name=result.image_names[row],
                 image=image.permute(1, 2, 0).numpy(),
                 target=None if target is None else target.numpy(),
                 prediction=prediction,

@@ -108,6 +108,8 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     if result.scores and num_absent:
         absent = f"{num_absent} of {data.num_classes} never occur in the ground truth"
         lines.append(("classes", absent))
+    if result.scores and len(data.classes_present) == 1:
+        lines.append(("classes", wording.ONE_CLASS))
     if data.broken:
         names = ", ".join(item["name"] for item in data.broken[:3])
         more = f" and {len(data.broken) - 3} more" if len(data.broken) > 3 else ""

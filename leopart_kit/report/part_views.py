@@ -9,7 +9,7 @@ import numpy as np
 
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.data.palettes import cluster_palette
-from leopart_kit.evaluation import FeatureStore
+from leopart_kit.evaluation import FeatureStore, picture_of
 from leopart_kit.masks import PartModel
 from leopart_kit.masks.part_classes import Level
 from leopart_kit.progress import Track, quiet
@@ -92,7 +92,7 @@ def _crops(
             wanted[patch.image].append((unit, patch))
     crops = {}
     for index, patches in wanted.items():
-        image = dataset.load_image(index).permute(1, 2, 0).numpy()
+        image = picture_of(dataset, index)[0].permute(1, 2, 0).numpy()
         labels = of_cluster[model.assign(store.token_map(index)).numpy()]
         for unit, patch in patches:
             crops[unit, patch] = part_crop(image, labels, patch.row, patch.column)

@@ -16,6 +16,9 @@ METRIC_NAMES = {
     "pixel_accuracy": "Pixel accuracy",
 }
 
+ONE_CLASS = (
+    "The masks hold one class alone: there is nothing to tell apart, and no figure means anything."
+)
 _ONE_TO_ONE = (
     "Every class was given one cluster of its own by Hungarian matching against the ground truth."
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from leopart_kit.cli.train import main
+from leopart_kit.report import read_results
 from leopart_kit.training import list_checkpoints, read_metrics
 from leopart_kit.training.checkpoint import read_checkpoint_file
 from tests.cli.command import error_of_command, run_command_line
@@ -19,7 +20,7 @@ import torch
 
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings
 from leopart_kit.data import ImagesOf
-from leopart_kit.methods import Built, Method, Parts, StepOutput, split_by_decay
+from leopart_kit.methods import Built, Method, Parts, StepOutput, TrainingDefaults, split_by_decay
 from leopart_kit.settings import Count, settings
 
 
@@ -48,6 +49,7 @@ class BrightnessSettings(ImageMethodSettings):
 
     width: Count = 8
     """Of the hidden layer."""
+    training: TrainingDefaults = TrainingDefaults(epochs=1, weight_decay=0.25)
 
     def build(self, parts: Parts) -> Built:
         views = self.random_views(parts)
@@ -65,9 +67,9 @@ def beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def words(*own: str) -> list[str]:
-    """A run of two steps; Leopart's sizes left out."""
+    """A run as long as the method wants; Leopart's sizes left out."""
     tiny = [word for word in TINY if not word.startswith(("method.", "trainer.max_steps"))]
-    run = ["dataset.root=images", "output_dir=out", "trainer.max_steps=2", "method=custom"]
+    run = ["dataset.root=images", "output_dir=out", "method=custom"]
     return [*tiny, *run, *own]
 
 
@@ -77,7 +79,10 @@ FACTORY = "method.factory=own_brightness:BrightnessSettings"
 def test_it_trains_and_is_set_like_any_other(tmp_path: Path):
     own = (FACTORY, "method.width=5", "method.views.image.flip_probability=0.0")
     run_command_line(main, "leopart-train", words(*own))
-    assert len(read_metrics(tmp_path / "out" / "metrics.jsonl")) == 2
+    assert len(read_metrics(tmp_path / "out" / "metrics.jsonl")) == 3, "one epoch"
+    recorded = read_results(tmp_path / "out" / "evaluation" / "after")["settings"]
+    assert (recorded["method"]["width"], recorded["method"]["learning_rate"]) == (5, 1e-3)
+    assert recorded["trainer"]["weight_decay"] == 0.25
     state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
     assert state["state_dict"]["head.0.weight"].shape == (5, 64)
     assert (tmp_path / "out" / "backbone.safetensors").exists()

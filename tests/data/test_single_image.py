@@ -36,15 +36,15 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_a_crop_depends_on_seed_and_number_alone(photo: Path):
-    dataset = single_image(photo, length=20, crops={"size": 24})
+    dataset = single_image(photo, length=20, crops=CropSettings(size=24))
     expected = [dataset.load_image(i) for i in (3, 11)]
     torch.manual_seed(99)
     torch.rand(5)
-    again = pickle.loads(pickle.dumps(single_image(photo, length=500, crops={"size": 24})))
+    again = pickle.loads(pickle.dumps(single_image(photo, length=500, crops=CropSettings(size=24))))
     assert torch.equal(again.load_image(11), expected[1])
     assert torch.equal(again.load_image(3), expected[0])
     assert not torch.equal(expected[0], expected[1])
-    other = single_image(photo, length=20, seed=1, crops={"size": 24})
+    other = single_image(photo, length=20, seed=1, crops=CropSettings(size=24))
     assert not torch.equal(other.load_image(3), expected[0])
     assert dataset.load_image(3).shape == (3, 24, 24)
     assert dataset.load_image(3).dtype == torch.uint8
@@ -77,7 +77,7 @@ def test_the_fingerprint_follows_the_file_and_every_setting(photo: Path):
         single_image(photo, length=5).fingerprint(),
         single_image(photo, length=6).fingerprint(),
         single_image(photo, length=5, seed=1).fingerprint(),
-        single_image(photo, length=5, crops={"rotation": 10.0}).fingerprint(),
+        single_image(photo, length=5, crops=CropSettings(rotation=10.0)).fingerprint(),
     }
     assert len(prints) == 4
     assert single_image(photo, length=5).fingerprint() in prints
@@ -154,42 +154,21 @@ def test_large_frames_are_averaged_and_not_sampled():
 
 def test_without_changes_of_colour_a_flat_photo_stays_flat(tmp_path: Path):
     write_image(tmp_path / "flat.png", (60, 80), value=77)
-    dataset = single_image(tmp_path, length=4, crops={**PLAIN, "size": 8})
+    dataset = single_image(tmp_path, length=4, crops=CropSettings(**PLAIN, size=8))
     assert all((dataset.load_image(i) == 77).all() for i in range(4))
-    changed = single_image(tmp_path, length=8, crops={"size": 8, "jitter_probability": 1.0})
+    changed = single_image(tmp_path, length=8, crops=CropSettings(size=8, jitter_probability=1.0))
     assert any((changed.load_image(i) != 77).any() for i in range(8))
 
 
 def test_small_photos_are_said_to_be_enlarged(tmp_path: Path):
     write_image(tmp_path / "small.png", (40, 40))
-    dataset = single_image(tmp_path, length=2, crops={"size": 32})
+    dataset = single_image(tmp_path, length=2, crops=CropSettings(size=32))
     assert "is about 14 pixels wide and is enlarged" in dataset.notes[1]
-
-
-@pytest.mark.parametrize(
-    ("crops", "message"),
-    [
-        ({"size": 0}, "size must be a whole number of at least 1"),
-        ({"window": 1.5}, r"window must lie in \(0, 1\]"),
-        ({"scale": [0.5, 0.1]}, "scale must be 0 < low <= high <= 1"),
-        ({"scale": [0.5, 2.0]}, "scale must be 0 < low <= high <= 1"),
-        ({"aspect_ratio": [0.0, 1.0]}, "aspect_ratio must be 0 < low <= high, got"),
-        ({"shear": 90}, r"shear must lie in \[0, 80\]"),
-        ({"rotation": -1}, r"rotation must lie in \[0, 180\]"),
-        ({"jitter": 9.0}, "strength must lie in"),
-        ({"degrees": 3}, "no setting 'degrees'; they have size, window"),
-    ],
-)
-def test_wrong_settings_are_named(photo: Path, crops: dict[str, object], message: str):
-    with pytest.raises(ValueError, match=message):
-        single_image(photo, crops=crops)
 
 
 def test_what_is_no_single_image(photo: Path, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; point root at one large"):
         single_image(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="length must be a whole number of at least 1 crop"):
-        single_image(photo, length=0)
     with pytest.raises(ValueError, match="no split 'train'; choose one of all"):
         single_image(photo, "train")
     write_image(tmp_path / "second.png")

@@ -110,7 +110,7 @@ def test_a_written_leaderboard_comes_back_and_another_file_is_refused(runs, tmp_
     with pytest.raises(ValueError, match="no leaderboard of this release"):
         read_leaderboard(path)
     path.write_text("{")
-    with pytest.raises(ValueError, match=r"board\.json: not JSON"):
+    with pytest.raises(ValueError, match="not JSON"):
         read_leaderboard(path)
     with pytest.raises(FileNotFoundError, match="no leaderboard at"):
         read_leaderboard(tmp_path / "none.json")

@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, read_list
 from leopart_kit.data.scenes.files import FIRST_SCENE, read_record
@@ -15,6 +17,7 @@ from leopart_kit.data.scenes.layouts import write_voc
 from leopart_kit.data.scenes.objects import OBJECT_NAMES, PART_NAMES
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 from leopart_kit.progress import Track, quiet
+from leopart_kit.settings import Count, PathText, Seed, Size, Text, settings
 
 LABEL_SETS = {
     "objects": LabelSet("objects", OBJECT_NAMES, has_background=True),
@@ -70,3 +73,30 @@ def procedural_scenes(
     read_mask = partial(read_classes, table=table)
     notes = (f"procedural scenes, seed {generator.seed}",)
     return SegmentationDataset("scenes", split, root, label, samples, read_mask, notes)
+
+
+@settings
+class ScenesSettings(DatasetSettings):
+    """Procedural scenes with object and part masks, written below root on first use."""
+
+    needs_root: ClassVar[bool] = False
+
+    root: PathText = "outputs/scenes"
+    """Folder of the scenes."""
+    split: Text = "val"
+    """train, val."""
+    label_set: Text | None = "objects"
+    """objects, parts."""
+    num_images: Count | None = None
+    """Of the split; null: those that are there, or 1,000 train and 200 val."""
+    image_size: Size | None = None
+    """`[H, W]` in pixels; null: that of those that are there, or 224 × 224."""
+    seed: Seed | None = None
+    """Of the scenes; null: that of those that are there, or 0."""
+
+    def load(self) -> SegmentationDataset:
+        """See `procedural_scenes`."""
+        return procedural_scenes(**vars(self))
+
+
+PART = ScenesSettings

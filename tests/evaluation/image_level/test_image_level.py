@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.data.classification import load_classification
+from leopart_kit.data.loading import load_classification
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.evaluation.image_level import (
     ClusterSettings,

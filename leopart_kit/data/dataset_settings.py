@@ -1,0 +1,61 @@
+"""Settings of a data set: what every one declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from leopart_kit.data.label_sets import choose_label_set
+from leopart_kit.data.segmentation import SegmentationDataset
+from leopart_kit.settings import PathText, Text, settings
+
+if TYPE_CHECKING:  # which itself reads data sets
+    from leopart_kit.data.classification import ClassificationDataset
+
+
+@settings
+class DatasetSettings:
+    """A data set in the layout that it comes in.
+
+    Raises:
+        ValueError: a value of another type; names the setting.
+    """
+
+    needs_root: ClassVar[bool] = True
+    """Whether the root must be a folder that is there."""
+
+    root: PathText
+    """Folder of the data set."""
+    split: Text
+    """Part of it."""
+    label_set: Text | None = None
+    """Which classes, where there is a choice; null: the usual ones."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root).expanduser())
+
+    def load(self) -> SegmentationDataset:
+        """The images, with masks where there are some.
+
+        Raises:
+            FileNotFoundError: the root or a part of the layout does not exist.
+            ValueError: an unknown split or label set; lists the choices.
+        """
+        raise NotImplementedError
+
+
+@settings
+class ClassesSettings(DatasetSettings):
+    """A data set whose images have one class each."""
+
+    split: Text = "train"
+    """Part of it."""
+
+    def load_classes(self) -> ClassificationDataset:
+        """The images with their classes; raises as `load`."""
+        raise NotImplementedError
+
+    def load(self) -> SegmentationDataset:
+        """The images without their classes, to train on."""
+        choose_label_set(self.label_set, ["none"], type(self).__name__, "none")
+        return self.load_classes().images
