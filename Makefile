@@ -23,7 +23,7 @@ DINO := $(TRAINED)/dino/backbone.safetensors
 LEOPART := $(TRAINED)/leopart/backbone.safetensors
 
 demo-encoder: $(STAMP)
-	$(BIN)/python tools/train.py recipe=demo_dino seed=$(SEED) +encoder.seed=$(SEED) \
+	$(BIN)/python tools/train.py recipe=demo_dino seed=$(SEED) encoder.seed=$(SEED) \
 		precision=$(PRECISION) output_dir=$(dir $(DINO))
 	$(BIN)/python tools/train.py recipe=demo_leopart seed=$(SEED) encoder.weights=$(DINO) \
 		precision=$(PRECISION) output_dir=$(dir $(LEOPART))
