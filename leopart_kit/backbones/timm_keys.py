@@ -7,6 +7,8 @@ from collections.abc import Collection
 
 from torch import Tensor
 
+from leopart_kit.backbones.weight_tensors import check_shapes
+
 StateDict = dict[str, Tensor]
 Finished = tuple[StateDict, tuple[str, ...]]
 
@@ -43,6 +45,7 @@ def positions_off_registers(state: StateDict) -> StateDict:
     position = state.get("pos_embed")
     if position is None or "cls_token" not in state:
         return state
+    check_shapes(state)  # else the sum below could stretch one of them
     return {
         **state,
         "cls_token": state["cls_token"] + position[:, :1],

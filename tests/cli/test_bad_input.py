@@ -155,6 +155,11 @@ def test_checkpoints_that_cannot_be_used(on_folder: list[str], tmp_path: Path):
     weights.write_bytes(pickle.dumps(Payload(), protocol=2))
     message = error_of(*overrides)
     assert "weights.pth: refused, because unpickling it would run code" in message
+    weights.write_text("<!doctype html>")
+    assert "weights.pth: is an HTML page" in error_of(*overrides)
+    weights.unlink()
+    os.mkfifo(weights)
+    assert "weights.pth" in error_of(*overrides)
 
 
 def full(*_: object, **__: object) -> None:
