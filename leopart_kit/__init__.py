@@ -1,3 +1,77 @@
-"""leopart_kit: what do the patch tokens of a vision transformer know about objects and parts?"""
+"""Dense self-supervised segmentation: measure, train and export what patch tokens know.
+
+Measure an encoder in three lines:
+
+    from leopart_kit import Overclustering, evaluate, load_dataset, load_encoder
+    dataset = load_dataset("voc", "VOCdevkit", "val")
+    print(evaluate(load_encoder("dino_vits16"), dataset, Overclustering()).metrics["miou"])
+
+With tensors of your own: `cluster` gives ids of tokens `[N, h, w, D]`, `match` the classes and
+scores of two stacks of maps, `leopart_loss` and `sinkhorn_knopp` are pure functions.
+
+The commands `leopart-eval`, `leopart-train`, `leopart-export` do the same from a shell; each has
+`--help`. A method, a protocol or a data set of your own is one file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leopart_kit.arrays import cluster as cluster
+    from leopart_kit.arrays import match as match
+    from leopart_kit.backbones import Encoder as Encoder
+    from leopart_kit.backbones import list_encoders as list_encoders
+    from leopart_kit.backbones import load_encoder as load_encoder
+    from leopart_kit.backbones import read_checkpoint as read_checkpoint
+    from leopart_kit.clustering import KMeans as KMeans
+    from leopart_kit.clustering import attention_foreground as attention_foreground
+    from leopart_kit.clustering import cooccurrence as cooccurrence
+    from leopart_kit.clustering import detect_communities as detect_communities
+    from leopart_kit.clustering import sinkhorn_knopp as sinkhorn_knopp
+    from leopart_kit.data import MultiCropTransform as MultiCropTransform
+    from leopart_kit.data import list_datasets as list_datasets
+    from leopart_kit.data import load_dataset as load_dataset
+    from leopart_kit.data import view_overlaps as view_overlaps
+    from leopart_kit.evaluation import FcnProbe as FcnProbe
+    from leopart_kit.evaluation import InContext as InContext
+    from leopart_kit.evaluation import LinearProbe as LinearProbe
+    from leopart_kit.evaluation import Overclustering as Overclustering
+    from leopart_kit.evaluation import Result as Result
+    from leopart_kit.evaluation import RunSettings as RunSettings
+    from leopart_kit.evaluation import Unsupervised as Unsupervised
+    from leopart_kit.evaluation import Unsupervised27 as Unsupervised27
+    from leopart_kit.evaluation import evaluate as evaluate
+    from leopart_kit.losses import leopart_loss as leopart_loss
+    from leopart_kit.metrics import ConfusionMatrix as ConfusionMatrix
+    from leopart_kit.metrics import match_hungarian as match_hungarian
+    from leopart_kit.metrics import match_many_to_one as match_many_to_one
+    from leopart_kit.metrics import segmentation_scores as segmentation_scores
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "arrays": "cluster match",
+    "backbones": "Encoder list_encoders load_encoder read_checkpoint",
+    "clustering": "KMeans attention_foreground cooccurrence detect_communities sinkhorn_knopp",
+    "data": "MultiCropTransform list_datasets load_dataset view_overlaps",
+    "evaluation": "FcnProbe InContext LinearProbe Overclustering Result RunSettings Unsupervised "
+    "Unsupervised27 evaluate",
+    "losses": "leopart_loss",
+    "metrics": "ConfusionMatrix match_hungarian match_many_to_one segmentation_scores",
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}
+
+__all__ = [*_PLACE_OF]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """The name from its package, imported when it is first asked for: torch takes seconds."""
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module 'leopart_kit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"leopart_kit.{_PLACE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
