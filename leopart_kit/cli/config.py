@@ -7,8 +7,9 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import hydra
@@ -23,6 +24,7 @@ from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.help_page import help_page
 from leopart_kit.cli.log import prepare_log_files
 from leopart_kit.cli.overrides import prepare_words, printed_words
+from leopart_kit.cli.signals import stops_in_one_line
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.parts import find_part
 from leopart_kit.whole_file import write_whole_text
@@ -62,6 +64,7 @@ def repeated_by(program: str) -> str:
     return shlex.join([program, *printed_words(HydraConfig.get().overrides.task)])
 
 
+@stops_in_one_line()
 def run_command(
     config_name: str,
     task: Callable[[DictConfig, Path], None],
@@ -73,7 +76,8 @@ def run_command(
 
     A user's mistake, and what else a task says it `expected`, ends the program with one line on
     standard error and exit code 1; anything else keeps its traceback, since it is a mistake of
-    ours. With `hydra.verbose=true` the log has the traceback of the former too.
+    ours. With `hydra.verbose=true` the log has the traceback of the former too. So does Ctrl-C,
+    SIGTERM or SIGHUP.
     """
     told = (*USER_ERRORS, *expected)
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that share an output_dir
@@ -99,11 +103,28 @@ def run_command(
         version_base="1.3", config_path=str(config_folder("configs")), config_name=config_name
     )(body)
     try:
-        command()
+        with _threads_in_one_line(told):
+            command()
     except told as error:
         _fail(error)
-    except KeyboardInterrupt:
-        sys.exit("interrupted; run the same command again to go on")
+
+
+@contextmanager
+def _threads_in_one_line(told: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Inside, a thread's user error is a line of the log: whoever waits for the thread meets it."""
+    before = threading.excepthook
+
+    def hook(ended: threading.ExceptHookArgs) -> None:
+        if isinstance(ended.exc_value, told):
+            logging.getLogger(__name__).warning("%s", describe_error(ended.exc_value))
+        else:
+            before(ended)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _print_help(config_name: str, told: tuple[type[Exception], ...]) -> None:

@@ -1,0 +1,64 @@
+"""One small run of each kind of command, on data that it makes: a fraction of a second each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from leopart_kit.cli import benchmark, eval_segmentation, export_masks, train
+from tests.cli import train_command
+from tests.evaluation.test_unsupervised import write_objects
+from tests.evaluation.tiny_data import write_folder
+
+COLOURS = ("encoder=custom", "encoder.factory=tests.cli.mean_colours:mean_colours")
+LARGE = "protocol.resolution=[256,256]"
+"""Large enough that each mapped file is a good part of what a run needs."""
+
+PROBE = ("protocol.train_split=all", "protocol.epochs=2", "protocol.train_resolution=[16,16]")
+EVALUATIONS = {
+    "overclustering": ("protocol.num_clusters=5", LARGE, *COLOURS),
+    "linear": (*PROBE, LARGE, *COLOURS),
+    "in_context": ("protocol.train_split=all", "protocol.neighbours=3", LARGE, *COLOURS),
+    "unsupervised": (
+        *("encoder=timm", f"encoder.name={train_command.MODEL}", "encoder.weights=random"),
+        *("protocol.train_split=null", "protocol.foreground_clusters=5", LARGE),
+        *("protocol.num_clusters=4", "protocol.edge_threshold=0.1", "protocol.markov_time=1.0"),
+    ),
+}
+FORMATS = "export.formats=[png,coco_rle,coco_polygons,panoptic,labelme,yolo]"
+KINDS = (*EVALUATIONS, "export", "training", "benchmark")
+
+
+class Run(NamedTuple):
+    """A program and its words, but for `output_dir`."""
+
+    command: Callable[[], None]
+    words: list[str]
+
+
+def small_run(kind: str, data: Path) -> Run:
+    """A run of one of the `KINDS`; its images are written to the folder `data`."""
+    if kind == "training":
+        images = train_command.write_images(data)
+        words = train_command.arguments(images, Path(), *train_command.LEOPART)
+        return Run(train.main, [word for word in words if not word.startswith("output_dir=")])
+    if kind == "unsupervised":
+        write_objects(data, 8)
+    else:
+        write_folder(data, 6)
+    if kind == "export":
+        words = [f"images={data / 'images'}", LARGE, "protocol.num_clusters=4", FORMATS]
+        return Run(export_masks.main, [*words, *COLOURS])
+    small = ["protocol.score_resolution=[128,128]", "protocol.seeds=[0]"]
+    if kind == "benchmark":
+        mine = "{factory: 'tests.cli.mean_colours:mean_colours'}"
+        words = [
+            "page_images=1",
+            f'overrides="{" ".join(small)} protocol.resolution=[32,32]"',
+            f"encoders={{classical: {{name: handcrafted}}, mine: {mine}}}",
+            f'benchmarks={{here: "dataset=folder dataset.root={data}"}}',
+        ]
+        return Run(benchmark.main, words)
+    words = [f"protocol={kind}", "dataset=folder", f"dataset.root={data}", "page_images=2"]
+    return Run(eval_segmentation.main, [*words, *small, *EVALUATIONS[kind]])

@@ -1,0 +1,80 @@
+"""A command that is asked to stop: one line, nothing left in the way, and the next run goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from leopart_kit.cli.isolated import reason_of_failure
+from leopart_kit.cli.signals import stops_in_one_line
+from tests.cli import forked
+from tests.cli.runs import small_run
+
+
+def send_to_itself(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(5)  # cut short
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_the_block_in_one_line(number: signal.Signals):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as stopped, stops_in_one_line():
+        send_to_itself(number)
+    assert "run the same command again" in str(stopped.value.code)
+    assert signal.getsignal(number) == before
+
+
+def test_schedulers_ask_twice_and_errors_after_the_signal_are_its_doing():
+    def work() -> None:
+        try:
+            send_to_itself(signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise RuntimeError("a worker is gone")
+
+    with pytest.raises(SystemExit, match="SIGTERM"), stops_in_one_line():
+        work()
+
+
+def test_an_interrupt_that_a_library_turned_into_an_error_stops_all_cells():
+    def cell() -> None:
+        try:
+            send_to_itself(signal.SIGTERM)
+        finally:
+            raise AttributeError("interrupted in the middle of something")
+
+    with pytest.raises(SystemExit, match="SIGTERM"), stops_in_one_line():
+        reason_of_failure(cell)
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stops_in_one_line():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("kind", ["overclustering", "export", "training", "benchmark"])
+def test_a_command_that_is_terminated_says_so_and_leaves_no_scratch_file(kind: str, tmp_path: Path):
+    command, words = small_run(kind, tmp_path / "data")
+    out, printed = tmp_path / "out", tmp_path / "printed"
+    process = forked.start(command, kind, [*words, f"output_dir={out}"], printed)
+    while process.is_alive() and not (out / ".lock").exists():
+        time.sleep(0.001)
+    time.sleep(random.Random(kind).uniform(0, 0.3))
+    process.terminate()
+    process.join()
+    assert process.exitcode == 1, printed.read_text()
+    *_, line = printed.read_text().splitlines()
+    assert "stopped by SIGTERM" in line
+    assert "Traceback" not in printed.read_text()
+    assert list(out.rglob(".*")) == []
