@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"input_files", "named_errors", "parts", "scratch"},
+    {"folder_lock", "identity", "input_files", "named_errors", "parts", "scratch"},
     {"mapped_array", "npz_file", "processes", "progress", "settings", "whole_file"},
     {"backbones", "data", "metrics"},
     {"clustering", "style"},

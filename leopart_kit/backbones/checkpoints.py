@@ -16,13 +16,14 @@ from leopart_kit.backbones.architecture import (
     describe,
     missing_keys,
 )
-from leopart_kit.backbones.files import file_sha256, load_file
+from leopart_kit.backbones.files import load_file
 from leopart_kit.backbones.key_layouts import Converted, Scheme
 from leopart_kit.backbones.networks import Choice, choose, find_networks
 from leopart_kit.backbones.position_embedding import Grid
 from leopart_kit.backbones.timm_keys import StateDict
 from leopart_kit.backbones.weight_tensors import shown
 from leopart_kit.backbones.wrapped_keys import unwrapped
+from leopart_kit.identity import file_sha256
 
 logger = logging.getLogger(__name__)
 

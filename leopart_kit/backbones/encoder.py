@@ -11,12 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leopart_kit.backbones.fingerprint import (
-    describe_callable,
-    describe_module,
-    hash_weights,
-)
 from leopart_kit.backbones.token_grid import token_grid
+from leopart_kit.identity import describe, describe_module, hash_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -213,9 +209,7 @@ class _FunctionEncoder(Encoder):
             mean=mean,
             std=std,
             settings={
-                "function": describe_module(fn)
-                if isinstance(fn, nn.Module)
-                else describe_callable(fn)
+                "function": describe_module(fn) if isinstance(fn, nn.Module) else describe(fn)
             },
         )
         self.fn = fn

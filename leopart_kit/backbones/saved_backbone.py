@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from leopart_kit.backbones.encoder import Encoder
+from leopart_kit.backbones.files import load_file
 from leopart_kit.backbones.tensor_file import write_tensors
 
 SavedPrecision = Literal["fp32", "fp16"]
@@ -26,6 +28,17 @@ def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp3
     if precision == "fp16":
         state = {key: _halved(key, value) for key, value in state.items()}
     return write_tensors(state, path, {"format": "pt", "encoder": encoder.name})
+
+
+def saved_precision(path: Path) -> SavedPrecision:
+    """How `save_backbone` wrote the weights of a file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    weights = load_file(path).values()
+    is_half = any(isinstance(one, Tensor) and one.dtype == torch.float16 for one in weights)
+    return "fp16" if is_half else "fp32"
 
 
 def _halved(key: str, value: Tensor) -> Tensor:

@@ -18,21 +18,28 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markdown import Markdown
 
-from leopart_kit.backbones.saved_backbone import BACKBONE_NAME
+from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.benchmarks import merge_settings, run_cell
-from leopart_kit.cli.build import build_encoder, build_protocol, build_run_settings, plain
+from leopart_kit.cli.build import (
+    build_dataset,
+    build_encoder,
+    build_protocol,
+    build_run_settings,
+    plain,
+)
+from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.commands import Words, read_command
 from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split, run_image_level
 from leopart_kit.cli.isolated import reason_of_failure
-from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
+from leopart_kit.cli.reuse import measurement_identity, same_results, training_identity
+from leopart_kit.cli.run_parts import read_method
 from leopart_kit.cli.train import run_training
-from leopart_kit.input_files import read_json
 from leopart_kit.report import read_image_level, read_results, writable_output_dir
 from leopart_kit.report.ablation import Ablation, Variant, ablation_markdown, write_ablation
-from leopart_kit.report.json_files import write_json
+from leopart_kit.report.page import PAGE_NAME
 from leopart_kit.settings import Seeds, Text, settings, several
-from leopart_kit.training import list_checkpoints
+from leopart_kit.training import check_folder, recorded_identity
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +133,7 @@ def run_variant(asked: AblationCommand, name: str, seed: int, folder: Path) -> f
     training = compose_command("train", words)
     if not any("encoder.seed=" in word for word in words):
         merge_settings(training.encoder, {"seed": seed})  # of the weights at the start too
-    backbone = train_once(training, folder, shlex.join(["leopart-train", *words]))
+    backbone = train_once(training, folder / "training", shlex.join(["leopart-train", *words]))
     words = list(asked.evaluate)
     evaluation = compose_command(study.measured_by, words)
     node = {**plain(training.encoder), "weights": str(backbone)}
@@ -141,33 +148,34 @@ def train_once(config: DictConfig, folder: Path, command: str) -> Path:
     Raises:
         ValueError: the folder holds a training with other settings or images.
     """
-    record, training = folder / "training.json", folder / "training"
-    backbone = training / BACKBONE_NAME
-    asked = {**plain(config), **trained_on(config)}
-    # A training that failed before its first checkpoint has left nothing that could be mixed up.
-    if backbone.is_file() or list_checkpoints(training / "checkpoints"):
-        before = read_json(record) if record.is_file() else {}
-        if without(before, HOW_TRAINED) != without(asked, HOW_TRAINED):
-            raise ValueError(
-                f"{folder} holds a training with other settings or on other images: choose "
-                "another output_dir"
-            )
-    if backbone.is_file():
+    backbone = folder / BACKBONE_NAME
+    if is_trained(config, folder) and saved_precision(backbone) == config.backbone_precision:
         logger.info("reused %s", backbone)
-        return backbone
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(asked, record)
-    run_training(config, training, command)
+    else:
+        run_training(config, folder, command)
     return backbone
+
+
+def is_trained(config: DictConfig, folder: Path) -> bool:
+    """Whether this training has ended in a folder; of another one it is an error, as above."""
+    if not ((folder / BACKBONE_NAME).is_file() and (folder / PAGE_NAME).is_file()):
+        return False
+    dataset = build_dataset(config.dataset)
+    encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
+    settings = build_settings(config, len(dataset), 1)
+    identity = training_identity(config, settings, encoder, dataset)
+    check_folder(folder, "auto", identity)
+    return recorded_identity(folder).difference(identity) is None
 
 
 def linear_accuracy(config: DictConfig, folder: Path, command: str) -> float:
     """Accuracy of a linear classifier on the last layer that the evaluation names."""
     data = [build_split(config, key) for key in ("test_split", "train_split")]
-    merge_settings(config, measured_on(data))
     encoder = build_encoder(config.encoder, config.precision)
-    document = same_results(read_image_level, folder, encoder, plain(config), data)
-    if document is not None:
+    identity = measurement_identity(plain(config), encoder, data)
+    merge_settings(config, {"identity": identity.sha256})
+    document = same_results(read_image_level, folder, identity, data)
+    if document is not None and (folder / PAGE_NAME).is_file():
         logger.info("reused %s", folder)
         return [s["mean"] for s in document["scores"] if s["evaluation"] == "linear"][-1]
     return run_image_level(config, folder, command).of("linear")[-1].mean

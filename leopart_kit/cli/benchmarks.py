@@ -12,12 +12,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_dataset, build_train_split, plain
+from leopart_kit.cli.build import build_dataset, build_prior, build_train_split, plain
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.eval_segmentation import measure_encoder, write_outputs
 from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.isolated import reason_of_failure
-from leopart_kit.cli.reuse import measured_on, same_results
+from leopart_kit.cli.reuse import measurement_identity, same_results
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.report import Cell, read_results, wording
 
@@ -73,17 +73,22 @@ def run_cell(
     config: DictConfig, encoder: Encoder, folder: Path, run: RunSettings, command: str
 ) -> None:
     """Evaluate an encoder into `folder`, unless the very same was done on the same data."""
-    dataset, train = build_dataset(config.dataset), build_train_split(config)
+    dataset, train, prior = (
+        build_dataset(config.dataset),
+        build_train_split(config),
+        build_prior(config),
+    )
     data = [dataset] if train is None else [dataset, train]
-    merge_settings(config, {"output_dir": str(folder), **measured_on(data)})
+    identity = measurement_identity(plain(config), encoder, data, prior)
+    merge_settings(config, {"output_dir": str(folder), "identity": identity.sha256})
 
     def is_done() -> bool:
-        return same_results(read_results, folder, encoder, plain(config), data) is not None
+        return same_results(read_results, folder, identity, data) is not None
 
     if run.processes.once(is_done):
         logger.info("reused %s", folder)
         return
-    result, dataset = measure_encoder(config, encoder, dataset, train, run)
+    result, dataset = measure_encoder(config, encoder, dataset, train, prior, run)
     if run.processes.first:
         folder.mkdir(parents=True, exist_ok=True)
         write_outputs(config, result, dataset, folder, command)

@@ -27,7 +27,8 @@ from rich.markdown import Markdown
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, save_backbone
 from leopart_kit.cli.benchmarks import merge_settings
-from leopart_kit.cli.build import build_encoder, plain
+from leopart_kit.cli.build import build_dataset, build_encoder, plain
+from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.compared_methods import (
     CompareCommand,
@@ -40,11 +41,12 @@ from leopart_kit.cli.compared_methods import (
 from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.eval_image_level import build_image_level, build_split
 from leopart_kit.cli.isolated import reason_of_failure
-from leopart_kit.cli.reuse import HOW_TRAINED, measured_on, same_results, trained_on, without
+from leopart_kit.cli.reuse import measurement_identity, same_results, training_identity
 from leopart_kit.cli.timed_training import train_within
 from leopart_kit.data.classification import ClassificationDataset
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.evaluation.image_level import evaluate_image_level
+from leopart_kit.identity import Identity, file_sha256
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
     read_image_level,
@@ -53,6 +55,7 @@ from leopart_kit.report import (
     write_image_level,
 )
 from leopart_kit.report.method_table import (
+    TRAINING_NAME,
     MethodRun,
     TrainingFacts,
     build_method_table,
@@ -62,13 +65,10 @@ from leopart_kit.report.method_table import (
     write_training,
 )
 from leopart_kit.training import build_fabric
+from leopart_kit.training.metrics_log import METRICS_NAME
 from leopart_kit.whole_file import whole_file, write_whole_text
 
 logger = logging.getLogger(__name__)
-
-# How it was made, and how `leopart-train` stores the backbone, which this command always does
-# in full.
-_NOT_TRAINED_WITH = (*HOW_TRAINED, "backbone_precision")
 
 
 PART = CompareCommand
@@ -130,12 +130,7 @@ def build_comparison(config: DictConfig, output_dir: Path) -> Comparison:
     device = build_fabric(config.accelerator).device
     run = RunSettings(batch_size=config.batch_size, device=str(device), track=rich_progress)
     splits = {key: config[key] for key in ("train_split", "test_split")}
-    recorded = {
-        "dataset": plain(config.dataset),
-        **splits,
-        "protocol": plain(protocol),
-        **measured_on([test, train]),
-    }
+    recorded = {"dataset": plain(config.dataset), **splits, "protocol": plain(protocol)}
     return Comparison(config, train, test, protocol, recorded, run, output_dir)
 
 
@@ -147,8 +142,9 @@ def run_method(comparison: Comparison, name: str, overrides: Sequence[str], seed
     def task() -> None:
         config, texts = training_config(comparison, overrides, seed)
         folder.mkdir(parents=True, exist_ok=True)
-        folders.append(measure_untrained(comparison, build_encoder(config.encoder, "fp32")))
-        trained = train_once(comparison.config, config, texts, folder)
+        start = build_encoder(config.encoder, "fp32")
+        folders.append(measure_untrained(comparison, start))
+        trained = train_once(comparison.config, config, start, texts, folder)
         measure_once(comparison, trained, folder)
 
     reason = reason_of_failure(task)
@@ -191,17 +187,22 @@ def write_class_captions(dataset: ClassificationDataset, path: Path) -> Path:
     return path
 
 
-def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder: Path) -> Encoder:
-    """The trained network, read from `folder` or trained into it."""
-    settings = {**without(plain(config), _NOT_TRAINED_WITH), **trained_on(config)}
+def train_once(
+    chosen: DictConfig, config: DictConfig, start: Encoder, texts: str | None, folder: Path
+) -> Encoder:
+    """The trained network, read from `folder` or trained into it from the network `start`."""
+    recorded, dataset = plain(config), build_dataset(config.dataset)
+    recipe = training_identity(config, build_settings(config, len(dataset), 1), start, dataset)
+    identity = Identity.of(**recipe.values, minutes=chosen.minutes).sha256
     images = other_images(shared_images(chosen), plain(config.dataset))
     backbone = folder / BACKBONE_NAME
-    before = same_training(folder, settings, chosen.minutes)
-    if backbone.is_file() and before is not None:
+    before = same_training(folder, identity)
+    if before is not None:
         logger.info("reused %s", backbone)
         if before.images != images:  # the other methods had others then
             write_training(replace(before, images=images), folder)
     else:
+        (folder / TRAINING_NAME).unlink(missing_ok=True)  # it says that the others are of one run
         done = train_within(config, 60 * chosen.minutes, folder)
         save_backbone(done.encoder, backbone)
         facts = TrainingFacts(
@@ -215,7 +216,9 @@ def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder
             threads=torch.get_num_threads(),
             device=next(done.encoder.parameters()).device.type,
             texts=texts,
-            settings=settings,
+            settings=recorded,
+            identity=identity,
+            backbone_sha256=file_sha256(backbone),
             images=images,
         )
         write_training(facts, folder)
@@ -223,16 +226,15 @@ def train_once(chosen: DictConfig, config: DictConfig, texts: str | None, folder
     return build_encoder(OmegaConf.create(node), "fp32")
 
 
-def same_training(
-    folder: Path, settings: Mapping[str, Any], minutes: float
-) -> TrainingFacts | None:
-    """The facts in a folder, if a network was trained so, on the same data and in this time."""
+def same_training(folder: Path, identity: str) -> TrainingFacts | None:
+    """The facts in a folder, if a network was trained so and all of it is still there."""
+    backbone = folder / BACKBONE_NAME
     try:
         facts = read_training(folder)
+        there = (folder / METRICS_NAME).is_file() and file_sha256(backbone) == facts.backbone_sha256
     except (OSError, ValueError):
         return None
-    same = without(facts.settings, _NOT_TRAINED_WITH) == settings
-    return facts if same and facts.minutes_allowed == minutes else None
+    return facts if there and facts.identity == identity else None
 
 
 def measure_untrained(comparison: Comparison, encoder: Encoder) -> Path:
@@ -246,7 +248,8 @@ def measure_untrained(comparison: Comparison, encoder: Encoder) -> Path:
 def measure_once(comparison: Comparison, encoder: Encoder, folder: Path) -> None:
     """Write the results of an encoder into `folder`, unless the same lie there."""
     data = [comparison.test, comparison.train]
-    if same_results(read_image_level, folder, encoder, comparison.recorded, data) is not None:
+    identity = measurement_identity(comparison.recorded, encoder, data)
+    if same_results(read_image_level, folder, identity, data) is not None:
         logger.info("reused %s", folder)
         return
     result = evaluate_image_level(
@@ -255,7 +258,7 @@ def measure_once(comparison: Comparison, encoder: Encoder, folder: Path) -> None
         comparison.test,
         build_image_level(comparison.protocol),
         comparison.run,
-        recorded=comparison.recorded,
+        recorded={**comparison.recorded, "identity": identity.sha256},
     )
     write_image_level(result, folder)
 

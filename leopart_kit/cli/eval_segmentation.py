@@ -98,7 +98,7 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     else:
         encoder = build_encoder(config.encoder, config.precision)
         data = build_dataset(config.dataset), build_train_split(config)
-        result, dataset = measure_encoder(config, encoder, *data, run)
+        result, dataset = measure_encoder(config, encoder, *data, build_prior(config), run)
     if processes.first:
         command = repeated_by("leopart-eval")
         write_outputs(config, result, dataset, output_dir, command)
@@ -140,6 +140,7 @@ def measure_encoder(
     encoder: Encoder,
     dataset: SegmentationDataset,
     train: SegmentationDataset | None,
+    prior: Encoder | None,
     run: RunSettings,
 ) -> tuple[Result, SegmentationDataset]:
     """Evaluate an encoder on the data that `config` names; returns what the protocol looked at."""
@@ -152,7 +153,7 @@ def measure_encoder(
         protocol,
         run,
         train=train,
-        prior=build_prior(config),
+        prior=prior,
         settings=plain(config),
         benchmark=benchmark,
     )

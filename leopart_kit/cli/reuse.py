@@ -1,68 +1,93 @@
-"""When results or a training in a folder stand in for new ones: same settings and data.
-
-Of the data it counts which images there are and when their files were last changed, what their
-classes or masks are, and the captions; where the folder lies is one of the settings, as are the
-files of weights that a training starts from. An image that was left out and can be read by now is
-new data too, though its file may be as it was.
-"""
+"""What the results and the trainings of commands follow from, and when they stand for new ones."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from omegaconf import DictConfig
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_dataset
+from leopart_kit.cli.build import plain
+from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import (
     BrokenSampleError,
     ClassificationDataset,
     SegmentationDataset,
 )
+from leopart_kit.identity import HOW_MEASURED, HOW_TRAINED, Identity, determining, source_of
+from leopart_kit.settings import read_part
+from leopart_kit.training import TrainingSettings
 
 Images: TypeAlias = ClassificationDataset | SegmentationDataset
 
-# How a measurement or a training was made, not what came out: other values give the same.
-HOW_MEASURED = (
-    "output_dir",
-    "cache_dir",
-    "device",
-    "batch_size",
-    "num_workers",
-    "masks",
-    "page_images",
-)
-HOW_TRAINED = ("output_dir", "cache_dir", "num_workers", "evaluation", "reproduce")
 
-
-def without(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The settings but for some of them."""
-    return {key: value for key, value in settings.items() if key not in names}
-
-
-def measured_on(data: Sequence[Images]) -> dict[str, str]:
-    """What to record among the settings of a measurement, so that other data are noticed."""
-    return {"dataset_sha256": _sha256(part for images in data for part in _labelled(images))}
-
-
-def trained_on(config: DictConfig) -> dict[str, str]:
-    """`measured_on` of a training: images without classes or masks, and captions if it reads any.
+def training_identity(
+    config: DictConfig,
+    settings: TrainingSettings,
+    encoder: Encoder,
+    dataset: SegmentationDataset,
+    num_processes: int = 1,
+) -> Identity:
+    """All that a training of `leopart-train` follows from.
 
     Args:
-        config: of `leopart-train`.
+        settings: of the loop, as they follow from the configuration.
+        encoder: the network that is trained, as it is before.
     """
-    parts = [build_dataset(config.dataset).fingerprint()]
-    captions = config.method.get("captions")
-    if captions is not None and Path(captions).is_file():  # training says what is wrong with others
-        parts.append(hashlib.sha256(Path(captions).read_bytes()).hexdigest())
-    return {"dataset_sha256": _sha256(parts)}
+    parts = determining(plain(config), HOW_TRAINED)
+    parts["trainer"] = determining(asdict(settings), HOW_TRAINED, "trainer.")
+    # What is no setting comes last, so that a setting that changes it is named first.
+    content = {
+        "num_processes": num_processes,
+        "dataset.num_images": len(dataset),
+        "dataset.content": dataset.fingerprint(),
+        "encoder.weights": encoder.fingerprint(),
+    }
+    return Identity.of(**parts, **_of_own_code(parts), **content)
 
 
-def _sha256(parts: Iterator[str] | Sequence[str]) -> str:
-    return hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()
+def measurement_identity(
+    settings: Mapping[str, Any],
+    encoder: Encoder,
+    data: Sequence[Images],
+    prior: Encoder | None = None,
+) -> Identity:
+    """All that a measurement of an encoder follows from.
+
+    Args:
+        settings: plain values, as in the configuration of the evaluation.
+        data: the images that are scored first; those that are learned from may follow.
+        prior: the encoder whose attention marks the foreground, where the protocol names one.
+    """
+    labelled = repr([part for images in data for part in _labelled(images)])
+    content = {
+        "dataset.content": hashlib.sha256(labelled.encode()).hexdigest(),
+        "encoder.weights": encoder.fingerprint(),
+        "protocol.prior.weights": None if prior is None else prior.fingerprint(),
+    }
+    parts = determining(settings, HOW_MEASURED)
+    return Identity.of(**parts, **_of_own_code(parts), **content)
+
+
+def _of_own_code(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user's own parts compute by: settings that were not given, and their source.
+
+    Encoders tell this by their fingerprints.
+    """
+    found = {}
+    for group in ("method", "protocol"):
+        node = parts.get(group, {})
+        if node.get("name") == "custom":
+            part = read_part(PACKAGES[group], node, group)
+            source = source_of(sys.modules[type(part).__module__])
+            found[f"{group}.settings"] = node_of_value(part)
+            found[f"{group}.source"] = hashlib.sha256(source.encode()).hexdigest()
+    return found
 
 
 def _labelled(images: Images) -> Iterator[str]:
@@ -77,25 +102,24 @@ def _labelled(images: Images) -> Iterator[str]:
 def same_results(
     read: Callable[[Path], dict[str, Any]],
     folder: Path,
-    encoder: Encoder,
-    settings: Mapping[str, Any],
+    identity: Identity,
     data: Sequence[Images],
 ) -> dict[str, Any] | None:
-    """The results in a folder, if the same encoder was measured so on the same data.
+    """The results in a folder, if they follow from the same.
+
+    An image that was left out and can be read by now is noticed too, though its file may be as it
+    was.
 
     Args:
         read: of the kind of results; raises `OSError` or `ValueError` where there are none.
-        settings: with `measured_on(data)` among them.
-        data: the images that were scored first; those that were learned from may follow.
+        identity: whose `sha256` stands among the settings of results as `identity`.
+        data: as of `measurement_identity`.
     """
     try:
         document = read(folder)
     except (OSError, ValueError):
         return None
-    before = without(document["settings"], HOW_MEASURED)
-    if before != without(settings, HOW_MEASURED):
-        return None
-    if document["encoder"]["sha256"] != encoder.fingerprint():
+    if document["settings"].get("identity") != identity.sha256:
         return None
     return None if any(_is_usable(*one) for one in _left_out(document, data)) else document
 

@@ -21,6 +21,7 @@ from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.build_training import build_loader, build_settings
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import RunParts, read_method
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_report import TrainingReport
@@ -30,6 +31,8 @@ from leopart_kit.training import (
     NonFiniteLoss,
     TrainingInterrupted,
     build_fabric,
+    check_folder,
+    record_run,
     seed_everything,
     train,
     training_bar,
@@ -46,7 +49,7 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
 
 
 def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
-    """One training with all it leaves on disk; `command` repeats it."""
+    """One training with all it leaves on disk, `identity.json` last; `command` repeats it."""
     read_command(TrainCommand, config)
     writable_output_dir(output_dir)
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
@@ -59,15 +62,19 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
     settings = build_settings(config, len(dataset), fabric.world_size)
+    identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
     if fabric.is_global_zero:
-        keep_settings(config, output_dir)
+        check_folder(output_dir, settings.resume, identity)
     report = TrainingReport(config, dataset, output_dir, fabric.device)
     # Built first: a setting that does not fit shows before the time of an evaluation has passed.
     parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
     method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)
-    before = report.evaluate(encoder, "before") if fabric.is_global_zero else None
+    before = None
+    if fabric.is_global_zero:
+        keep_settings(config, output_dir)
+        before = report.evaluate(encoder, "before")
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
         if step == settings.max_steps:  # measured below, with the final weights on disk
@@ -81,6 +88,7 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
         settings,
         output_dir,
         fabric=fabric,
+        identity=identity,
         on_evaluate=on_evaluate,
         progress=training_bar,
     )
@@ -97,6 +105,7 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
         report.write(before, report.evaluate(student, "after"), command)
         if benchmarks:
             report.benchmarks(student, benchmarks)
+        record_run(output_dir, identity)
 
 
 def share_batch_norm(method: Method, fabric: Fabric) -> Method:

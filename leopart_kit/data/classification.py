@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -224,5 +225,6 @@ def _cifar(
         Sample(f"{stored.classes[label]}/{i:0{digits}d}", str(folder))
         for i, label in enumerate(labels)
     ]
-    images = ReadImages(name, split, root, samples, ArrayRows(stored.data), identity=name)
+    pixels = hashlib.sha256(stored.data.tobytes()).hexdigest()
+    images = ReadImages(name, split, root, samples, ArrayRows(stored.data), f"{name} {pixels}")
     return ClassificationDataset(images, labels, tuple(stored.classes))

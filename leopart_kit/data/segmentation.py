@@ -24,6 +24,7 @@ from leopart_kit.data.image_files import (
 )
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
+from leopart_kit.identity import describe, hash_files, source_of
 
 __all__ = [
     "BrokenSampleError",
@@ -194,32 +195,23 @@ class SegmentationDataset(Dataset[Item]):
         return (self[index] for index in range(len(self)))
 
     def fingerprint(self) -> str:
-        """sha256 over name, split and each image's name, size and time of change.
+        """SHA-256 (hex) over name, split, and each image's name and content, see `hash_files`.
 
-        It speaks of the images alone, so label sets of the same images share it. Reads no file
-        content. A missing file counts as such, so that its return is noticed.
+        It speaks of the images alone, so label sets of the same images share it. A missing file
+        counts as such, so that its return is noticed. Of a class of the user's, which may read
+        them in its own way, the source counts.
         """
-        digest = hashlib.sha256(repr((self.name, self.split)).encode())
-        for sample in self._samples:
-            digest.update(repr((sample.name, *_state(sample.image_file))).encode())
-        return digest.hexdigest()
+        files = hash_files(self.names, [sample.image_file for sample in self._samples])
+        foreign = not type(self).__module__.startswith("leopart_kit.")
+        how = (self.max_megapixels, source_of(type(self)) if foreign else None)
+        return hashlib.sha256(repr((self.name, self.split, how, files)).encode()).hexdigest()
 
     def mask_fingerprint(self) -> str:
-        """sha256 over classes, their colours, and size and time of change of each mask's files."""
-        digest = hashlib.sha256(repr((self.class_names, self.label_set.colors)).encode())
-        for sample in self._samples:
-            for file in sample.mask_files:
-                digest.update(repr((sample.name, *_state(file))).encode())
-        return digest.hexdigest()
-
-
-def _state(file: str) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; −1 for a file that is not there."""
-    try:
-        stat = os.stat(file)
-    except OSError:  # missing, a link to itself, below a file, …
-        return (-1, -1)
-    return (stat.st_size, stat.st_mtime_ns)
+        """SHA-256 (hex) over classes, their colours, each mask's content and how it is read."""
+        pairs = [(sample.name, file) for sample in self._samples for file in sample.mask_files]
+        files = hash_files([name for name, _ in pairs], [file for _, file in pairs])
+        labels = (self.class_names, self.label_set.colors, describe(self._read_mask))
+        return hashlib.sha256(repr((*labels, files)).encode()).hexdigest()
 
 
 def _size_message(sample: Sample, image_size: Sequence[int], mask_size: Sequence[int]) -> str:

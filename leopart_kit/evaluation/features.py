@@ -8,7 +8,6 @@ a finished one is reused; any changed setting leads to another folder.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -27,6 +26,7 @@ from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
 from leopart_kit.folder_lock import only_writer
+from leopart_kit.identity import Identity
 from leopart_kit.mapped_array import mapped_array
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
@@ -114,22 +114,21 @@ def extract_features(
     """
     indices = range(len(dataset)) if indices is None else indices
     grid = grid_size(*resolution, encoder.patch_size)
-    description = {
-        "encoder": encoder.name,
-        "encoder_sha256": encoder.fingerprint(),
-        "dataset": f"{dataset.name} {dataset.split} {dataset.root}",
-        "dataset_sha256": dataset.fingerprint(),
-        "resolution": list(resolution),
-    }
-    key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+    identity = Identity.of(
+        encoder=encoder.name,
+        encoder_sha256=encoder.fingerprint(),
+        dataset=f"{dataset.name} {dataset.split}",
+        dataset_sha256=dataset.fingerprint(),
+        resolution=resolution,
+    )
     label = re.sub(r"[^\w.-]+", "_", f"{dataset.name}-{dataset.split}-{encoder.name}")
-    folder = Path(cache_dir) / f"{label}-{key}"
+    folder = Path(cache_dir) / f"{label}-{identity.key}"
     with only_writer(folder, "cache_dir") if processes.first else nullcontext():
         if processes.first:
             remove_leftovers(folders_below(folder))
         if processes.first and not (folder / "store.json").exists():
             shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
-            _create(folder, shape, description)
+            _create(folder, shape, identity.values)
         if processes.first and retry_broken:
             _forget_repaired(folder, dataset)
         pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))

@@ -58,13 +58,12 @@ class InContextStages:
         ]
 
     def _key(self, seed: int) -> dict[str, Any]:
-        """What determines the stages of a seed: the images, and by their sums the masks."""
+        """What determines the stages of a seed: the images and their masks."""
         stores = [source.store for source in self.sources[seed]]
         return {
             "stores": [store.folder.name for store in stores],
             "images": [store.indices.tolist() for store in stores],
-            "label_set": self.train.label_set.name,
-            "pixels": [*self.labels.pixels.tolist(), self.labels.ignored_pixels],
+            "masks": self.train.mask_fingerprint(),
         }
 
     def memory(self, seed: int) -> Memory:

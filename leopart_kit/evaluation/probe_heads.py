@@ -65,7 +65,7 @@ class HeadTraining:
         self.cache = StageCache(
             self.store.folder / "stages",
             {
-                "label_set": self.dataset.label_set.name,
+                "masks": self.dataset.mask_fingerprint(),
                 "images": self.store.indices.tolist(),
                 "settings": used,
                 "head": type(make_head(1, 1)).__name__,
@@ -102,6 +102,7 @@ class HeadTraining:
         key: dict[str, Any] = {"seed": seed, "learning_rate": rate}
         if released:
             key["measured"] = [self.measured.folder.name, self.measured.indices.tolist()]
+            key["measured_masks"] = self.task.dataset.mask_fingerprint()
 
         def compute() -> dict[str, np.ndarray]:
             [head] = fit_heads(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from leopart_kit.identity import Identity
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.whole_file import whole_file
 
@@ -44,8 +43,8 @@ class StageCache:
 
     def path(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Where `get` keeps the arrays of a stage."""
-        text = json.dumps({**self.key, "stage": stage, **key}, sort_keys=True)
-        return self.folder / f"{stage}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+        identity = Identity.of(**{**self.key, "stage": stage, **key})
+        return self.folder / f"{stage}-{identity.key}.npz"
 
     def _load_or_make(
         self, path: Path, stage: str, compute: Callable[[], Mapping[str, np.ndarray]]

@@ -46,6 +46,7 @@ class TrainingFacts:
         threads, device: what it ran on.
         texts: what a method that learns from texts was given, None for the others.
         settings: of `leopart-train`.
+        identity, backbone_sha256: what the training follows from, and the file it ended in.
         images: what it was trained on, None for the images that all share.
     """
 
@@ -60,6 +61,8 @@ class TrainingFacts:
     device: str
     texts: str | None
     settings: Mapping[str, Any]
+    identity: str
+    backbone_sha256: str
     images: str | None = None
 
 

@@ -8,6 +8,7 @@ from leopart_kit.training.metrics_log import read_metrics
 from leopart_kit.training.parameter_groups import adamw
 from leopart_kit.training.progress_bar import quiet_progress, training_bar
 from leopart_kit.training.randomness import seed_everything
+from leopart_kit.training.run_record import check_folder, record_run, recorded_identity
 from leopart_kit.training.sampler import steps_for_epochs
 from leopart_kit.training.samples import SeededSamples
 from leopart_kit.training.schedules import cosine_schedule
@@ -26,11 +27,14 @@ __all__ = [
     "TrainingSummary",
     "adamw",
     "build_fabric",
+    "check_folder",
     "cosine_schedule",
     "default_num_workers",
     "list_checkpoints",
     "quiet_progress",
     "read_metrics",
+    "record_run",
+    "recorded_identity",
     "seed_everything",
     "steps_for_epochs",
     "train",

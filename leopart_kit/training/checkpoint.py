@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from leopart_kit.backbones.weight_tensors import shown, storage_fault
+from leopart_kit.identity import Identity
 
-FORMAT, VERSION = "leopart_kit", 1
+FORMAT, VERSION = "leopart_kit", 2
 _NAME = re.compile(r"step_(\d{8,})\.pt")
 
 
@@ -33,6 +34,22 @@ def list_checkpoints(folder: Path) -> list[Path]:
         return []
     steps = [(int(m[1]), path) for path in folder.iterdir() if (m := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(steps)]
+
+
+def checkpoint_to_resume(folder: Path, resume: str) -> Path | None:
+    """The checkpoint that a run goes on from, None for a start; see `TrainingSettings.resume`.
+
+    Raises ValueError for "never" in a folder that holds some.
+    """
+    if resume not in ("auto", "never"):
+        return Path(resume)
+    existing = list_checkpoints(folder)
+    if resume == "never" and existing:
+        raise ValueError(
+            f"{folder} holds checkpoints of an earlier run; set resume=auto to continue it "
+            "or choose another output_dir"
+        )
+    return existing[-1] if existing else None
 
 
 def write_checkpoint(folder: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
@@ -77,8 +94,21 @@ def read_checkpoint_file(path: Path) -> dict[str, Any]:
         ) from error
     known = isinstance(content, dict) and type(content.get("version")) is int
     if not known or (content.get("format"), content["version"]) != (FORMAT, VERSION):
-        raise ValueError(f"{path} is not a training checkpoint of this version ({VERSION})")
+        raise ValueError(
+            f"{path} is not a training checkpoint of this version ({VERSION}); choose another "
+            "output_dir"
+        )
     return content
+
+
+def check_same_run(path: Path, saved: Identity, own: Identity) -> None:
+    """Raise ValueError, naming the first difference, for a file that another run has left."""
+    difference = own.difference(saved)
+    if difference is not None:
+        raise ValueError(
+            f"{path} is of another training: {difference}. Give the same settings to go on with "
+            "it, or choose another output_dir"
+        )
 
 
 def check_state_matches(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:

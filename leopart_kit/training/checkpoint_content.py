@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from leopart_kit.backbones.weight_tensors import storage_fault
+from leopart_kit.identity import Identity
 
 # Part → its type; parts inside one another joined by a slash.
 _PARTS = {
@@ -22,9 +23,7 @@ _PARTS = {
     "optimizer/state": dict,
     "optimizer/param_groups": list,
     "processes": list,
-    "method": str,
-    "position_settings": dict,
-    "settings": dict,
+    "identity": dict,
 }
 _OF_A_PROCESS = {"random": dict, "state_dict": dict, "broken": list}
 
@@ -65,6 +64,12 @@ def check_parts(path: Path, content: Mapping[str, Any], rank: int) -> None:
         _check_type(path, f"processes/{rank}/{name}", own.get(name), kind)
     for message in own["broken"]:
         _check_type(path, f"processes/{rank}/broken", message, str)
+
+
+def saved_identity(path: Path, content: Mapping[str, Any]) -> Identity:
+    """What the run of a checkpoint follows from; raises ValueError where that is not there."""
+    _check_type(path, "identity", content.get("identity"), dict)
+    return Identity(content["identity"])
 
 
 def check_moments(path: Path, saved: Mapping[str, Any], optimizer: Optimizer) -> None:

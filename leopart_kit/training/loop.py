@@ -16,10 +16,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
+from leopart_kit.identity import HOW_TRAINED, Identity, determining
 from leopart_kit.methods.method import Method
 from leopart_kit.training.checkpoint import (
     CheckpointWriteError,
     checkpoint_path,
+    checkpoint_to_resume,
     list_checkpoints,
     write_checkpoint,
 )
@@ -63,6 +65,7 @@ def train(
     *,
     fabric: Fabric,
     make_optimizer: Callable[[list[dict[str, Any]]], Optimizer] = adamw,
+    identity: Identity | None = None,
     on_evaluate: Evaluate | None = None,
     progress: TrainingProgress = quiet_progress,
 ) -> TrainingSummary:
@@ -75,6 +78,8 @@ def train(
     fabric: launched, see `build_fabric`; loader: made for its rank and world size.
     make_optimizer: from dicts with `params` and `lr` of each group; learning rate and weight
         decay are set anew at each step.
+    identity: all that the run follows from; checkpoints of another one are refused. By default
+        what is known here: the method's name, the loader's numbers and `settings`.
     on_evaluate: called in the first process with the method in eval mode and the number of
         finished steps, every `evaluate_every` steps and after the last; its figures are logged
         under "evaluation/". Whatever it draws at random does not change the training.
@@ -85,7 +90,9 @@ def train(
         CheckpointWriteError: the disk is full; the previous checkpoint is intact.
         ValueError: nothing to train or load, or a checkpoint that does not fit.
     """
-    take_step, state = _set_up(method, loader, settings, fabric, make_optimizer)
+    if identity is None:
+        identity = _known_identity(method, loader, settings)
+    take_step, state = _set_up(method, loader, settings, identity, fabric, make_optimizer)
     checkpoints = output_dir / "checkpoints"
     resumed_from = _start_or_resume(state, settings, checkpoints, fabric)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -114,10 +121,19 @@ def train(
     return TrainingSummary(state.step, checkpoint, tuple(state.broken), clock.mean_rate)
 
 
+def _known_identity(method: Method, loader: TrainingLoader, settings: TrainingSettings) -> Identity:
+    return Identity.of(
+        method=type(method).__name__,
+        **loader.position_settings(),
+        trainer=determining(asdict(settings), HOW_TRAINED, "trainer."),
+    )
+
+
 def _set_up(
     method: Method,
     loader: TrainingLoader,
     settings: TrainingSettings,
+    identity: Identity,
     fabric: Fabric,
     make_optimizer: Callable[[list[dict[str, Any]]], Optimizer],
 ) -> tuple[OptimiserStep, RunState]:
@@ -148,25 +164,18 @@ def _set_up(
         settings.accumulate_steps,
         settings.clip_norm,
     )
-    positions = {**loader.position_settings(), "accumulate_steps": settings.accumulate_steps}
-    return take_step, RunState(method, optimizer, positions, asdict(settings))
+    return take_step, RunState(method, optimizer, identity)
 
 
 def _start_or_resume(
     state: RunState, settings: TrainingSettings, checkpoints: Path, fabric: Fabric
 ) -> Path | None:
-    existing = list_checkpoints(checkpoints)
-    if settings.resume == "never" and existing:
-        raise ValueError(
-            f"{checkpoints} holds checkpoints of an earlier run; set resume=auto to continue it "
-            "or choose another output_dir"
-        )
-    newest = existing[-1] if existing else None
-    path = newest if settings.resume in ("auto", "never") else Path(settings.resume)
+    path = checkpoint_to_resume(checkpoints, settings.resume)
     path = fabric.broadcast(path)
     if path is None:
         return None
     restore_state(state, path, fabric)
+    existing = list_checkpoints(checkpoints)
     if existing and existing[-1] > checkpoint_path(checkpoints, state.step):
         raise ValueError(
             f"cannot go on from step {state.step} in {checkpoints}, which holds {existing[-1].name}"

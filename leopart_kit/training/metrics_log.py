@@ -16,6 +16,8 @@ from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
+METRICS_NAME = "metrics.jsonl"
+
 
 class MetricsLog:
     """Appends scalars to `output_dir/metrics.jsonl` and to `output_dir/tensorboard`.
@@ -27,7 +29,7 @@ class MetricsLog:
     """
 
     def __init__(self, output_dir: Path, resumed_step: int, tensorboard: bool) -> None:
-        self._path, self._board_folder = output_dir / "metrics.jsonl", output_dir / "tensorboard"
+        self._path, self._board_folder = output_dir / METRICS_NAME, output_dir / "tensorboard"
         _drop_later_lines(self._path, resumed_step)
         self._file = self._path.open("a", buffering=1, encoding="utf-8")
         self._board: Any = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,29 +13,31 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from leopart_kit.training.checkpoint import check_state_matches, read_checkpoint_file
+from leopart_kit.identity import Identity
+from leopart_kit.training.checkpoint import (
+    check_same_run,
+    check_state_matches,
+    read_checkpoint_file,
+)
 from leopart_kit.training.checkpoint_content import (
     check_moments,
     check_parts,
     refused_as_damaged,
+    saved_identity,
 )
 from leopart_kit.training.randomness import capture_random_state, restore_random_state
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
 class RunState:
     """The method and the optimiser, where the run is, and which files were broken so far.
 
-    `step` counts finished optimiser steps; `position_settings` says what it means in the data.
-    `settings` are the other numbers of the run, kept to tell when a resumed run changes them.
+    `step` counts finished optimiser steps; `identity` is all that the run follows from.
     """
 
     method: nn.Module
     optimizer: Optimizer
-    position_settings: dict[str, int]
-    settings: dict[str, Any]
+    identity: Identity
     step: int = 0
     broken: dict[str, None] = field(default_factory=dict)  # an ordered set of messages
 
@@ -54,11 +55,9 @@ def capture_state(state: RunState, fabric: Fabric) -> dict[str, Any]:
         "broken": list(state.broken),
     }
     return {
-        "method": type(state.method).__name__,
+        "identity": dict(state.identity.values),
         "state_dict": whole,
         "optimizer": state.optimizer.state_dict(),
-        "position_settings": state.position_settings,
-        "settings": state.settings,
         "processes": _gather(local, fabric),
     }
 
@@ -66,13 +65,12 @@ def capture_state(state: RunState, fabric: Fabric) -> dict[str, Any]:
 def restore_state(state: RunState, path: Path, fabric: Fabric) -> None:
     """Continue from a checkpoint: fills `state` in place, and the global random generators.
 
-    Raises ValueError when the method, its sizes, its parameter groups, the data, the batch size or
-    the number of processes are not those of the checkpoint; FileNotFoundError without the file.
+    Raises ValueError when the run is another one than that of the checkpoint, or the method has
+    other sizes or parameter groups; FileNotFoundError without the file.
     """
     content = read_checkpoint_file(path)
     check_parts(path, content, fabric.global_rank)
-    _check_method(path, content["method"], type(state.method).__name__)
-    _check_position(path, content["position_settings"], state.position_settings)
+    check_same_run(path, saved_identity(path, content), state.identity)
     own = content["processes"][fabric.global_rank]
     saved = {**content["state_dict"], **own["state_dict"]}
     check_state_matches(path, saved, state.method.state_dict())
@@ -82,7 +80,6 @@ def restore_state(state: RunState, path: Path, fabric: Fabric) -> None:
         state.method.load_state_dict(saved)
         state.optimizer.load_state_dict(content["optimizer"])
         restore_random_state(own["random"])
-    _tell_changes(path, content["settings"], state.settings)
     state.step = content["step"]
     state.broken = dict.fromkeys(own["broken"])
 
@@ -113,30 +110,6 @@ def _gather(local: dict[str, Any], fabric: Fabric) -> list[dict[str, Any]]:
     gathered = [local] * fabric.world_size if fabric.is_global_zero else None
     dist.gather_object(local, gathered)
     return gathered or []
-
-
-def _check_method(path: Path, saved: str, own: str) -> None:
-    if saved != own:
-        raise ValueError(f"checkpoint {path} is of the method {saved}, this run trains {own}")
-
-
-def _check_position(path: Path, saved: dict[str, int], own: dict[str, int]) -> None:
-    changed = _changes(saved, own)
-    if changed:
-        raise ValueError(
-            f"checkpoint {path} cannot be continued here: {changed}. Use the data and sizes it "
-            "was trained with, or another output_dir"
-        )
-
-
-def _tell_changes(path: Path, saved: dict[str, Any], own: dict[str, Any]) -> None:
-    changed = _changes(saved, own)
-    if changed:
-        logger.warning("%s was trained with other settings: %s", path, changed)
-
-
-def _changes(saved: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k} {saved.get(k)} → {own[k]}" for k in own if saved.get(k) != own[k])
 
 
 def _check_groups(path: Path, saved: list[dict], own: list[dict]) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from leopart_kit.backbones import load_encoder
+from leopart_kit.backbones.saved_backbone import save_backbone
 from leopart_kit.cli import compare_methods
 from leopart_kit.cli.compare_methods import main
 from leopart_kit.report import read_image_level
-from leopart_kit.report.method_table import read_training, write_training
+from leopart_kit.report.method_table import read_training
 from leopart_kit.training import TrainingInterrupted
 from tests.cli.command import error_of_command
 from tests.cli.compare_command import ONE, SMALL, compare, instead, rows
@@ -68,7 +68,8 @@ def test_other_settings_are_trained_anew_and_other_measurements_are_not(
     assert trained == ["rotnet/seed_0"]
     settings = read_image_level(tmp_path / "out" / "rotnet" / "seed_0")["settings"]
     assert settings["protocol"]["linear"]["epochs"] == 3
-    compare(*instead(comparison, "methods={rotnet: 'recipe=cifar10_rotnet epochs=1'}"))
+    method = "recipe=cifar10_rotnet method.learning_rate=0.01"
+    compare(*instead(comparison, f"methods={{rotnet: '{method}'}}"))
     assert len(trained) == 2
 
 
@@ -103,16 +104,28 @@ def test_a_method_may_be_trained_on_images_of_its_own(comparison: list[str], tmp
     assert "- `rotnet` was trained on other images: folder, larger." in text
 
 
-def test_what_was_trained_before_a_setting_existed_is_kept(
+def test_how_the_backbone_of_another_command_is_stored_changes_no_training(
     comparison: list[str], tmp_path: Path, trained: list[str]
 ):
-    """How the backbone of `leopart-train` is stored changes no training here."""
     compare(*instead(comparison, ONE))
-    folder = tmp_path / "out" / "rotnet" / "seed_0"
-    facts = read_training(folder)
-    write_training(replace(facts, settings={**facts.settings, "backbone_precision": "x"}), folder)
     compare(*instead(comparison, ONE, f'training="{SMALL} backbone_precision=fp16"'))
     assert trained == ["rotnet/seed_0"]
+
+
+@pytest.mark.parametrize("name", ["backbone.safetensors", "training.json", "metrics.jsonl"])
+def test_a_training_of_which_a_file_is_gone_or_another_is_made_anew(
+    comparison: list[str], tmp_path: Path, trained: list[str], name: str
+):
+    compare(*instead(comparison, ONE))
+    folder = tmp_path / "out" / "rotnet" / "seed_0"
+    if name == "backbone.safetensors":
+        save_backbone(load_encoder("test_vit", "random", seed=7), folder / name)
+    else:
+        (folder / name).unlink()
+    compare(*instead(comparison, ONE))
+    assert trained == ["rotnet/seed_0"] * 2
+    network = load_encoder("test_vit", folder / "backbone.safetensors")
+    assert read_image_level(folder)["encoder"]["sha256"] == network.fingerprint()
 
 
 def test_a_failure_is_a_row_with_its_reason_and_is_tried_again(

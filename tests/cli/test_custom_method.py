@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,19 @@ def test_it_trains_and_is_set_like_any_other(tmp_path: Path):
     state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
     assert state["state_dict"]["head.0.weight"].shape == (5, 64)
     assert (tmp_path / "out" / "backbone.safetensors").exists()
+
+
+def test_another_version_of_its_code_or_defaults_is_another_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run_command_line(main, "leopart-train", words(FACTORY))
+    changes = [("width: Count = 8", "width: Count = 9"), (".square()", ".abs()")]
+    for before, after in changes:
+        monkeypatch.delitem(sys.modules, "own_brightness")
+        (tmp_path / "own_brightness.py").write_text(SOURCE.replace(before, after))
+        line = error_of_command(main, "leopart-train", words(FACTORY))
+        assert "method.s" in line
+        assert "output_dir" in line
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ FACTS = TrainingFacts(
     device="cpu",
     texts=None,
     settings={"epochs": 20},
+    identity="ab",
+    backbone_sha256="cd",
 )
 
 
