@@ -19,6 +19,10 @@ MAX_MEGAPIXELS = 1000.0
 LARGE = 1024**3 // 12
 """Pixels from which on Pillow warns of decompression bombs: 89 million."""
 
+# Of one colour, PNG packs 8,256 pixels of one bit into a byte. A damaged head of a few bytes would
+# otherwise take gigabytes of memory.
+_PIXELS_PER_BYTE = 10_000
+
 _pillows_limit = threading.Lock()
 
 
@@ -36,7 +40,7 @@ def opened(
         _check_file(path)
         # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
         with open(path, "rb") as file, _open(file) as image:
-            _check_size(path, image.size, max_megapixels)
+            _check_size(path, image.size, os.fstat(file.fileno()).st_size, max_megapixels)
             yield image
     except BrokenSampleError:
         raise
@@ -89,12 +93,19 @@ def _without_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _check_size(path: str | os.PathLike[str], size: tuple[int, int], max_megapixels: float) -> None:
+def _check_size(
+    path: str | os.PathLike[str], size: tuple[int, int], num_bytes: int, max_megapixels: float
+) -> None:
     width, height = size
     if width * height > max_megapixels * 1e6:
         raise BrokenSampleError(
             f"{path} has {width} x {height} pixels ({width * height / 1e6:,.0f} million), more "
             f"than max_megapixels={max_megapixels:g}; set it higher, or remove or reduce the image"
+        )
+    if width * height > max(LARGE, num_bytes * _PIXELS_PER_BYTE):
+        raise BrokenSampleError(
+            f"{path} says that {num_bytes:,} bytes are {width} x {height} pixels, which cannot be; "
+            "copy it again or remove it"
         )
     if min(size) < 1:
         raise BrokenSampleError(f"{path} has no pixels; copy it again or remove it")

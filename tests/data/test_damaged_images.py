@@ -117,19 +117,31 @@ def refusal(read: Callable[[Path], object], path: Path) -> ValueError | None:
     return None
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(content=damaged(), suffix=st.sampled_from(SUFFIXES))
 def test_damaged_images_are_read_or_name_themselves(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
 ):
     path = tmp_path_factory.getbasetemp() / f"damaged.{suffix}"
     path.write_bytes(content)
-    for read in (*READERS, read_panoptic_ids, lambda path: read_prediction(path)):
+    is_small = refusal(READERS[1], path) is None
+    for read in (*READERS, *([read_panoptic_ids, read_prediction] if is_small else [])):
         if (error := refusal(read, path)) is not None:
             assert str(path) in str(error)
             assert str(error).isprintable()
     if refusal(READERS[0], path) is None:
         assert read_image(path).shape[1:] == read_image_size(path)
+
+
+def test_a_head_that_claims_gigabytes_is_not_believed(tmp_path: Path):
+    buffer = io.BytesIO()
+    Image.new("L", (SIDE, SIDE)).save(buffer, "GIF")
+    content = bytearray(buffer.getvalue())
+    content[6:10] = b"\0\x70" * 2  # a canvas of 28,672 x 28,672 pixels
+    (tmp_path / "a.gif").write_bytes(content)
+    for read in (read_image, read_image_size, read_label_map, read_panoptic_ids):
+        with pytest.raises(BrokenSampleError, match=r"a\.gif .* 28672 x 28672"):
+            read(tmp_path / "a.gif")
 
 
 @pytest.mark.parametrize("index", range(len(WRITTEN)))
