@@ -20,6 +20,7 @@ from leopart_kit.data.scenes import SceneGenerator, write_coco_stuff, write_voc
 
 REPOSITORY = Path(__file__).parents[1]
 GUIDES = [
+    "leopart_kit/README.md",
     "eval/reproduce_leopart.md",
     "tools/own_encoder.md",
     "tools/fine_tune.md",
@@ -28,6 +29,7 @@ GUIDES = [
 ]
 DOCUMENTS = [
     *GUIDES,
+    "README.md",
     "CONTRIBUTING.md",
     "eval/README.md",
     "eval/deviations.md",
