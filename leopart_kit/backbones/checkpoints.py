@@ -18,7 +18,7 @@ from leopart_kit.backbones.architecture import (
 )
 from leopart_kit.backbones.files import load_file
 from leopart_kit.backbones.key_layouts import Converted, Scheme
-from leopart_kit.backbones.networks import Choice, choose, find_networks
+from leopart_kit.backbones.networks import Choice, Network, choose, find_networks
 from leopart_kit.backbones.position_embedding import Grid
 from leopart_kit.backbones.timm_keys import StateDict
 from leopart_kit.backbones.weight_tensors import shown
@@ -114,7 +114,7 @@ def _read(
     networks = find_networks(origin)
     if not networks:
         raise ValueError(_unknown(list(tensors)))
-    own = _own_network(content)
+    own = _own_network(content, networks)
     choice = choose(networks, own if own and network == "auto" else network, named)
     prefix = choice.network.prefix
     below = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
@@ -172,11 +172,12 @@ def _holds_weights(value: dict, depth: int, known: dict[int, bool]) -> bool:
     return known[id(value)]
 
 
-def _own_network(content: dict[str, Any]) -> str | None:
+def _own_network(content: dict[str, Any], networks: Sequence[Network]) -> str | None:
     """Which network a training checkpoint of this toolkit is for; ``None`` for other files."""
-    if not isinstance(content.get("format"), str) or content["format"] != "leopart_kit":
+    if content.get("format") != "leopart_kit":
         return None
-    return "teacher" if content.get("method") == "DINO" else "student"
+    said = f"state_dict.{content.get('encoder')}."
+    return next((n.name for n in networks if n.prefix.startswith(said)), "student")
 
 
 def _check_complete(state: StateDict, grid: Grid | None) -> None:

@@ -56,10 +56,17 @@ def capture_state(state: RunState, fabric: Fabric) -> dict[str, Any]:
     }
     return {
         "identity": dict(state.identity.values),
+        "encoder": _trained_for(state.method),
         "state_dict": whole,
         "optimizer": state.optimizer.state_dict(),
         "processes": _gather(local, fabric),
     }
+
+
+def _trained_for(method: nn.Module) -> str | None:
+    """Name of the backbone in the state dict that is evaluated, for readers of the file."""
+    encoder = getattr(method, "encoder", None)
+    return next((name for name, part in method.named_modules() if part is encoder), None)
 
 
 def restore_state(state: RunState, path: Path, fabric: Fabric) -> None:

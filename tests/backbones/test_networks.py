@@ -86,12 +86,17 @@ def test_running_means_beside_the_network(tmp_path: Path, names: tuple[str, str]
     assert_same(read_checkpoint(tmp_path / "file.pth", network=plain)[0], OTHER)
 
 
-def test_a_training_checkpoint_of_this_toolkit(tmp_path: Path):
-    """Its own DINO evaluates the teacher, all others the student."""
-    state = {**below("student.backbone.vit.", OURS), **below("teacher.backbone.vit.", OTHER)}
-    for method, expected in (("Leopart", OURS), ("DINO", OTHER)):
-        content = {"format": "leopart_kit", "method": method, "state_dict": state}
-        torch.save(content, tmp_path / "step.pt")
+@pytest.mark.parametrize("vit", ["vit.", ""])
+def test_a_training_checkpoint_of_this_toolkit(tmp_path: Path, vit: str):
+    """It says which network it is for; the student in those that do not say."""
+    networks = {f"student.backbone.{vit}": OURS, f"teacher.backbone.{vit}": OTHER}
+    state = {k: v for prefix, part in networks.items() for k, v in below(prefix, part).items()}
+    for said, expected in (
+        ({}, OURS),
+        ({"encoder": "student.backbone"}, OURS),
+        ({"encoder": "teacher.backbone"}, OTHER),
+    ):
+        torch.save({"format": "leopart_kit", **said, "state_dict": state}, tmp_path / "step.pt")
         assert_same(read_checkpoint(tmp_path / "step.pt")[0], expected)
 
 

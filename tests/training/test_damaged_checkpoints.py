@@ -17,7 +17,7 @@ from tests.training.tiny_training import TinyMethod, run_tiny
 Place = tuple[Any, ...]
 
 # Parts that a run may change: they are compared with its own, and told or refused elsewhere.
-_SETTINGS = ("method", "settings", "position_settings", "identity", "version", "format")
+_SETTINGS = ("identity", "encoder", "version", "format")
 REPLACEMENTS: dict[str, Any] = {
     "nothing": None,
     "a text": "x",

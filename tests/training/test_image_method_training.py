@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from leopart_kit.training import read_metrics
+from leopart_kit.backbones import read_checkpoint
+from leopart_kit.training import list_checkpoints, read_metrics
 from tests.training.test_training_resume import assert_same, environment, last_state
 from tests.training.tiny_image_methods import METHODS, STEPS, Stopped, train_method
 
@@ -31,6 +33,16 @@ def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(tmp_path: Path, na
     ]
     assert losses[0] == losses[1]
     assert len(set(losses[1])) == STEPS
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_checkpoint_gives_the_backbone_that_the_training_is_for(tmp_path: Path, name: str):
+    """Of student and slow copy the one that is evaluated, which is DINO's teacher."""
+    method: Any = train_method(tmp_path, name, batch_size=4, max_steps=2)
+    state, _ = read_checkpoint(list_checkpoints(tmp_path / "checkpoints")[-1])
+    expected = method.encoder.vit.state_dict()
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[key], value) for key, value in expected.items())
 
 
 @pytest.mark.parametrize("name", METHODS)

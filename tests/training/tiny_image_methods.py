@@ -125,7 +125,8 @@ def train_method(
         world_size=fabric.world_size,
     )
     numbers = {"momentum": 0.9, "log_every": 1, "tensorboard": False, "checkpoint_every": 1}
-    run = TrainingSettings(max_steps=STEPS, keep_checkpoints=10, **{**numbers, **settings})
+    numbers |= {"max_steps": STEPS, "keep_checkpoints": 10}
+    run = TrainingSettings(**{**numbers, **settings})
     if stop_at < STEPS:
         _stop_before(method, stop_at)
     train(method, loader, run, output_dir, fabric=fabric)
