@@ -14,7 +14,7 @@ from rich.table import Table
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_dataset, build_prior, build_train_split, plain
 from leopart_kit.cli.config import compose_command
-from leopart_kit.cli.eval_segmentation import measure_encoder, write_outputs
+from leopart_kit.cli.eval_segmentation import lacks_outputs, measure_encoder, write_outputs
 from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import measurement_identity, same_results
@@ -83,7 +83,8 @@ def run_cell(
     merge_settings(config, {"output_dir": str(folder), "identity": identity.sha256})
 
     def is_done() -> bool:
-        return same_results(read_results, folder, identity, data) is not None
+        same = same_results(read_results, folder, identity, data) is not None
+        return same and not lacks_outputs(config, folder)
 
     if run.processes.once(is_done):
         logger.info("reused %s", folder)

@@ -31,6 +31,7 @@ from leopart_kit.report.image_level_console import print_image_level
 from leopart_kit.report.image_level_json import write_image_level
 from leopart_kit.report.image_level_page import write_image_level_page
 from leopart_kit.report.output import writable_output_dir
+from leopart_kit.report.results_json import RESULTS_NAME
 from leopart_kit.settings import Count, Group, PathText, Text, read_settings, settings
 
 logger = logging.getLogger(__name__)
@@ -98,10 +99,12 @@ def run_image_level(config: DictConfig, output_dir: Path, command: str) -> Image
         recorded=plain(config),
         on_fine_tuned=keep,
     )
-    write_image_level(result, output_dir)
+    # The results come last: where they are, everything is, however the run ended.
+    (output_dir / RESULTS_NAME).unlink(missing_ok=True)
     write_image_level_page(
         result, test, output_dir, filters=first_convolution(encoder), command=command
     )
+    write_image_level(result, output_dir)
     return result
 
 

@@ -51,9 +51,13 @@ from leopart_kit.report import (
     write_page,
     write_results,
 )
+from leopart_kit.report.page import PAGE_NAME
+from leopart_kit.report.results_json import RESULTS_NAME
 from leopart_kit.settings import Group, Text, Whole, settings
 
 logger = logging.getLogger(__name__)
+
+OVERVIEW_NAME, MASKS_NAME = "overview.png", "masks"
 
 
 @settings
@@ -114,14 +118,17 @@ def write_outputs(
     output_dir: Path,
     command: str,
 ) -> None:
-    """Everything a run leaves on disk; `command` repeats it."""
-    write_results(result, output_dir)
+    """Everything a run leaves on disk; `command` repeats it.
+
+    `results.json` comes last: where it is, everything is, however the run ended.
+    """
+    (output_dir / RESULTS_NAME).unlink(missing_ok=True)  # of an earlier run, no longer true
     for seed, head in result.heads.items():
         save_head(head, output_dir / f"head_seed{seed}.safetensors", dataset.class_names)
     if config.masks:
         masks, total = iter_masks(result, dataset), len(result.image_names)
         palette = mask_palette(result, dataset)
-        write_masks(masks, total, output_dir / "masks", palette, track=rich_progress)
+        write_masks(masks, total, output_dir / MASKS_NAME, palette, track=rich_progress)
     samples = collect_samples(result, dataset, config.page_images)
     write_page(
         result,
@@ -132,7 +139,15 @@ def write_outputs(
         sections=[objects_section(result, dataset)] if result.objects is not None else (),
     )
     if samples:
-        write_overview(samples, output_dir / "overview.png", dataset.palette)
+        write_overview(samples, output_dir / OVERVIEW_NAME, dataset.palette)
+    write_results(result, output_dir)
+
+
+def lacks_outputs(config: DictConfig, folder: Path) -> bool:
+    """Whether a run with these settings would leave more than lies in a folder."""
+    pictures = [OVERVIEW_NAME] if config.page_images else []
+    masks = [MASKS_NAME] if config.masks else []
+    return not all((folder / name).exists() for name in (PAGE_NAME, *pictures, *masks))
 
 
 def measure_encoder(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.cli import benchmarks
+from leopart_kit.cli import benchmarks, eval_segmentation
 from leopart_kit.cli.benchmark import main
 from leopart_kit.cli.eval_segmentation import main as evaluate_main
 from leopart_kit.report import read_leaderboard, read_results
@@ -105,6 +105,30 @@ def test_a_failure_of_ours_stops_its_row_alone(board: list[str], tmp_path: Path,
     assert "miou" in found["mine"]
     benchmark(*board)
     assert "miou" in rows(tmp_path / "board")["here"]["classical"], "what failed is tried again"
+
+
+@pytest.mark.parametrize("gone", ["report.html", "overview.png", "masks", "results.json"])
+def test_a_cell_that_lacks_a_part_is_measured_anew(board: list[str], tmp_path: Path, gone: str):
+    board = [*board, "masks=true"]
+    benchmark(*board)
+    part = tmp_path / "board" / "classical" / "here" / gone
+    shutil.rmtree(part) if part.is_dir() else part.unlink()
+    benchmark(*board)
+    assert part.exists()
+
+
+def test_results_come_last(board: list[str], tmp_path: Path, monkeypatch):
+    """Also where another result is there already: it does not stand beside half of a new one."""
+    benchmark(*board)
+    with monkeypatch.context() as patch:
+
+        def fails(*_: object, **__: object) -> None:
+            raise OSError("no page")
+
+        patch.setattr(eval_segmentation, "write_page", fails)
+        benchmark(*board, f'overrides="{TINY} protocol.num_clusters=5"')
+    assert not (tmp_path / "board" / "classical" / "here" / "results.json").exists()
+    assert "no page" in rows(tmp_path / "board")["here"]["classical"]["reason"]
 
 
 def test_an_interrupted_run_goes_on(board: list[str], tmp_path: Path, monkeypatch):
