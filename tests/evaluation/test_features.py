@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,14 +260,17 @@ def test_a_second_writer_is_refused(tmp_path: Path):
 
 def locked(dataset: SegmentationDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Image 3 cannot be read, as one of a format whose decoder is not installed."""
-    original = dataset.load_image
 
-    def load_image(index: int) -> Tensor:
-        if index == 3:
-            raise BrokenSampleError("im03.png is of an unknown format")
-        return original(index)
+    def unless_locked(read: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def load(index: int, *rest: Any) -> Tensor:
+            if index == 3:
+                raise BrokenSampleError("im03.png is of an unknown format")
+            return read(index, *rest)
 
-    monkeypatch.setattr(dataset, "load_image", load_image)
+        return load
+
+    for name in ("load_image", "load_reduced"):
+        monkeypatch.setattr(dataset, name, unless_locked(getattr(dataset, name)))
 
 
 def test_an_image_that_could_not_be_read_for_a_while_is_read_by_the_next_run(
