@@ -19,7 +19,8 @@ from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import measurement_identity, same_results
 from leopart_kit.evaluation import RunSettings
-from leopart_kit.report import Cell, read_results, wording
+from leopart_kit.report import Cell, read_per_image, read_results, wording
+from leopart_kit.report.results_json import PER_IMAGE_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def run_cell(
     merge_settings(config, {"output_dir": str(folder), "identity": identity.sha256})
 
     def is_done() -> bool:
-        same = same_results(read_results, folder, identity, data) is not None
+        same = same_results(read_whole_results, folder, identity, data) is not None
         return same and not lacks_outputs(config, folder)
 
     if run.processes.once(is_done):
@@ -94,6 +95,14 @@ def run_cell(
         folder.mkdir(parents=True, exist_ok=True)
         write_outputs(config, result, dataset, folder, command)
     run.processes.wait()
+
+
+def read_whole_results(folder: Path) -> dict[str, Any]:
+    """`results.json`, once the counts beside it can be read too; raises as the two readers."""
+    document = read_results(folder)
+    if (folder / PER_IMAGE_NAME).exists():
+        read_per_image(folder)
+    return document
 
 
 def run_encoder(

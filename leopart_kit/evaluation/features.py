@@ -25,17 +25,27 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.resizing import resize_image
+from leopart_kit.evaluation.store_files import (
+    BROKEN,
+    CHECKSUMS,
+    DONE,
+    PENDING,
+    TOKENS,
+    Shape,
+    damage,
+    forget_changed,
+    make_files,
+    seal,
+    write_tokens,
+)
 from leopart_kit.folder_lock import only_writer
 from leopart_kit.identity import Identity
-from leopart_kit.mapped_array import mapped_array
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.scratch import folders_below, remove_leftovers
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
-
-PENDING, DONE, BROKEN = 0, 1, 2
 
 
 class FeatureStore:
@@ -126,9 +136,9 @@ def extract_features(
     with only_writer(folder, "cache_dir") if processes.first else nullcontext():
         if processes.first:
             remove_leftovers(folders_below(folder))
-        if processes.first and not (folder / "store.json").exists():
-            shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
-            _create(folder, shape, identity.values)
+        shape = (len(dataset), grid[0] * grid[1], encoder.embed_dim)
+        if processes.first:
+            _check_or_create(folder, shape, identity.values)
         if processes.first and retry_broken:
             _forget_repaired(folder, dataset)
         pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))
@@ -141,6 +151,8 @@ def extract_features(
         reasons = "broken.json" if processes.first else f"broken-{processes.rank}.json"
         _fill(folder, reasons, encoder, loader, device, strict, track)
         processes.wait()
+        if processes.first and pending:
+            seal(folder)
     store = FeatureStore(folder, grid)
     store.restrict(indices)
     if strict and store.broken:
@@ -151,12 +163,27 @@ def extract_features(
     return store
 
 
-def _create(folder: Path, shape: tuple[int, int, int], description: Mapping[str, object]) -> None:
+def _check_or_create(folder: Path, shape: Shape, description: Mapping[str, object]) -> None:
+    """A store that is as it was written; what is damaged is named, and made anew."""
+    if (folder / "store.json").exists():
+        problem = damage(folder, shape)
+        if problem is None:
+            changed = forget_changed(folder)
+            if changed:
+                file = folder / TOKENS
+                logger.warning("%s was changed: %d images are made anew", file, changed)
+            return
+        logger.warning("%s: the features are made anew", problem)
+        for file in (*folder.glob("*.npy"), *folder.glob("*.json")):
+            file.unlink()
+    _create(folder, shape, description)
+
+
+def _create(folder: Path, shape: Shape, description: Mapping[str, object]) -> None:
     """Make the store's files at their final size; `store.json` comes last and says it is whole."""
     tokens = folder / "tokens.npy"
     try:
-        mapped_array(tokens, shape, np.float16)
-        np.save(folder / "status.npy", np.full(shape[0], PENDING, dtype=np.uint8))
+        make_files(folder, shape)
         _write_reasons(folder / "broken.json", {})
         (folder / "store.json").write_text(json.dumps(description, indent=2) + "\n")
     except OSError as error:
@@ -220,6 +247,7 @@ def _fill(
         return
     tokens = np.load(folder / "tokens.npy", mmap_mode="r+")
     status = np.load(folder / "status.npy", mmap_mode="r+")
+    sums = np.load(folder / CHECKSUMS, mmap_mode="r+")
     file = folder / reasons
     broken = json.loads(file.read_text()) if file.exists() else {}
     encoder = encoder.to(device).eval()
@@ -229,7 +257,8 @@ def _fill(
         good = [(index, image) for index, image, _ in batch if image is not None]
         if good:
             rows = [index for index, _ in good]
-            tokens[rows] = _encode(encoder, torch.stack([image for _, image in good]), device)
+            encoded = _encode(encoder, torch.stack([image for _, image in good]), device)
+            write_tokens(tokens, sums, rows, encoded)
             status[rows] = DONE
         failed = {str(index): reason for index, image, reason in batch if image is None}
         if failed and strict:
@@ -240,8 +269,8 @@ def _fill(
             status[[int(index) for index in failed]] = BROKEN
             for reason in failed.values():
                 logger.warning("left out: %s", reason)
-    tokens.flush()
-    status.flush()
+    for array in (tokens, sums, status):
+        array.flush()
     seconds = time.perf_counter() - start
     rate = num_images / seconds
     logger.info("features: %d images in %.1f s (%.1f/s), %s", num_images, seconds, rate, folder)

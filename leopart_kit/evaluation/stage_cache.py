@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.identity import Identity
+from leopart_kit.npz_file import read_npz
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.whole_file import whole_file
 
@@ -50,9 +51,13 @@ class StageCache:
         self, path: Path, stage: str, compute: Callable[[], Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
         if path.exists():
-            logger.info("%s: reused %s", stage, path)
-            with np.load(path, allow_pickle=False) as archive:
-                return dict(archive)
+            try:
+                arrays = read_npz(path)
+            except ValueError as error:
+                logger.warning("%s: %s; it is made anew", stage, error)
+            else:
+                logger.info("%s: reused %s", stage, path)
+                return arrays
         arrays = dict(compute())
         self.folder.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as file:

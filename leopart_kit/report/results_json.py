@@ -108,14 +108,19 @@ def read_per_image(path: str | Path) -> tuple[tuple[str, ...], dict[str, np.ndar
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it is damaged.
     """
     path = Path(path)
     file = path / PER_IMAGE_NAME if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"no per-image counts at {file}; runs without masks have none")
-    with np.load(file, allow_pickle=False) as archive:
-        counts = {key: archive[key] for key in archive.files if key != "names"}
-        return tuple(archive["names"].tolist()), counts
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            counts = {key: archive[key] for key in archive.files if key != "names"}
+            return tuple(archive["names"].tolist()), counts
+    # Damaged bytes end in a dozen kinds of errors inside of zipfile, zlib and NumPy.
+    except Exception as error:
+        raise ValueError(f"{file} is damaged ({error}): run the evaluation again") from error
 
 
 def _table(table: ScoreTable) -> dict[str, Any]:

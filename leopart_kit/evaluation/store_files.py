@@ -1,0 +1,113 @@
+"""Files of a feature store as they were written: shape, type, and a checksum of every image."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from leopart_kit.input_files import read_json
+from leopart_kit.mapped_array import mapped_array
+from leopart_kit.whole_file import write_whole_text
+
+logger = logging.getLogger(__name__)
+
+PENDING, DONE, BROKEN = 0, 1, 2
+TOKENS, STATUS, CHECKSUMS, SEAL = "tokens.npy", "status.npy", "checksums.npy", "seal.json"
+
+Shape = tuple[int, int, int]
+
+
+def make_files(folder: Path, shape: Shape) -> None:
+    """New files at their final size; raises OSError where the disk has too little space."""
+    mapped_array(folder / TOKENS, shape, np.float16)
+    mapped_array(folder / STATUS, shape[:1], np.uint8)  # zeros: pending
+    mapped_array(folder / CHECKSUMS, shape[:1], np.uint32)
+
+
+def checksum(tokens: np.ndarray) -> int:
+    """CRC-32 of the tokens of one image."""
+    return zlib.crc32(np.ascontiguousarray(tokens).data)
+
+
+def seal(folder: Path) -> None:
+    """Note how the tokens' file stands, once all is written: whatever changes it is noticed."""
+    write_whole_text(folder / SEAL, json.dumps(_state(folder / TOKENS)) + "\n")
+
+
+def damage(folder: Path, shape: Shape) -> str | None:
+    """In words, the first file that is not as a store of this shape has it; None if all are."""
+    wanted = {TOKENS: (shape, np.float16), STATUS: (shape[:1], np.uint8)}
+    wanted[CHECKSUMS] = (shape[:1], np.uint32)
+    for name, (size, dtype) in wanted.items():
+        file = folder / name
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # NumPy reads a damaged head as many other things
+            return f"{file} cannot be read ({' '.join(str(error).split())})"
+        if array.shape != size or array.dtype != dtype or not array.flags.c_contiguous:
+            return (
+                f"{file} holds {array.dtype} {list(array.shape)}, not {dtype.__name__} {list(size)}"
+            )
+        if name == STATUS and (array > BROKEN).any():
+            return f"{file} holds a status that there is none of"
+    for file in sorted(folder.glob("broken*.json")):
+        problem = _odd_reasons(file, shape[0])
+        if problem:
+            return problem
+    return None
+
+
+def forget_changed(folder: Path) -> int:
+    """Make images pending whose tokens are not those that were written; returns their number.
+
+    Where the file is untouched since it was sealed this reads nothing of it.
+    """
+    if _sealed(folder):
+        return 0
+    tokens = np.load(folder / TOKENS, mmap_mode="r")
+    status = np.load(folder / STATUS, mmap_mode="r+")
+    sums = np.load(folder / CHECKSUMS, mmap_mode="r")
+    changed = [row for row in np.flatnonzero(status == DONE) if checksum(tokens[row]) != sums[row]]
+    status[changed] = PENDING
+    status.flush()
+    seal(folder)
+    return len(changed)
+
+
+def write_tokens(
+    tokens: np.ndarray, sums: np.ndarray, rows: Iterable[int], values: np.ndarray
+) -> None:
+    """Tokens of some images `[n, h·w, D]` with their checksums."""
+    for row, value in zip(rows, values, strict=True):
+        tokens[row] = value
+        sums[row] = checksum(value)
+
+
+def _sealed(folder: Path) -> bool:
+    try:
+        return read_json(folder / SEAL) == _state(folder / TOKENS)
+    except (OSError, ValueError):
+        return False
+
+
+def _state(file: Path) -> list[int]:
+    """Size, node, and times of change; no program can set the last one back."""
+    at = file.stat()
+    return [at.st_size, at.st_ino, at.st_mtime_ns, at.st_ctime_ns]
+
+
+def _odd_reasons(file: Path, num_images: int) -> str | None:
+    try:
+        reasons = read_json(file)
+    except ValueError as error:
+        return str(error)
+    fine = isinstance(reasons, dict) and all(
+        key.isdigit() and int(key) < num_images and isinstance(reason, str)
+        for key, reason in reasons.items()
+    )
+    return None if fine else f"{file} does not give a reason for each of some images"
