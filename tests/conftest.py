@@ -18,6 +18,11 @@ GOLDEN_DIR = Path(__file__).parent / "golden"
 SHARED_DIR = Path(__file__).parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often `cli/test_kills.py` kills each kind of command."""
+    parser.addoption("--kills", type=int, default=5, help="kills of each kind of command")
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """What a test draws without a generator of its own is the same in every run."""
