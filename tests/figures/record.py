@@ -29,7 +29,7 @@ Figure = float | int | bool | str | None | list[str]
 Record = dict[str, Figure]
 
 _FOLDERS = {"features", "checkpoints", "config", "tensorboard"}
-_FILES = {"training.json"}  # settings
+_FILES = {"training.json", "export_files.jsonl"}  # settings, times
 _ANNOTATIONS = {"coco", "labelme", "yolo"}
 _KEYS = re.compile(
     r"settings|notes|schema_version|versions|git_sha|(.*_)?sha256|root|weights|command"
