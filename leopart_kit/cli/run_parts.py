@@ -31,7 +31,8 @@ def read_method(config: DictConfig) -> MethodSettings:
     """
     asked = read_part(PACKAGES["method"], plain(config.method), "method")
     with open_dict(config):
-        config.method = OmegaConf.merge(node_of_value(asked), config.method)
+        name = {"name": config.method.name}  # first, as the first thing that two runs differ in
+        config.method = OmegaConf.merge(name, node_of_value(asked), config.method)
     return asked
 
 

@@ -21,7 +21,7 @@ class InContextSettings:
         ValueError: a value of another type or out of range; names the setting.
     """
 
-    train_split: Text = "train"
+    train_split: Text | None = "train"
     """Split of the data set whose images are remembered."""
     seeds: Seeds = (0, 1, 2)
     """One memory each; they differ where memory_size or train_share draw."""

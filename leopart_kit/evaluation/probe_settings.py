@@ -33,8 +33,8 @@ class ProbeSettings:
         ValueError: a value of another type or out of range; names the setting.
     """
 
-    train_split: Text = "train"
-    """Split of the data set on which heads are trained."""
+    train_split: Text | None = "train"
+    """Split of the data set on which heads are trained; null: none, where head is given."""
     seeds: Seeds = (0, 1, 2)
     """One head each: its start, the order of the images, its share of the training images."""
     resolution: Size = (448, 448)

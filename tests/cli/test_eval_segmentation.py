@@ -147,7 +147,7 @@ def test_an_error_is_one_line_on_standard_error(tmp_path: Path):
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert failed.stderr.splitlines() == [
-        f"error: {tmp_path / 'nowhere'} is not a folder; set the root of the data set voc"
+        f"error: {tmp_path / 'nowhere'} is not a folder; set the root of the data set"
     ]
 
 

@@ -23,11 +23,16 @@ def send_to_itself(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_the_block_in_one_line(number: signal.Signals):
-    before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as stopped, stops_in_one_line():
-        send_to_itself(number)
-    assert "run the same command again" in str(stopped.value.code)
-    assert signal.getsignal(number) == before
+    # A run in the background may have been started with some of them ignored.
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, usual)
+    try:
+        with pytest.raises(SystemExit) as stopped, stops_in_one_line():
+            send_to_itself(number)
+        assert "run the same command again" in str(stopped.value.code)
+        assert signal.getsignal(number) == usual
+    finally:
+        signal.signal(number, before)
 
 
 def test_schedulers_ask_twice_and_errors_after_the_signal_are_its_doing():
@@ -73,8 +78,10 @@ def test_a_command_that_is_terminated_says_so_and_leaves_no_scratch_file(kind: s
     time.sleep(random.Random(kind).uniform(0, 0.3))
     process.terminate()
     process.join()
-    assert process.exitcode == 1, printed.read_text()
-    *_, line = printed.read_text().splitlines()
-    assert "stopped by SIGTERM" in line
+    if process.exitcode == 0:  # a training that had made its last step ends as it would have
+        assert (kind, (out / "report.html").exists()) == ("training", True)
+    else:
+        assert process.exitcode == 1, printed.read_text()
+        assert "stopped by SIGTERM" in printed.read_text().splitlines()[-1]
     assert "Traceback" not in printed.read_text()
     assert list(out.rglob(".*")) == []

@@ -257,7 +257,7 @@ def test_small_images_are_enlarged(tmp_path: Path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["dataset.root=nowhere"], "nowhere is not a folder; set the root of the data set folder"),
+        (["dataset.root=nowhere"], "nowhere is not a folder; set the root of the data set"),
         (["dataset.root=empty"], "empty holds no image"),
         (["method=byol"], "unknown method 'byol'; choose one of anchored_leopart, autoencoder"),
         (["method.name=byol"], "unknown method 'byol'; choose one of anchored_leopart"),
