@@ -31,11 +31,12 @@ def test_a_killed_command_comes_to_the_same_end(
     expected = record(whole)
     assert expected
     moments = random.Random(kind)
-    for number in range(request.config.getoption("kills")):
+    for number in range(int(str(request.config.getoption("kills")))):
         cut_off = tmp_path / f"{number:05}" / "out"  # as long a name as the other: files hold it
         moment = moments.uniform(0, seconds)
         process = start(run, cut_off)
         time.sleep(moment)
+        assert process.pid is not None
         with suppress(ProcessLookupError):  # it is done
             os.killpg(process.pid, signal.SIGKILL)  # with the processes that read for it
         process.join()
