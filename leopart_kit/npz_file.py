@@ -26,6 +26,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            if _number_listed(path) != len(members):
+                raise ValueError("its list of arrays is damaged")
             if len({member.filename for member in members}) < len(members):
                 raise ValueError("it holds two arrays of one name")
             if sum(member.file_size for member in members) > path.stat().st_size:
@@ -37,6 +39,17 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} is no whole .npz file: {reason}") from error
+
+
+def _number_listed(path: Path) -> int:
+    """Members by the record at the end of the file, which zipfile does not compare with its list.
+
+    A changed length in that list can swallow the next member.
+    """
+    with path.open("rb") as file:
+        file.seek(-22, 2)
+        record = file.read()
+    return int.from_bytes(record[10:12], "little") if record[:4] == b"PK\x05\x06" else -1
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

@@ -21,9 +21,8 @@ import os, sys, time
 from pathlib import Path
 from leopart_kit.folder_lock import only_writer
 with only_writer(Path(sys.argv[1]), "output_dir"):
-    child = os.fork()
-    if child:
-        print(child, flush=True)
+    if not os.fork():  # the worker speaks, once it has let go of the lock
+        print(os.getpid(), flush=True)
     time.sleep(60)
 """
 

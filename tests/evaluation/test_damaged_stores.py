@@ -90,7 +90,7 @@ def test_features_that_are_as_they_were_are_not_read_again(
     extracted(place)
 
 
-@settings(max_examples=40)
+@settings(max_examples=150)
 @given(place_in_file=st.floats(0, 0.999), flip=st.none() | st.integers(1, 255))
 def test_a_damaged_stage_is_made_anew(
     tmp_path_factory: pytest.TempPathFactory, place_in_file: float, flip: int | None
