@@ -45,6 +45,7 @@ def write_run(
     }
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "coco" / "instances.json").write_text(json.dumps({"area": area, "at": str(folder)}))
+    (folder / "export_files.jsonl").write_text(json.dumps(["a.png", took]))
     page = PAGE.format(title=title, miou=shown, took=took, seed=took)
     (folder / "report.html").write_text(page)
     Image.new("L", (3, 2), pixel).save(folder / "masks" / "a.png", compress_level=int(took))

@@ -3,11 +3,11 @@
     results.json, metrics.jsonl, …   every number, truth value and identifier, by its place
     masks and other images           digest of mode, palette and pixels
     backbone.safetensors, *.npz      digest of each tensor or array, not of the file
-    coco/, labelme/, yolo/           digest of each file's content, keys sorted
+    coco/, labelme/, yolo/           digest of each file's content, whatever its layout
     *.html, *.svg, *.md              rows of numbers and digests of pictures, in any order
 
-Left out: times, memory, versions, hashes of files, settings, prose, logs, checkpoints and cached
-features. They may change while the figures may not.
+Left out: times, memory, versions, hashes and lists of files, settings, prose, logs, checkpoints
+and cached features. They may change while the figures may not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -29,7 +30,7 @@ Figure = float | int | bool | str | None | list[str]
 Record = dict[str, Figure]
 
 _FOLDERS = {"features", "checkpoints", "config", "tensorboard"}
-_FILES = {"training.json", "export_files.jsonl"}  # settings, times
+_FILES = {"training.json", "identity.json", "export_files.jsonl"}  # settings, times
 _ANNOTATIONS = {"coco", "labelme", "yolo"}
 _KEYS = re.compile(
     r"settings|notes|schema_version|versions|git_sha|(.*_)?sha256|root|weights|command"
@@ -61,7 +62,7 @@ def _annotation_digest(file: Path, run_in: Path) -> str:
     if file.suffix == ".json":
         text = json.dumps(json.loads(text), sort_keys=True)
     elif file.suffix == ".yaml":
-        text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+        text = json.dumps(yaml.safe_load(text))
     return _digest(text.encode())
 
 
