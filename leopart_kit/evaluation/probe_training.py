@@ -151,14 +151,27 @@ def _resume(
     optimisers: Sequence[torch.optim.Optimizer],
     best: list[dict[str, Any] | None],
 ) -> int:
-    """Fill everything from the checkpoint if there is one; the epoch to go on with."""
-    if not checkpoint.exists():
+    """Fill everything from the checkpoint if there is one; the epoch to go on with.
+
+    Raises ValueError for a file that is not as it was written.
+    """
+    if not checkpoint.is_file():
         return 0
-    state = torch.load(checkpoint, weights_only=True)
-    for head, kept in zip(heads, state["heads"], strict=True):
-        head.load_state_dict(kept)
-    for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(kept)
-    best[:] = state["best"]
-    logger.info("heads: going on after epoch %d", state["epoch"])
-    return state["epoch"]
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+        epoch = range(state["epoch"] + 1)[-1]  # a whole number from 0
+        for head, kept in zip(heads, state["heads"], strict=True):
+            head.load_state_dict(kept)
+        for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        for head, kept in zip(heads, state["best"], strict=True):
+            if kept is not None:
+                float(kept["score"])
+                copy.deepcopy(head).load_state_dict(kept["state"])
+        best[:] = state["best"]
+    except Exception as error:  # a damaged pickle can ask for any operation on any object
+        raise ValueError(
+            f"{checkpoint} is damaged; delete it to train the heads from the start"
+        ) from error
+    logger.info("heads: going on after epoch %d", epoch)
+    return epoch

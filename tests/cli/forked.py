@@ -17,6 +17,13 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
+def prepare() -> None:
+    """Wait for the imports, which the first process of all would wait for."""
+    process = _CONTEXT.Process(target=os.getpid)
+    process.start()
+    process.join()
+
+
 def start(
     command: Callable[[], None], name: str, arguments: Sequence[str], output: Path
 ) -> BaseProcess:

@@ -25,6 +25,7 @@ def test_a_killed_command_comes_to_the_same_end(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ):
     run, whole = small_run(kind, tmp_path / "data"), tmp_path / "whole" / "out"
+    forked.prepare()
     begin = time.monotonic()
     finish(run, whole)
     seconds = time.monotonic() - begin

@@ -133,6 +133,15 @@ def test_a_broken_off_training_goes_on_to_the_same_heads(tmp_path: Path):
 
     with pytest.raises(KeyboardInterrupt):
         train(breaks_off, "parts.pt")
+    kept = torch.load(tmp_path / "parts.pt", weights_only=True)
+    for name in kept:
+        for value in (None, "x", -1, [], [None], [{}], {"x": 1}, [{"score": 1, "state": {}}]):
+            if (name, value) == ("best", [None]):
+                continue
+            torch.save({**kept, name: value}, tmp_path / "damaged.pt")
+            with pytest.raises(ValueError, match=r"damaged\.pt"):
+                train(batches_of(), "damaged.pt")
+    (tmp_path / "damaged.pt").unlink()
     seen: list[int] = []
 
     def counted(number: int) -> Iterator[ProbeBatch]:
