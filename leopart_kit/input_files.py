@@ -36,6 +36,19 @@ _MARK = "\ufeff"
 _INVISIBLE = f"{_MARK}\u200b\u200c\u200d\u200e\u200f\u2060"
 
 
+def as_path(value: object, what: str = "a path") -> Path:
+    """A path as such, as text or, where its name is a number, as a whole number.
+
+    Raises:
+        ValueError: it is of another type or empty; `what` says what it was to be.
+    """
+    # Where a number is passed on, Python takes it for an open file of the process.
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, str | os.PathLike) or not str(text).strip() or "\0" in str(text):
+        raise ValueError(f"{what} must be a path, got {value!r}")
+    return Path(text)
+
+
 def check_regular(path: AnyPath) -> None:
     """Refuse what is no regular file: a pipe, for one, would be waited for without end.
 
@@ -43,6 +56,7 @@ def check_regular(path: AnyPath) -> None:
         FileNotFoundError: there is nothing at `path`.
         ValueError: it is a folder, a pipe, a socket or a device, or cannot be looked at.
     """
+    path = as_path(path, "a file")
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -64,9 +78,10 @@ def read_text(path: AnyPath, errors: str = "strict") -> str:
         FileNotFoundError: there is no such file.
         ValueError: it is no regular file, cannot be read, or is in another encoding.
     """
+    path = as_path(path, "a file")
     check_regular(path)
     try:
-        content = Path(path).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     encoding = next((name for mark, name in _OTHER_MARKS if content.startswith(mark)), None)

@@ -65,6 +65,13 @@ def _number_as_text(value: object) -> object:
     return str(value) if type(value) in (int, float) else value
 
 
+def _path_text(value: object) -> object:
+    text = _number_as_text(value)
+    if isinstance(text, str) and (not text.strip() or "\0" in text):
+        raise ValueError(f"must be a path, got {text!r}")
+    return text
+
+
 def _ordered(pair: tuple[Any, Any]) -> tuple[Any, Any]:
     if pair[0] > pair[1]:
         raise ValueError(f"must be [low, high], got {list(pair)}")
@@ -98,7 +105,7 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 """A rate in percent."""
 Text = Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1)]
 """A name or path; one that is made of digits may be given as a number."""
-PathText = Annotated[Path | str, BeforeValidator(_number_as_text)]
+PathText = Annotated[Path | str, BeforeValidator(_path_text)]
 """A path, given as such or as text."""
 Size = Annotated[tuple[Count, Count], Field(strict=False)]
 """Height and width in pixels or patches."""

@@ -14,6 +14,7 @@ from leopart_kit.input_files import read_csv
 from leopart_kit.whole_file import whole_file
 
 _COLUMNS = ("name", "cluster")
+_DIGITS = 18  # of a 64-bit number
 _UNDECODED = "surrogateescape"  # names of files that are not UTF-8 pass as they are
 
 
@@ -40,14 +41,15 @@ def read_assignments(file: Path, images: ClassificationDataset) -> np.ndarray:
         raise FileNotFoundError(f"{file} does not exist; set assignments to a CSV name,cluster")
     clusters: dict[str, int] = {}
     for line, row in read_csv(file, _COLUMNS, errors=_UNDECODED):
-        try:
-            clusters[row["name"]] = int(row["cluster"])
-        except ValueError as error:
-            raise ValueError(f"{file} line {line}: clusters are whole numbers ({error})") from error
+        name, text = row["name"], row["cluster"].strip()
+        if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+            raise ValueError(f"{file} line {line}: a cluster is a number from 0, got {text[:50]!r}")
+        if clusters.setdefault(name, int(text)) != int(text):
+            raise ValueError(f"{file} line {line}: {name} is in two clusters; keep one line")
     missing = [name for name in images.names if name not in clusters]
     if missing:
         raise ValueError(
             f"{file} lacks {len(missing)} of the {len(images)} images of {images.split}, such as "
             f"{missing[0]}; clusters of the training images are read with test_split=train"
         )
-    return np.array([clusters[name] for name in images.names])
+    return np.array([clusters[name] for name in images.names], dtype=np.int64)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 from leopart_kit.data.segmentation import SegmentationDataset
-from leopart_kit.input_files import read_csv
+from leopart_kit.input_files import as_path, read_csv
 
 
 class Captions(NamedTuple):
@@ -31,7 +30,7 @@ def read_captions(path: str | os.PathLike[str], dataset: SegmentationDataset) ->
         ValueError: the file is not UTF-8, a column is missing, a row names no image of the data
             set, has no text or more fields than columns, or there are no rows; names the line.
     """
-    path = Path(path)
+    path = as_path(path, "captions")
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; give a CSV file of image and caption")
     places = {os.path.abspath(dataset.image_path(i)): i for i in range(len(dataset))}

@@ -98,8 +98,11 @@ def class_histogram(
     )
 
 
-def check_told_apart(labels: ClassHistogram) -> None:
+def check_told_apart(labels: ClassHistogram, dataset: SegmentationDataset) -> None:
     """Warn where the masks show one class of several, so that any score is perfect or means little.
+
+    Args:
+        labels: of the data set.
 
     Raises:
         ValueError: there is one class at all, all is ignored, or all is 0 and 255, which is
@@ -108,15 +111,16 @@ def check_told_apart(labels: ClassHistogram) -> None:
     present = labels.classes_present
     if len(present) > 1 or labels.usable == labels.unlabelled:
         return
+    masks = f"the masks of {dataset.name} {dataset.split} in {dataset.root}"
     if not present:
-        raise ValueError("the masks hold nothing but 255, which is ignored: there is no class")
+        raise ValueError(f"{masks} hold nothing but 255, which is ignored: there is no class")
     name = labels.class_names[present[0]]
     if present == (0,) and labels.ignored_pixels:
         raise ValueError(
-            f"the masks hold 0 ({name}) and 255 (ignored) alone: are they black and white? Then "
+            f"{masks} hold 0 ({name}) and 255 (ignored) alone: are they black and white? Then "
             "set binary=true of dataset=folder, or store 0 and 1"
         )
-    alone = f"the masks hold one class alone, {name}: there is nothing to tell apart"
+    alone = f"{masks} hold one class alone, {name}: there is nothing to tell apart"
     if len(labels.class_names) == 1:
         raise ValueError(f"{alone}; add masks of other classes")
     logger.warning("%s, and no score means anything", alone)

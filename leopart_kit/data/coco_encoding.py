@@ -45,14 +45,18 @@ def detect_encoding(files: Sequence[str]) -> Encoding:
     order = np.random.default_rng(0).permutation(order)  # neighbours are often one scene
     present: set[int] = set()
     num_read = 0
+    reasons: list[str] = []
     for index in map(int, order):
         try:
             present.update(np.unique(read_label_map(files[index])).tolist())
-        except BrokenSampleError:
-            continue  # named when the sample itself is read
+        except BrokenSampleError as error:
+            reasons.append(str(error))  # each is named when the sample itself is read
+            continue
         num_read += 1
         if num_read >= MIN_FILES and present & {182, 255}:
             break
+    if not num_read:
+        raise ValueError(f"none of {len(reasons)} masks can be read: {reasons[0]}")
     return encoding_of_ids(present, num_read, files[0])
 
 

@@ -16,6 +16,7 @@ from leopart_kit.data.layout import notes_of_walk
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 from leopart_kit.data.unlabelled import without_masks
 from leopart_kit.data.walking import files_below, real_stems
+from leopart_kit.input_files import as_path
 
 WHOLE = "all"
 
@@ -51,7 +52,7 @@ def image_folder(
     limit = check_megapixels(max_megapixels)
     if not isinstance(binary, bool):
         raise ValueError(f"binary must be true or false, got {binary!r}")
-    root = Path(root)
+    root = as_path(root, "root")
     images_at = root / "images" if (root / "images").is_dir() else root
     masks_at = root / "masks"
     if split != WHOLE:
@@ -78,7 +79,7 @@ def folder_images(
 
     Raises: as `image_folder`.
     """
-    root = Path(root)
+    root = as_path(root, "root")
     images_at = root / "images" if (root / "images").is_dir() else root
     images, notes = _find_images(images_at, root / "masks")
     samples = [Sample(name, str(file)) for name, file in images.items()]

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from leopart_kit.data.errors import BrokenSampleError
-from leopart_kit.input_files import check_regular
+from leopart_kit.input_files import as_path, check_regular
 
 MAX_MEGAPIXELS = 1000.0
 """Default limit of an image's size in millions of pixels; reading so many takes about 10 GB."""
@@ -36,6 +36,7 @@ def opened(
         BrokenSampleError: the file is missing, no regular file, not an image, damaged, or has
             more than `max_megapixels`.
     """
+    path = as_path(path, "an image")
     try:
         _check_file(path)
         # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
@@ -45,7 +46,7 @@ def opened(
     except BrokenSampleError:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenSampleError(f"{path} is not an image; replace or remove it") from error
+        raise BrokenSampleError(f"{path} {_what_instead(path)}") from error
     except Exception as error:  # decoders raise a dozen kinds, RuntimeError and MemoryError too
         if isinstance(error, OSError) and error.errno is not None:
             raise BrokenSampleError(f"{path} cannot be read: {error.strerror}") from error
@@ -75,6 +76,19 @@ def _check_file(path: str | os.PathLike[str]) -> None:
         raise BrokenSampleError(f"{error}; restore it or remove its entry") from error
     except ValueError as error:
         raise BrokenSampleError(str(error)) from error
+
+
+def _what_instead(path: str | os.PathLike[str]) -> str:
+    """What a file is that no decoder knows, and what to do."""
+    with open(path, "rb") as file:
+        head = file.read(256).lstrip().lower()
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer and not an image; fetch the images with `git lfs pull`"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "is a page of the web and not an image; download the image itself"
+    if not head:
+        return "is empty and not an image; replace or remove it"
+    return "is not an image; replace or remove it"
 
 
 def _open(file: BinaryIO) -> Image.Image:

@@ -94,5 +94,5 @@ def load_classification(
 
 
 def _check_root(asked: DatasetSettings) -> None:
-    if asked.needs_root and not Path(asked.root).expanduser().is_dir():
+    if asked.needs_root and not os.path.isdir(Path(asked.root).expanduser()):
         raise FileNotFoundError(f"{asked.root} is not a folder; set the root of the data set")

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from leopart_kit.input_files import as_path
+
 Identity = tuple[int, int]  # device and inode
 
 
@@ -41,7 +43,7 @@ def files_below(
         seen = {_identity(without)} - {_identity(start) for start in starts}
     found: dict[str, list[str]] = {}
     repeated: list[str] = []
-    to_do = [os.fspath(start) for start in starts]
+    to_do = [str(as_path(start, "a folder")) for start in starts]
     while to_do:
         links: list[str] = []
         for start in _links_last(to_do):

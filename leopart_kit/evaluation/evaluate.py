@@ -105,7 +105,7 @@ def _result(
     labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:
         logger.info("%s %s:\n  %s", dataset.name, dataset.split, "\n  ".join(labels.lines()))
-    check_told_apart(labels)
+    check_told_apart(labels, dataset)
     timing = {"labels": time.perf_counter() - start}
     measured = measure(labels.usable)
     timing |= measured.timing_seconds

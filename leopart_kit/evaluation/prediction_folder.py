@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from leopart_kit.data import BrokenSampleError, files_below, read_label_map
-from leopart_kit.input_files import check_regular
+from leopart_kit.input_files import as_path, check_regular
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class PredictionFolder:
     """
 
     def __init__(self, root: str | os.PathLike[str], name: str | None = None) -> None:
-        self.root = Path(root).expanduser()
+        self.root = as_path(root, "root").expanduser()
         self.name = name or self.root.resolve().name
         self.weights = str(self.root)
         self._files = _find(self.root)

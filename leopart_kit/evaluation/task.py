@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, SkipValidation
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ClassHistogram, SegmentationDataset, class_histogram
+from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
 from leopart_kit.evaluation.devices import choose_device, choose_num_workers
 from leopart_kit.evaluation.features import FeatureStore, extract_features
 from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
@@ -87,9 +87,16 @@ class Task:
     prior: Encoder | None = None
 
     def labels_of(self, dataset: SegmentationDataset) -> ClassHistogram:
-        """What the masks of a further split hold; names those that are broken."""
+        """What the masks of a further split hold; names those that are broken.
+
+        Raises `ValueError` as `check_told_apart`.
+        """
         run = self.run
-        return class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
+        labels = class_histogram(
+            dataset, strict=run.strict, track=run.track, processes=run.processes
+        )
+        check_told_apart(labels, dataset)
+        return labels
 
     def features(self, resolution: tuple[int, int]) -> FeatureStore:
         """Patch tokens of the usable images, see `extract_features`."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_PIXELS_AT_ONCE = 2**22  # a photograph of a gigapixel would take hundreds of gigabytes
+
 
 def nearest_labels(
     patch_labels: np.ndarray, size: tuple[int, int], extent: tuple[float, float]
@@ -55,18 +57,22 @@ def linear_labels(
     corners = _corners(height, width)
     candidates = best.ravel()[corners]  # [h·w, 4], by the patch before a pixel
     mixed = (candidates != candidates[:, :1]).any(axis=1)
-    labels = best[rows.lower[:, None], columns.lower]
-    y, x = np.nonzero(mixed.reshape(height, width)[rows.lower[:, None], columns.lower])
     place = np.cumsum(mixed) - 1  # of a mixed cell among the mixed ones
-    cell = place[rows.lower[y] * width + columns.lower[x]]
-    at_corners = scores.reshape(-1, num_clusters)[
-        corners[mixed][:, :, None], candidates[mixed][:, None, :]
-    ]
-    below, right = rows.share[y], columns.share[x]
-    top = at_corners[cell, 0] + right[:, None] * (at_corners[cell, 1] - at_corners[cell, 0])
-    bottom = at_corners[cell, 2] + right[:, None] * (at_corners[cell, 3] - at_corners[cell, 2])
-    winner = (top + below[:, None] * (bottom - top)).argmax(axis=1)
-    labels[y, x] = candidates[mixed][cell, winner]
+    choices = candidates[mixed]
+    at_corners = scores.reshape(-1, num_clusters)[corners[mixed][:, :, None], choices[:, None, :]]
+    labels = np.empty(size, dtype=np.int64)
+    step = max(1, _PIXELS_AT_ONCE // size[1])
+    for start in range(0, size[0], step):
+        lower, share = rows.lower[start : start + step], rows.share[start : start + step]
+        block = labels[start : start + step]
+        block[:] = best[lower[:, None], columns.lower]
+        y, x = np.nonzero(mixed.reshape(height, width)[lower[:, None], columns.lower])
+        cell = place[lower[y] * width + columns.lower[x]]
+        below, right = share[y, None], columns.share[x, None]
+        top = at_corners[cell, 0] + right * (at_corners[cell, 1] - at_corners[cell, 0])
+        bottom = at_corners[cell, 2] + right * (at_corners[cell, 3] - at_corners[cell, 2])
+        winner = (top + below * (bottom - top)).argmax(axis=1)
+        block[y, x] = choices[cell, winner]
     return labels
 
 

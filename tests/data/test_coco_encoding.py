@@ -66,3 +66,11 @@ def test_broken_masks_are_passed_over(tmp_path: Path):
     files = [str(write_mask(tmp_path / f"{i}.png", flat(255))) for i in range(3)]
     truncate(Path(files[0]), 0.3)
     assert detect_encoding(files).evidence == "255 occurs in 2 files"
+
+
+def test_masks_of_which_none_can_be_read_are_not_called_unclear(tmp_path: Path):
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for file in files:
+        file.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of 3 masks can be read: .*png"):
+        detect_encoding([str(file) for file in files])

@@ -144,6 +144,21 @@ def test_a_head_that_claims_gigabytes_is_not_believed(tmp_path: Path):
             read(tmp_path / "a.gif")
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><title>404</title>", "web"),
+        (b"", "empty"),
+        (b"plain text", "not an image"),
+    ],
+)
+def test_what_is_no_image_is_called_what_it_is(tmp_path: Path, content: bytes, what: str):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(BrokenSampleError, match=rf"a\.jpg .*{what}"):
+        read_image(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("index", range(len(WRITTEN)))
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_half_a_file_is_no_error_of_another_kind(tmp_path: Path, index: int, share: float):

@@ -138,7 +138,18 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, generator):
     assert list(contents(tmp_path)) == ["JPEGImages/2007_000032.jpg"]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"layout": "voc"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "[]", '{"layout": "voc"}', '{"layout": "voc", "settings": 3, "splits": {}}'),
+        '{"layout": "voc", "settings": {}, "splits": [1]}',
+        '{"layout": "voc", "settings": {}, "splits": {"train": "3"}}',
+        '{"layout": "voc", "settings": {"seed": "a"}, "splits": {}}',
+        '{"layout": "voc", "settings": {"image_size": null}, "splits": {}}',
+        '{"layout": "voc", "settings": {"image_size": [64]}, "splits": {}}',
+        '{"layout": "voc", "settings": {"max_objects": true}, "splits": {}}',
+    ],
+)
 def test_a_damaged_record_is_named(tmp_path, generator, content):
     (tmp_path / "scenes.json").write_text(content)
     with pytest.raises(ValueError, match=r"scenes\.json is damaged"):

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from leopart_kit.data import UnknownClassError, load_dataset
-from leopart_kit.evaluation import Overclustering, collect_samples, evaluate
+from leopart_kit.evaluation import LinearProbe, Overclustering, collect_samples, evaluate
 from leopart_kit.report import wording
 from leopart_kit.report.console import print_result
 from leopart_kit.report.page import render_page
@@ -103,3 +103,12 @@ def test_one_class_of_several_is_said(tmp_path: Path, caplog):
     console = Console(file=io.StringIO(), width=200)
     print_result(result, console)
     assert wording.ONE_CLASS in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_split_that_is_learned_from_is_looked_at_too(tmp_path: Path):
+    test = write_folder(tmp_path / "test", 3, num_classes=2)
+    train = write_folder(tmp_path / "train", 3, num_classes=2)
+    change_masks(tmp_path / "train", black_and_white)
+    probe = LinearProbe(seeds=(0,), resolution=(32, 32), score_resolution=(32, 32))
+    with pytest.raises(ValueError, match=r"train .*binary=true"):
+        evaluate(encoder_of(MeanColour()), test, probe, train=train)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch.nn import functional as F
 
-from leopart_kit.masks import label_map, part_classes
+from leopart_kit.masks import label_map, part_classes, upsampling
 from leopart_kit.masks.label_maps import Upsampling
 from leopart_kit.masks.upsampling import linear_labels, nearest_labels
 from tests.masks.part_models import model_of
@@ -99,3 +99,11 @@ def test_tokens_of_another_resolution_are_refused():
     model = model_of(3, resolution=(8, 24))
     with pytest.raises(ValueError, match=r"2 x 3 tokens are not .* resized to 8 x 24"):
         label_map(model, part_classes(model), torch.zeros(2, 3, 1), (9, 9), 8)
+
+
+def test_a_large_image_is_labelled_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    scores = np.random.default_rng(0).random((4, 5, 3), dtype=np.float32)
+    whole = linear_labels(scores, (37, 23), (4, 5))
+    for pixels in (1, 100):
+        monkeypatch.setattr(upsampling, "_PIXELS_AT_ONCE", pixels)
+        assert np.array_equal(linear_labels(scores, (37, 23), (4, 5)), whole)

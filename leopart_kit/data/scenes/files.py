@@ -23,6 +23,7 @@ from leopart_kit.progress import Track
 from leopart_kit.whole_file import whole_file
 
 RECORD = "scenes.json"
+_NUMBERS = ("seed", "max_objects", "ignore_border")
 FIRST_SCENE = {"train": 0, "val": 10_000_000}
 """Number of the first scene of each split: no scene is in both, however large they are."""
 
@@ -40,9 +41,13 @@ def read_record(root: Path) -> Settings | None:
         return None
     try:
         record = read_json(file)
-        splits = {split: int(count) for split, count in record["splits"].items()}
-        return {"layout": record["layout"], **record["settings"], "splits": splits}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        settings, splits = dict(record["settings"]), dict(record["splits"])
+        numbers = [*splits.values(), *(settings[name] for name in _NUMBERS if name in settings)]
+        size = settings.get("image_size", [1, 1])
+        if len(size) != 2 or not all(type(number) is int for number in (*numbers, *size)):
+            raise ValueError("its numbers must be whole")
+        return {"layout": record["layout"], **settings, "splits": splits}
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{file} is damaged ({error!r}); delete the folder to draw its scenes anew"
         ) from error
