@@ -14,17 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leopart_kit.data import load_dataset, read_captions
+from leopart_kit.data import load_dataset
 from leopart_kit.data.class_names import read_class_names
 from leopart_kit.data.coco_json import check_categories, read_segments
-from leopart_kit.data.imagenet import _read_classes
 from leopart_kit.data.layout import read_list
 from leopart_kit.data.scenes.files import read_record
+from leopart_kit.image_level.data import read_captions
+from leopart_kit.image_level.data.imagenet import _read_classes
+from leopart_kit.image_level.report import read_image_level
+from leopart_kit.image_level.report.method_table import read_training
 from leopart_kit.input_files import check_regular, read_csv, read_json, read_lines, read_text
 from leopart_kit.masks import read_names
-from leopart_kit.report import read_image_level, read_results
+from leopart_kit.report import read_results
 from leopart_kit.report.json_files import read_versioned
-from leopart_kit.report.method_table import read_training
 from tests.data.image_writers import flat, write_image, write_mask
 
 MARK = "\ufeff"

@@ -9,10 +9,10 @@ from statistics import mean, stdev
 import pytest
 import yaml
 
+from leopart_kit.image_level.report.method_table import method_table_markdown, read_method_table
 from leopart_kit.parts import list_parts
 from leopart_kit.report import leaderboard_markdown, leaderboard_overview, read_leaderboard
 from leopart_kit.report.leaderboard_markdown import marks
-from leopart_kit.report.method_table import method_table_markdown, read_method_table
 
 EVAL = Path(__file__).parents[1] / "eval"
 IMAGE_METHODS = list_parts(["leopart_kit.image_level.methods"])

@@ -1,6 +1,6 @@
 """Train with all augmentations and without each of them: see README.md."""
 
-from leopart_kit.cli.augmentation_ablation import main
+from leopart_kit.image_level.cli.augmentation_ablation import main
 
 if __name__ == "__main__":
     main()

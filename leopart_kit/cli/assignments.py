@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from leopart_kit.data.classification import ClassificationDataset
+from leopart_kit.image_level.data.classification import ClassificationDataset
 from leopart_kit.input_files import read_csv
 from leopart_kit.whole_file import whole_file
 

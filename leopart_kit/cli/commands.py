@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from pydantic import AfterValidator, Field
 
-from leopart_kit.evaluation.protocols.predictions import Predictions
+from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
 from leopart_kit.settings import PathText, Text, declared, read_settings, settings
 
 T = TypeVar("T")

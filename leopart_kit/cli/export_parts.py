@@ -28,9 +28,9 @@ from leopart_kit.evaluation import (
     attention_masks,
     resize_labels,
 )
-from leopart_kit.evaluation.part_graph import CommunityMethod
-from leopart_kit.evaluation.settings import TokenKMeans
-from leopart_kit.evaluation.token_clustering import check_enough_patches
+from leopart_kit.evaluation.protocols.token_clusters.settings import TokenKMeans
+from leopart_kit.evaluation.protocols.token_clusters.token_clustering import check_enough_patches
+from leopart_kit.evaluation.protocols.unsupervised.part_graph import CommunityMethod
 from leopart_kit.masks import PartModel
 from leopart_kit.settings import Count, NotNegative, Positive, Seed, Share, settings
 

@@ -14,12 +14,9 @@ from omegaconf import DictConfig
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
-from leopart_kit.data import (
-    BrokenSampleError,
-    ClassificationDataset,
-    SegmentationDataset,
-)
+from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.identity import HOW_MEASURED, HOW_TRAINED, Identity, determining, source_of
+from leopart_kit.image_level.data import ClassificationDataset
 from leopart_kit.settings import read_part
 from leopart_kit.training import TrainingSettings
 

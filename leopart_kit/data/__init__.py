@@ -1,28 +1,19 @@
 """Segmentation data sets in their released layouts, their label sets, and training views."""
 
 from leopart_kit.data.anchored_views import AnchoredTransform, AnchoredViews
-from leopart_kit.data.captions import Captions, read_captions
 from leopart_kit.data.center_crop import CenterCrops, center_crops
 from leopart_kit.data.class_histogram import ClassHistogram, check_told_apart, class_histogram
-from leopart_kit.data.classification import (
-    ClassificationDataset,
-)
-from leopart_kit.data.dataset_settings import ClassesSettings, DatasetSettings
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
-from leopart_kit.data.hidden_region import HiddenRegionTransform
 from leopart_kit.data.image_files import read_image, read_label_map
 from leopart_kit.data.image_folder import folder_images
 from leopart_kit.data.image_opening import LARGE, MAX_MEGAPIXELS
-from leopart_kit.data.image_views import CentralView, OfImage, RandomViews, ViewSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
-from leopart_kit.data.loading import list_datasets, load_classification, load_dataset
+from leopart_kit.data.loading import list_datasets, load_dataset
 from leopart_kit.data.multi_crop import MultiCropTransform, MultiCropViews, view_overlaps
 from leopart_kit.data.multi_crop_settings import MultiCropSettings
-from leopart_kit.data.patch_pairs import NEIGHBOURS, PatchPair, PatchPairTransform
 from leopart_kit.data.photometric import PhotometricAugmentation
-from leopart_kit.data.read_images import ReadImages, central_squares
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
-from leopart_kit.data.single_image import CropSettings, single_image
 from leopart_kit.data.training_images import ImagesOf, ImagesWith, ImagesWithTokens
 from leopart_kit.data.walking import files_below
 
@@ -30,19 +21,12 @@ __all__ = [
     "IGNORE_INDEX",
     "LARGE",
     "MAX_MEGAPIXELS",
-    "NEIGHBOURS",
     "AnchoredTransform",
     "AnchoredViews",
     "BrokenSampleError",
-    "Captions",
     "CenterCrops",
-    "CentralView",
     "ClassHistogram",
-    "ClassesSettings",
-    "ClassificationDataset",
-    "CropSettings",
     "DatasetSettings",
-    "HiddenRegionTransform",
     "ImagesOf",
     "ImagesWith",
     "ImagesWithTokens",
@@ -51,28 +35,18 @@ __all__ = [
     "MultiCropSettings",
     "MultiCropTransform",
     "MultiCropViews",
-    "OfImage",
-    "PatchPair",
-    "PatchPairTransform",
     "PhotometricAugmentation",
-    "RandomViews",
-    "ReadImages",
     "Sample",
     "SegmentationDataset",
     "UnknownClassError",
-    "ViewSettings",
     "center_crops",
-    "central_squares",
     "check_told_apart",
     "class_histogram",
     "files_below",
     "folder_images",
     "list_datasets",
-    "load_classification",
     "load_dataset",
-    "read_captions",
     "read_image",
     "read_label_map",
-    "single_image",
     "view_overlaps",
 ]

@@ -6,15 +6,14 @@ import logging
 import os
 from pathlib import Path
 
-from leopart_kit.data.classification import ClassificationDataset
-from leopart_kit.data.dataset_settings import ClassesSettings, DatasetSettings
+from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.segmentation import SegmentationDataset
-from leopart_kit.parts import find_part, list_parts
+from leopart_kit.parts import list_parts
 from leopart_kit.settings import read_part
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("leopart_kit.data",)
+PACKAGES = ("leopart_kit.data", "leopart_kit.image_level.data")
 
 
 def list_datasets() -> list[str]:
@@ -57,7 +56,7 @@ def read_dataset(values: dict[str, object]) -> DatasetSettings:
 
 def open_dataset(asked: DatasetSettings) -> SegmentationDataset:
     """The data set of these settings; raises as `load_dataset`."""
-    _check_root(asked)
+    check_root(asked)
     dataset = asked.load()
     logger.info(
         "%s %s: %d images, %d classes (%s)",
@@ -72,27 +71,6 @@ def open_dataset(asked: DatasetSettings) -> SegmentationDataset:
     return dataset
 
 
-def load_classification(
-    name: str, root: str | os.PathLike[str], split: str, **options: object
-) -> ClassificationDataset:
-    """Images with one class each, in the layout of that name under `root`.
-
-    Raises:
-        FileNotFoundError: the root or a part of the layout does not exist.
-        ValueError: an unknown name, split or option; lists the choices.
-    """
-    asked = read_dataset({"name": name, "root": root, "split": split, **options})
-    if not isinstance(asked, ClassesSettings):
-        names = (
-            n for n in list_datasets() if issubclass(find_part(PACKAGES, n, ""), ClassesSettings)
-        )
-        raise ValueError(f"{name!r} has no image classes; choose one of {', '.join(names)}")
-    _check_root(asked)
-    dataset = asked.load_classes()
-    logger.info("%s %s: %d images, %d classes", name, split, len(dataset), dataset.num_classes)
-    return dataset
-
-
-def _check_root(asked: DatasetSettings) -> None:
+def check_root(asked: DatasetSettings) -> None:
     if asked.needs_root and not os.path.isdir(Path(asked.root).expanduser()):
         raise FileNotFoundError(f"{asked.root} is not a folder; set the root of the data set")

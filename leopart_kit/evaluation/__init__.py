@@ -1,23 +1,25 @@
 """Protocols: from an encoder and a data set to a `Result`."""
 
-from leopart_kit.evaluation.attention_prior import AttentionAsTokens, attention_masks
 from leopart_kit.evaluation.evaluate import evaluate, evaluate_predictions
-from leopart_kit.evaluation.features import FeatureStore, extract_features
-from leopart_kit.evaluation.prediction_folder import PredictionFolder
-from leopart_kit.evaluation.predictions import (
-    collect_samples,
-    iter_clusters,
-    iter_masks,
-    picture_of,
-)
 from leopart_kit.evaluation.protocols.fcn import FcnProbe
-from leopart_kit.evaluation.protocols.in_context import InContext
+from leopart_kit.evaluation.protocols.in_context.protocol import InContext
 from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
-from leopart_kit.evaluation.protocols.predictions import Predictions
-from leopart_kit.evaluation.protocols.unsupervised import Unsupervised
+from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
+from leopart_kit.evaluation.protocols.probes.segmentation_heads import (
+    FcnHead,
+    LinearHead,
+    load_head,
+    save_head,
+)
+from leopart_kit.evaluation.protocols.unsupervised.attention_prior import (
+    AttentionAsTokens,
+    attention_masks,
+)
+from leopart_kit.evaluation.protocols.unsupervised.protocol import Unsupervised
+from leopart_kit.evaluation.protocols.unsupervised.selection import SearchSpace
 from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27
-from leopart_kit.evaluation.resizing import resize_image, resize_labels
 from leopart_kit.evaluation.result import (
     Benchmark,
     ObjectView,
@@ -27,8 +29,14 @@ from leopart_kit.evaluation.result import (
     ScoreTable,
     Summary,
 )
-from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead, load_head, save_head
-from leopart_kit.evaluation.selection import SearchSpace
+from leopart_kit.evaluation.scores.readout import (
+    collect_samples,
+    iter_clusters,
+    iter_masks,
+    picture_of,
+)
+from leopart_kit.evaluation.scores.resizing import resize_image, resize_labels
+from leopart_kit.evaluation.store.features import FeatureStore, extract_features
 from leopart_kit.evaluation.task import (
     EvaluationProtocol,
     Measurement,

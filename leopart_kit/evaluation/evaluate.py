@@ -13,8 +13,8 @@ from typing import Any
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
 from leopart_kit.evaluation import provenance
-from leopart_kit.evaluation.prediction_folder import PredictionFolder
-from leopart_kit.evaluation.protocols.predictions import Predictions
+from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
 from leopart_kit.evaluation.task import (
     EvaluationProtocol,

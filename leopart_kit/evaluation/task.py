@@ -14,10 +14,10 @@ from pydantic import BeforeValidator, Field, SkipValidation
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
 from leopart_kit.evaluation.devices import choose_device, choose_num_workers
-from leopart_kit.evaluation.features import FeatureStore, extract_features
+from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
-from leopart_kit.evaluation.scoring import Scored
-from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
+from leopart_kit.evaluation.scores.scoring import Scored
+from leopart_kit.evaluation.store.features import FeatureStore, extract_features
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.settings import Count, Text, Whole, settings

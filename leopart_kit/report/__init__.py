@@ -1,10 +1,6 @@
 """What a run leaves for people and programs: results.json, the console table, the page."""
 
 from leopart_kit.report.console import print_result
-from leopart_kit.report.filters import first_convolution, write_filters
-from leopart_kit.report.image_level_console import print_image_level
-from leopart_kit.report.image_level_json import read_image_level, write_image_level
-from leopart_kit.report.image_level_page import write_image_level_page
 from leopart_kit.report.leaderboard import (
     Cell,
     build_leaderboard,
@@ -32,15 +28,12 @@ __all__ = [
     "PartView",
     "Section",
     "build_leaderboard",
-    "first_convolution",
     "leaderboard_markdown",
     "leaderboard_overview",
     "objects_section",
     "part_crop",
     "part_views",
-    "print_image_level",
     "print_result",
-    "read_image_level",
     "read_leaderboard",
     "read_per_image",
     "read_results",
@@ -48,9 +41,6 @@ __all__ = [
     "training_section",
     "writable_output_dir",
     "write_between_marks",
-    "write_filters",
-    "write_image_level",
-    "write_image_level_page",
     "write_leaderboard",
     "write_leaderboard_page",
     "write_naming_page",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leopart_kit.cli.compare_methods import main
-from leopart_kit.report.method_table import read_method_table
+from leopart_kit.image_level.cli.compare_methods import main
+from leopart_kit.image_level.report.method_table import read_method_table
 from tests.cli.command import run_command_line
 
 SMALL = (

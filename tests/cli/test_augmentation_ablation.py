@@ -11,9 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, save_backbone
-from leopart_kit.cli import augmentation_ablation as ablation
 from leopart_kit.cli.config import config_folder, register_configs
-from leopart_kit.report import read_image_level
+from leopart_kit.image_level.cli import augmentation_ablation as ablation
+from leopart_kit.image_level.report import read_image_level
 from tests.cli.command import error_of_command, run_command_line
 from tests.cli.train_command import TINY
 from tests.evaluation.image_level.tiny_images import write_colours

@@ -11,10 +11,10 @@ from PIL import Image
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.backbones.saved_backbone import save_backbone
-from leopart_kit.cli import compare_methods
-from leopart_kit.cli.compare_methods import main
-from leopart_kit.report import read_image_level
-from leopart_kit.report.method_table import read_training
+from leopart_kit.image_level.cli import compare_methods
+from leopart_kit.image_level.cli.compare_methods import main
+from leopart_kit.image_level.report import read_image_level
+from leopart_kit.image_level.report.method_table import read_training
 from leopart_kit.training import TrainingInterrupted
 from tests.cli.command import error_of_command
 from tests.cli.compare_command import ONE, SMALL, compare, instead, rows

@@ -15,9 +15,9 @@ from timm import create_model
 
 from leopart_kit.cli.build import plain
 from leopart_kit.cli.config import config_folder, register_configs
-from leopart_kit.cli.eval_image_level import build_image_level, main
-from leopart_kit.evaluation.image_level import ImageLevelSettings
-from leopart_kit.report.image_level_json import read_image_level
+from leopart_kit.image_level.cli.eval_image_level import build_image_level, main
+from leopart_kit.image_level.evaluation import ImageLevelSettings
+from leopart_kit.image_level.report.json_file import read_image_level
 from tests.cli.command import error_of_command, run_command_line
 
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from leopart_kit.cli.eval_image_level import main as evaluate_main
 from leopart_kit.cli.train import main as train_main
-from leopart_kit.report import read_image_level
+from leopart_kit.image_level.cli.eval_image_level import main as evaluate_main
+from leopart_kit.image_level.report import read_image_level
 from leopart_kit.training import read_metrics
 from tests.cli.command import run_command_line
 from tests.cli.train_command import MODEL, TINY

@@ -15,9 +15,11 @@ from PIL import Image
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.reuse import Images, measurement_identity, same_results
-from leopart_kit.data import ClassificationDataset, load_classification, load_dataset
+from leopart_kit.data import load_dataset
 from leopart_kit.data.label_sets import LabelSet, LabelTable
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
+from leopart_kit.image_level.data import ClassificationDataset
+from leopart_kit.image_level.data.loading import load_classification
 from tests.evaluation.image_level.tiny_images import TwoLayers, write_colours
 from tests.evaluation.tiny_data import write_folder
 

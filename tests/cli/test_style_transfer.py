@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leopart_kit.cli.style_transfer import main
+from leopart_kit.image_level.cli.style_transfer import main
 from tests.cli.command import error_of_command, run_command_line
 
 

@@ -11,7 +11,7 @@ import torch
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.cli.train import main
-from leopart_kit.image_level.image_classifier import ImageClassifier, save_classifier
+from leopart_kit.image_level.networks.image_classifier import ImageClassifier, save_classifier
 from leopart_kit.parts import list_parts
 from leopart_kit.report import read_results
 from leopart_kit.training import list_checkpoints, read_metrics

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.data import SegmentationDataset, load_dataset, read_captions
+from leopart_kit.data import SegmentationDataset, load_dataset
+from leopart_kit.image_level.data import read_captions
 from tests.data.image_writers import write_image
 
 

@@ -10,13 +10,11 @@ import pytest
 import torch
 import torchvision
 
-from leopart_kit.data.classification import (
-    ClassificationDataset,
-    image_folder_classes,
-)
 from leopart_kit.data.errors import BrokenSampleError
-from leopart_kit.data.loading import load_classification, load_dataset
-from leopart_kit.data.read_images import central_squares
+from leopart_kit.data.loading import load_dataset
+from leopart_kit.image_level.data.classification import ClassificationDataset, image_folder_classes
+from leopart_kit.image_level.data.loading import load_classification
+from leopart_kit.image_level.data.read_images import central_squares
 from tests.data.image_writers import truncate, write_image
 
 

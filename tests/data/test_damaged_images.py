@@ -23,7 +23,7 @@ from leopart_kit.data.image_files import (
     read_label_map,
     read_panoptic_ids,
 )
-from leopart_kit.evaluation.prediction_folder import read_prediction
+from leopart_kit.evaluation.protocols.predictions.folder import read_prediction
 from tests.data.image_writers import flat, write_image, write_mask
 
 # Pillow warns of many a damage, too.

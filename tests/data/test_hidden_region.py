@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from leopart_kit.data import HiddenRegionTransform, RandomViews, ViewSettings
+from leopart_kit.image_level.data import HiddenRegionTransform, RandomViews, ViewSettings
 
 
 def views(count: int = 1) -> RandomViews:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from leopart_kit.data import CentralView, OfImage, RandomViews, ViewSettings
+from leopart_kit.image_level.data import CentralView, OfImage, RandomViews, ViewSettings
 
 NONE = {"scale": (1.0, 1.0), "flip_probability": 0.0}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from leopart_kit.data.errors import BrokenSampleError
-from leopart_kit.data.imagenet import imagenet, imagenet100
-from leopart_kit.data.imagenet100 import IMAGENET100
 from leopart_kit.data.loading import load_dataset
 from leopart_kit.data.unlabelled import coco_images, pass_images
+from leopart_kit.image_level.data.imagenet import imagenet, imagenet100
+from leopart_kit.image_level.data.imagenet100 import IMAGENET100
 from tests.data.image_writers import truncate, write_image
 
 

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from leopart_kit.data import center_crops, folder_images, load_classification, load_dataset
+from leopart_kit.data import center_crops, folder_images, load_dataset
 from leopart_kit.data import image_files as files
 from leopart_kit.data.errors import BrokenSampleError
-from leopart_kit.evaluation.resizing import resize_image
+from leopart_kit.evaluation.scores.resizing import resize_image
+from leopart_kit.image_level.data.loading import load_classification
 from tests.data.image_writers import write_image, write_mask
 
 SIDES = (13_000, 14_000)  # 182 million pixels

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from leopart_kit.data import NEIGHBOURS, PatchPairTransform
-from leopart_kit.data.patch_pairs import drop_colours
+from leopart_kit.image_level.data import NEIGHBOURS, PatchPairTransform
+from leopart_kit.image_level.data.patch_pairs import drop_colours
 
 PATCH, GAP, JITTER = 12, 6, 2
 

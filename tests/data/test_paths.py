@@ -12,13 +12,13 @@ from leopart_kit.data import (
     files_below,
     folder_images,
     list_datasets,
-    load_classification,
     load_dataset,
-    read_captions,
     read_image,
     read_label_map,
 )
 from leopart_kit.evaluation import PredictionFolder
+from leopart_kit.image_level.data import read_captions
+from leopart_kit.image_level.data.loading import load_classification
 from leopart_kit.input_files import read_text
 from tests.data.image_writers import flat, write_image, write_mask
 

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from leopart_kit.data.errors import BrokenSampleError
-from leopart_kit.data.single_image import CropSettings, cut_frame, random_frame, single_image
+from leopart_kit.image_level.data.single_image import (
+    CropSettings,
+    cut_frame,
+    random_frame,
+    single_image,
+)
 from tests.data.image_writers import truncate, write_image
 
 PLAIN = {

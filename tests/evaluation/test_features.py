@@ -20,7 +20,7 @@ from torch import Tensor
 from leopart_kit.backbones import load_encoder
 from leopart_kit.data import BrokenSampleError, SegmentationDataset, load_dataset
 from leopart_kit.evaluation import FeatureStore, extract_features
-from leopart_kit.evaluation.resizing import resize_image
+from leopart_kit.evaluation.scores.resizing import resize_image
 from tests.evaluation.tiny_data import (
     SIDE,
     MeanColour,

@@ -9,9 +9,10 @@ import torch
 
 from leopart_kit.data import Sample, SegmentationDataset
 from leopart_kit.data.label_sets import LabelSet
-from leopart_kit.evaluation import RunSettings, evaluate, in_context_search
-from leopart_kit.evaluation.augmented_images import AugmentedImages
-from leopart_kit.evaluation.protocols.in_context import InContext
+from leopart_kit.evaluation import RunSettings, evaluate
+from leopart_kit.evaluation.protocols.in_context import search as in_context_search
+from leopart_kit.evaluation.protocols.in_context.protocol import InContext
+from leopart_kit.evaluation.protocols.training_split.augmented_images import AugmentedImages
 from tests.evaluation.tiny_data import NAMES, PATCH, SIDE, MeanColour, encoder_of, write_folder
 
 SETTINGS = InContext(

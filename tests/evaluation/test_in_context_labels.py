@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leopart_kit.evaluation.in_context_labels import (
+from leopart_kit.evaluation.protocols.in_context.labels import (
     classes_of_soft_labels,
     patch_class_counts,
     patch_labels,

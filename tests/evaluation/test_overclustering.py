@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from leopart_kit.evaluation import Overclustering
-from leopart_kit.evaluation.cluster_matching import match_clusters
+from leopart_kit.evaluation.scores.cluster_matching import match_clusters
 
 
 def test_the_defaults_are_the_papers():

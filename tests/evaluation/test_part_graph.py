@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from leopart_kit.clustering import cooccurrence
-from leopart_kit.evaluation.part_graph import Merging, PartGraph, objects_of
-from leopart_kit.evaluation.selection import (
+from leopart_kit.evaluation.protocols.unsupervised.part_graph import (
+    Merging,
+    PartGraph,
+    objects_of,
+)
+from leopart_kit.evaluation.protocols.unsupervised.selection import (
     SearchSpace,
     candidates,
     merged_counts,

@@ -10,7 +10,10 @@ from PIL import Image
 
 from leopart_kit.data import BrokenSampleError, UnknownClassError
 from leopart_kit.evaluation import PredictionFolder
-from leopart_kit.evaluation.prediction_folder import PredictedMaps, read_prediction
+from leopart_kit.evaluation.protocols.predictions.folder import (
+    PredictedMaps,
+    read_prediction,
+)
 
 IDS = np.array([[0, 3, 255], [7, 1, 0]])
 

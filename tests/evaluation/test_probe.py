@@ -19,10 +19,10 @@ from leopart_kit.evaluation import (
     RunSettings,
     evaluate,
     iter_masks,
-    probe_heads,
     save_head,
 )
-from leopart_kit.evaluation.segmentation_heads import load_head
+from leopart_kit.evaluation.protocols.probes import heads as probe_heads
+from leopart_kit.evaluation.protocols.probes.segmentation_heads import load_head
 from tests.evaluation.tiny_data import NAMES, MeanColour, encoder_of, write_folder
 
 SMALL: dict[str, Any] = {
@@ -142,7 +142,7 @@ def test_a_second_run_reuses_rate_and_heads(val, train, tmp_path: Path, monkeypa
     def fail(*args: Any, **kwargs: Any):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("leopart_kit.evaluation.probe_heads.fit_heads", fail)
+    monkeypatch.setattr("leopart_kit.evaluation.protocols.probes.heads.fit_heads", fail)
     again = probe(val, train, tmp_path / "cache")
     assert again.metrics == first.metrics
     with pytest.raises(AssertionError, match="trained again"):
@@ -187,7 +187,7 @@ def test_a_share_of_the_training_images_is_drawn_by_seed(val, train, tmp_path: P
         seen[seed] = places.tolist()
         return lambda epoch: iter(())
 
-    monkeypatch.setattr("leopart_kit.evaluation.probe_heads.stored_batches", batches)
+    monkeypatch.setattr("leopart_kit.evaluation.protocols.probes.heads.stored_batches", batches)
     probe(val, train, train_share=0.25, learning_rate=1.0)
     assert [len(places) for places in seen.values()] == [3, 3]
     assert seen[0] != seen[1]

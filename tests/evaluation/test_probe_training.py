@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leopart_kit.data import load_dataset
-from leopart_kit.evaluation.probe_batches import (
+from leopart_kit.evaluation.protocols.probes.batches import (
     ProbeBatch,
     augmented_batches,
     epoch_order,
     small_targets,
     stored_batches,
 )
-from leopart_kit.evaluation.probe_settings import ProbeSettings
-from leopart_kit.evaluation.probe_training import fit_heads, head_loss
-from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
+from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead, LinearHead
+from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
+from leopart_kit.evaluation.protocols.probes.training import fit_heads, head_loss
 from leopart_kit.evaluation.task import RunSettings, Task
 from tests.evaluation.tiny_data import COLOURS, SIDE, MeanColour, encoder_of, write_folder
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from leopart_kit.evaluation.resizing import resize_image, resize_labels
+from leopart_kit.evaluation.scores.resizing import resize_image, resize_labels
 
 sides = st.integers(1, 70)
 

@@ -8,9 +8,9 @@ import torch
 
 from leopart_kit.data import Sample, SegmentationDataset
 from leopart_kit.data.label_sets import LabelSet
-from leopart_kit.evaluation.cluster_matching import Rule, match_clusters
-from leopart_kit.evaluation.resizing import resize_labels
-from leopart_kit.evaluation.scoring import (
+from leopart_kit.evaluation.scores.cluster_matching import Rule, match_clusters
+from leopart_kit.evaluation.scores.resizing import resize_labels
+from leopart_kit.evaluation.scores.scoring import (
     confusion_of_classes,
     count_labels,
     resolution_name,

@@ -9,7 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead, load_head, save_head
+from leopart_kit.evaluation.protocols.probes.segmentation_heads import (
+    FcnHead,
+    LinearHead,
+    load_head,
+    save_head,
+)
 
 NAMES = ("a", "b", "c")
 HEADS = {"linear": LinearHead(4, 3), "fcn": FcnHead(4, 3, channels=5, input_size=(6, 6))}

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from leopart_kit.evaluation import FeatureStore, Overclustering
-from leopart_kit.evaluation.cluster_matching import match_clusters
-from leopart_kit.evaluation.token_clustering import cluster_tokens, project_tokens
+from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
+    cluster_tokens,
+    project_tokens,
+)
+from leopart_kit.evaluation.scores.cluster_matching import match_clusters
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
 
 

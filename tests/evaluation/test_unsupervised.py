@@ -24,10 +24,10 @@ from leopart_kit.evaluation import (
     Unsupervised,
     evaluate,
 )
-from leopart_kit.evaluation import unsupervised_stages as stages
-from leopart_kit.evaluation.refined_scores import refined_tables
-from leopart_kit.evaluation.resizing import resize_labels
-from leopart_kit.evaluation.scoring import score_clusters, scored_masks
+from leopart_kit.evaluation.protocols.unsupervised import stages as stages
+from leopart_kit.evaluation.scores.refined_scores import refined_tables
+from leopart_kit.evaluation.scores.resizing import resize_labels
+from leopart_kit.evaluation.scores.scoring import score_clusters, scored_masks
 from tests.evaluation.tiny_data import MeanColour, encoder_of
 
 PATCH, SIDE = 8, 64

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.image_level.image_classifier import (
+from leopart_kit.image_level.networks.image_classifier import (
     ImageClassifier,
     load_classifier,
     save_classifier,

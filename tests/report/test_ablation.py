@@ -7,14 +7,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from leopart_kit.report.ablation import (
+from leopart_kit.image_level.report.ablation import (
     Ablation,
     Variant,
     ablation_chart,
     ablation_json,
     ablation_markdown,
 )
-from leopart_kit.report.bar_chart import Bar, bar_chart
+from leopart_kit.image_level.report.bar_chart import Bar, bar_chart
 
 STUDY = Ablation(
     "sela: augmentations",

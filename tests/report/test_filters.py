@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from leopart_kit.backbones import Encoder, load_encoder
-from leopart_kit.report.filters import filters_picture, first_convolution, write_filters
+from leopart_kit.image_level.report.filters import filters_picture, first_convolution, write_filters
 
 
 def test_each_filter_is_stretched_around_grey():

@@ -14,18 +14,18 @@ import pytest
 import torch
 from rich.console import Console
 
-from leopart_kit.data.classification import ClassificationDataset
-from leopart_kit.evaluation.image_level import ClusterView, ImageLevelResult, ImageSets, Score
-from leopart_kit.evaluation.image_level.image_level import LABELS_USED
 from leopart_kit.evaluation.result import EncoderInfo
-from leopart_kit.report.image_level_console import print_image_level
-from leopart_kit.report.image_level_json import (
+from leopart_kit.image_level.data.classification import ClassificationDataset
+from leopart_kit.image_level.evaluation import ClusterView, ImageLevelResult, ImageSets, Score
+from leopart_kit.image_level.evaluation.evaluate import LABELS_USED
+from leopart_kit.image_level.report.console import print_image_level
+from leopart_kit.image_level.report.json_file import (
     image_level_json,
     read_image_level,
     validate_image_level,
     write_image_level,
 )
-from leopart_kit.report.image_level_page import render_image_level_page, write_image_level_page
+from leopart_kit.image_level.report.page import render_image_level_page, write_image_level_page
 from tests.data.image_writers import truncate
 from tests.evaluation.image_level.tiny_images import colour_splits
 from tests.report.test_page import Page

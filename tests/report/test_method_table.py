@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leopart_kit.report.method_table import (
+from leopart_kit.image_level.report.method_table import (
     MethodRun,
     TrainingFacts,
     build_method_table,

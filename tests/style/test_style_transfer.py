@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.style import StyleSettings, gram_matrix, stylize
-from leopart_kit.style.transfer import relative_error, roughness
+from leopart_kit.image_level.style import StyleSettings, gram_matrix, stylize
+from leopart_kit.image_level.style.transfer import relative_error, roughness
 from tests.evaluation.image_level.tiny_images import TwoLayers
 
 

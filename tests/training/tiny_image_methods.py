@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD
-from leopart_kit.data import CentralView, OfImage, RandomViews, ViewSettings
-from leopart_kit.image_level.caption_tokenizer import CaptionTokenizer
-from leopart_kit.image_level.image_clusterer import ImageClusterer
+from leopart_kit.image_level.data import CentralView, OfImage, RandomViews, ViewSettings
 from leopart_kit.image_level.methods.clip import CLIP, CLIPSettings
 from leopart_kit.image_level.methods.deep_cluster import DeepCluster, DeepClusterSettings
 from leopart_kit.image_level.methods.dino import DINO
@@ -22,6 +20,8 @@ from leopart_kit.image_level.methods.moco_v2 import MoCoV2, MoCoV2Settings
 from leopart_kit.image_level.methods.sela import SeLa, SeLaSettings
 from leopart_kit.image_level.methods.simclr import SimCLR, SimCLRSettings
 from leopart_kit.image_level.methods.swav import SwAV, SwAVSettings
+from leopart_kit.image_level.networks.caption_tokenizer import CaptionTokenizer
+from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.methods import Method, ProjectionHead, Prototypes
 from leopart_kit.training import (
     OrderedImages,

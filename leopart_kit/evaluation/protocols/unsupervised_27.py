@@ -14,13 +14,16 @@ from leopart_kit.backbones.mirrored import MirroredEncoder
 from leopart_kit.data import SegmentationDataset, center_crops
 from leopart_kit.data.center_crop import Interpolation
 from leopart_kit.evaluation.protocols.linear import LinearProbe
-from leopart_kit.evaluation.refined_scores import with_refinements
+from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
+from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
+    ClusterMaps,
+    cluster_images,
+)
+from leopart_kit.evaluation.protocols.unsupervised.details import comparison_rows
 from leopart_kit.evaluation.result import LabelsUsed
-from leopart_kit.evaluation.scoring import Scored, score_clusters
-from leopart_kit.evaluation.settings import TokenClustering
+from leopart_kit.evaluation.scores.refined_scores import with_refinements
+from leopart_kit.evaluation.scores.scoring import Scored, score_clusters
 from leopart_kit.evaluation.task import Clock, Measurement, Task
-from leopart_kit.evaluation.token_clustering import ClusterMaps, cluster_images
-from leopart_kit.evaluation.unsupervised_details import comparison_rows
 from leopart_kit.masks import Refinement, dense_crf_available
 from leopart_kit.settings import Count, Size, Text, settings, several
 

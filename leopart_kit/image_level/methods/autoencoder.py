@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ImagesOf
-from leopart_kit.image_level.image_decoder import ImageDecoder
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings
+from leopart_kit.image_level.networks.image_decoder import ImageDecoder
 from leopart_kit.losses import masked_squared_error
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay

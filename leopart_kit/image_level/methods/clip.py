@@ -14,10 +14,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ImagesWith, OfImage, ViewSettings, read_captions
-from leopart_kit.image_level.caption_tokenizer import SMALLEST_VOCABULARY, CaptionTokenizer
+from leopart_kit.data import ImagesWith
+from leopart_kit.image_level.data import OfImage, ViewSettings, read_captions
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kinds
-from leopart_kit.image_level.text_encoder import TextEncoder
+from leopart_kit.image_level.networks.caption_tokenizer import SMALLEST_VOCABULARY, CaptionTokenizer
+from leopart_kit.image_level.networks.text_encoder import TextEncoder
 from leopart_kit.losses import batch_info_nce
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import NEIGHBOURS, ImagesOf, PatchPair, PatchPairTransform
+from leopart_kit.data import ImagesOf
+from leopart_kit.image_level.data import NEIGHBOURS, PatchPair, PatchPairTransform
 from leopart_kit.methods.building import (
     Built,
     MethodSettings,

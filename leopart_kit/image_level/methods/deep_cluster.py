@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import PCA, KMeans
-from leopart_kit.data import ImagesWith, OfImage, ViewSettings
+from leopart_kit.data import ImagesWith
+from leopart_kit.image_level.data import OfImage, ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, in_order, kinds
-from leopart_kit.image_level.whole_set import agree_on, features_in_order
+from leopart_kit.image_level.networks.whole_set import agree_on, features_in_order
 from leopart_kit.losses import balanced_cross_entropy
 from leopart_kit.methods.building import Built, ImagesInOrder, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import sinkhorn_knopp
-from leopart_kit.data import ImagesOf, ViewSettings
-from leopart_kit.image_level.image_clusterer import ImageClusterer
+from leopart_kit.data import ImagesOf
+from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kinds
+from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import across_views_cross_entropy, centred_targets, mean_scores
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.ema import start_statistics, update_ema

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.data import ImagesOf
-from leopart_kit.image_level.image_classifier import ImageClassifier, load_classifier
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings
+from leopart_kit.image_level.networks.image_classifier import ImageClassifier, load_classifier
 from leopart_kit.losses.distillation import distillation_loss
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults, check_patches
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from leopart_kit.data import CentralView, RandomViews, ViewSettings
+from leopart_kit.image_level.data import CentralView, RandomViews, ViewSettings
 from leopart_kit.methods.building import ImagesInOrder, MethodSettings, Parts, check_patches
 from leopart_kit.settings import NotNegative, settings
 

@@ -14,7 +14,8 @@ from pydantic import Field
 from torch import nn
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ImagesWith, OfImage, ViewSettings
+from leopart_kit.data import ImagesWith
+from leopart_kit.image_level.data import OfImage, ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kinds
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ImagesOf, ViewSettings
+from leopart_kit.data import ImagesOf
+from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kinds
 from leopart_kit.losses import gather_rows, queue_info_nce
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ImagesOf, ViewSettings
+from leopart_kit.data import ImagesOf
+from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kinds
 from leopart_kit.losses import nt_xent
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults

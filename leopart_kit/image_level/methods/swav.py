@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data import ImagesOf, ViewSettings
-from leopart_kit.image_level.image_clusterer import ImageClusterer
+from leopart_kit.data import ImagesOf
+from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kinds
+from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import (
     across_views_cross_entropy,
     assignment_statistics,

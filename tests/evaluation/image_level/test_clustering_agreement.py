@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from leopart_kit.evaluation.image_level import (
+from leopart_kit.image_level.evaluation import (
     adjusted_rand_index,
     agreement,
     contingency,

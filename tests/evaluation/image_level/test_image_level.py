@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leopart_kit.backbones import load_encoder
-from leopart_kit.data.loading import load_classification
 from leopart_kit.evaluation import RunSettings
-from leopart_kit.evaluation.image_level import (
+from leopart_kit.image_level.data.loading import load_classification
+from leopart_kit.image_level.evaluation import (
     ClusterSettings,
     FineTuningSettings,
     ImageLevelSettings,

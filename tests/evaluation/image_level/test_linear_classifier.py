@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from leopart_kit.evaluation.image_level import LinearSettings, linear_probe
-from leopart_kit.evaluation.image_level.linear_classifier import (
+from leopart_kit.image_level.evaluation import LinearSettings, linear_probe
+from leopart_kit.image_level.evaluation.linear_classifier import (
     Candidate,
     LinearClassifiers,
     train_linear,

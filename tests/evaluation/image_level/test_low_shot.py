@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leopart_kit.evaluation.image_level.low_shot import held_out_split, stratified_subset
+from leopart_kit.image_level.evaluation.low_shot import held_out_split, stratified_subset
 
 
 @given(

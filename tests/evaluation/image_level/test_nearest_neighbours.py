@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leopart_kit.evaluation.image_level import knn_predict
+from leopart_kit.image_level.evaluation import knn_predict
 
 
 def unit(degrees: float) -> list[float]:

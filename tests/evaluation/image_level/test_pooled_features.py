@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from leopart_kit.evaluation import RunSettings
-from leopart_kit.evaluation.image_level.pooled_features import (
+from leopart_kit.image_level.evaluation.pooled_features import (
     LayersAsToken,
     extract_pooled,
     pool_map,

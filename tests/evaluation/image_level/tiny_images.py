@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.data.classification import ClassificationDataset
-from leopart_kit.data.loading import load_classification
+from leopart_kit.image_level.data.classification import ClassificationDataset
+from leopart_kit.image_level.data.loading import load_classification
 
 COLOURS = {"blue": (20, 20, 220), "green": (20, 200, 20), "red": (220, 20, 20)}
 SIDE = 16

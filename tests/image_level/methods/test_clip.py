@@ -8,15 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from leopart_kit.image_level.caption_tokenizer import (
+from leopart_kit.image_level.methods.clip import CLIP, CLIPSettings
+from leopart_kit.image_level.networks.caption_tokenizer import (
     END,
     PADDING,
     SMALLEST_VOCABULARY,
     START,
     CaptionTokenizer,
 )
-from leopart_kit.image_level.methods.clip import CLIP, CLIPSettings
-from leopart_kit.image_level.text_encoder import TextEncoder
+from leopart_kit.image_level.networks.text_encoder import TextEncoder
 from tests.image_level.tiny_networks import normalised_images
 from tests.methods.tiny_clusterer import tiny_vit
 

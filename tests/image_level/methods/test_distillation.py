@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.image_level.image_classifier import ImageClassifier
 from leopart_kit.image_level.methods.distillation import (
     Distillation,
     DistillationSettings,
@@ -15,6 +14,7 @@ from leopart_kit.image_level.methods.distillation import (
     TeacherSettings,
     cutmix,
 )
+from leopart_kit.image_level.networks.image_classifier import ImageClassifier
 from leopart_kit.losses.distillation import distillation_loss
 
 FILES = TeacherSettings(name="vits16", weights="backbone.safetensors", head="head.safetensors")

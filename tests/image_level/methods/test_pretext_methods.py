@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from leopart_kit.data import PatchPair
-from leopart_kit.image_level.image_decoder import ImageDecoder
+from leopart_kit.image_level.data import PatchPair
 from leopart_kit.image_level.methods.autoencoder import Autoencoder, AutoencoderSettings
 from leopart_kit.image_level.methods.context_encoder import ContextEncoder, ContextEncoderSettings
 from leopart_kit.image_level.methods.context_prediction import (
@@ -17,6 +16,7 @@ from leopart_kit.image_level.methods.context_prediction import (
 )
 from leopart_kit.image_level.methods.exemplar import Exemplar
 from leopart_kit.image_level.methods.rotnet import RotNet, rotated_copies
+from leopart_kit.image_level.networks.image_decoder import ImageDecoder
 from tests.image_level.tiny_networks import normalised_images, tiny_resnet
 from tests.methods.tiny_clusterer import tiny_vit
 

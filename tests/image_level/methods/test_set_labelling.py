@@ -14,7 +14,7 @@ from leopart_kit.image_level.methods.deep_cluster import (
     whitened,
 )
 from leopart_kit.image_level.methods.sela import SeLa, SeLaSettings, labelling_steps
-from leopart_kit.image_level.whole_set import features_in_order
+from leopart_kit.image_level.networks.whole_set import features_in_order
 from leopart_kit.losses import balanced_cross_entropy
 from tests.image_level.tiny_networks import TinySet, normalised_images, tiny_resnet
 from tests.methods.tiny_clusterer import tiny_vit

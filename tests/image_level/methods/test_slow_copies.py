@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from leopart_kit.image_level.image_clusterer import ImageClusterer
 from leopart_kit.image_level.methods.dino import DINO
 from leopart_kit.image_level.methods.moco_v2 import MoCoV2, MoCoV2Settings
 from leopart_kit.image_level.methods.moco_v3 import MoCoV3, MoCoV3Settings
+from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.methods import Method, ProjectionHead, Prototypes
 from tests.image_level.tiny_networks import tiny_resnet
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from leopart_kit.clustering import sinkhorn_knopp
-from leopart_kit.image_level.image_clusterer import ImageClusterer
 from leopart_kit.image_level.methods.dino import DINO, DINOSettings
 from leopart_kit.image_level.methods.swav import SwAV, SwAVSettings
+from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import across_views_cross_entropy
 from leopart_kit.methods import ProjectionHead, Prototypes
 from tests.image_level.tiny_networks import normalised_images, tiny_resnet

@@ -1,0 +1,46 @@
+"""Entry point: `python tools/bench.py [scoring|kmeans|extraction|memory|train|…] …`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import torch
+
+from leopart_kit.bench.communities import bench_communities
+from leopart_kit.bench.evaluation import bench_extraction, bench_kmeans, bench_memory, bench_scoring
+from leopart_kit.bench.export import bench_export
+from leopart_kit.bench.in_context import bench_in_context
+from leopart_kit.bench.processes import bench_probe, bench_processes
+from leopart_kit.bench.refine import bench_refine
+from leopart_kit.bench.training import bench_train
+
+BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
+    "scoring": bench_scoring,
+    "kmeans": bench_kmeans,
+    "extraction": bench_extraction,
+    "memory": bench_memory,
+    "train": bench_train,
+    "communities": bench_communities,
+    "refine": bench_refine,
+    "export": bench_export,
+    "in_context": bench_in_context,
+    "probe": bench_probe,
+    "processes": bench_processes,
+}
+
+
+def main() -> None:
+    """Run the named benchmarks, all by default, and print their lines."""
+    parser = argparse.ArgumentParser(description="Speed and memory, as ratios measured in one run.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; there are {', '.join(BENCHMARKS)}")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    for name in arguments.names or BENCHMARKS:
+        for line in BENCHMARKS[name]():
+            print(line, flush=True)

@@ -1,0 +1,190 @@
+"""The memory of in-context segmentation: patches of labelled images, chosen by what they show."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.protocols.in_context.labels import (
+    patch_class_counts,
+    patch_labels,
+    patch_scores,
+    sample_patches,
+)
+from leopart_kit.evaluation.scores.resizing import resize_labels
+from leopart_kit.evaluation.store.features import FeatureStore
+from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.mapped_array import mapped_array
+from leopart_kit.progress import Track, quiet
+from leopart_kit.whole_file import whole_file
+
+logger = logging.getLogger(__name__)
+
+BLOCK_ROWS = 1 << 17  # patches read at a time: 192 MiB of 384 dimensions
+
+
+class Source(NamedTuple):
+    """A data set (of crops, perhaps) and the tokens of its images."""
+
+    dataset: SegmentationDataset
+    store: FeatureStore
+
+
+@dataclass(frozen=True)
+class MemoryChoice:
+    """Which patches are remembered: `memory_size` in total (`None`: all), drawn by `seed`."""
+
+    memory_size: int | None
+    seed: int
+    patch_size: int
+    resolution: tuple[int, int]
+
+    def share(self, place: int, num_images: int, patches: int) -> int:
+        """Patches to take of one image; the first images give one more where it is not even."""
+        if self.memory_size is None:
+            return patches
+        even, more = divmod(self.memory_size, num_images)
+        return even + (place < more)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """M patches: where their tokens lie, and what they show.
+
+    Tokens stay in the feature stores and are read as they are needed; nothing is held twice.
+
+    Attributes:
+        rows: int64 `[M]`, ascending, into the tokens of all stores one after the other.
+        counts: uint16 `[M, C]`, pixels of each class in each patch, mapped from a file.
+        pixels: int64 `[C]`, pixels of each class in all images, remembered or not.
+    """
+
+    stores: Sequence[FeatureStore]
+    rows: np.ndarray
+    counts: np.ndarray
+    pixels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def labels(self, rows: np.ndarray) -> Tensor:
+        """Soft labels float32 `[..., C]` of entries `[...]`."""
+        return patch_labels(torch.from_numpy(self.counts[rows].astype(np.float32)))
+
+    def blocks(self) -> Iterator[Tensor]:
+        """Tokens of length 1 in order, float32 `[m, D]`, at most `BLOCK_ROWS` a time."""
+        for start in range(0, len(self.rows), BLOCK_ROWS):
+            yield F.normalize(self._tokens(self.rows[start : start + BLOCK_ROWS]), dim=1)
+
+    def _tokens(self, rows: np.ndarray) -> Tensor:
+        parts, offset = [], 0
+        for store in self.stores:
+            tokens = store.tokens.reshape(-1, store.embed_dim)
+            first, last = np.searchsorted(rows, [offset, offset + len(tokens)])
+            parts.append(torch.from_numpy(tokens[rows[first:last] - offset]).float())
+            offset += len(tokens)
+        return torch.cat(parts)
+
+    def share_of_classes(self) -> np.ndarray:
+        """Percent of the memory's labels that each class has, float64 `[C]`."""
+        total = np.zeros(self.counts.shape[1])
+        for start in range(0, len(self.rows), BLOCK_ROWS):
+            block = np.arange(start, min(start + BLOCK_ROWS, len(self.rows)))
+            total += self.labels(block).double().sum(dim=0).numpy()
+        return 100 * total / len(self.rows)
+
+
+def build_memory(
+    sources: Sequence[Source], cache: StageCache, choice: MemoryChoice, track: Track = quiet
+) -> Memory:
+    """Choose the patches, or reuse the choice that was made before.
+
+    Every image gives the same number. Ignored pixels count as class 0 where that is a background,
+    as in the released code; elsewhere they belong to no class, and a patch of nothing else is not
+    remembered.
+
+    Args:
+        sources: images with masks, all of one grid.
+        cache: its key must hold what determines masks and stores.
+
+    Raises:
+        ValueError: more patches are asked for than there are.
+    """
+    stores = [source.store for source in sources]
+    capacity = check_memory_size(
+        choice.memory_size, sum(map(len, stores)), stores[0].tokens.shape[1]
+    )
+    key = asdict(choice)
+    path = cache.path("memory", key).with_suffix(".npy")
+
+    def compute() -> dict[str, np.ndarray]:
+        shape = (capacity, sources[0].dataset.num_classes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary:
+            counts = mapped_array(temporary, shape, np.uint16)
+            return _choose(sources, choice, counts, track)
+
+    found = cache.get("memory", key, compute)
+    counts = np.load(path, mmap_mode="r")[: len(found["rows"])]
+    return Memory(stores, found["rows"], counts, found["pixels"])
+
+
+def check_memory_size(memory_size: int | None, num_images: int, patches: int) -> int:
+    """The largest number of entries; `ValueError` for more than there are patches."""
+    available = num_images * patches
+    if memory_size is None:
+        return available
+    if memory_size > available:
+        raise ValueError(
+            f"memory_size {memory_size:,} is more than the {available:,} patches of {num_images:,} "
+            "training images: lower it, or set it to null for all of them"
+        )
+    return memory_size
+
+
+def _choose(
+    sources: Sequence[Source], choice: MemoryChoice, counts: np.ndarray, track: Track
+) -> dict[str, np.ndarray]:
+    """`rows` and `pixels` of the memory; `counts` is filled."""
+    pixels = np.zeros(counts.shape[1], dtype=np.int64)
+    images = [
+        (number, index)
+        for number, source in enumerate(sources)
+        for index in source.store.indices.tolist()
+    ]
+    offsets = np.cumsum([0, *(len(source.store.tokens) for source in sources)])
+    rows: list[np.ndarray] = []
+    filled = 0
+    for place, (number, index) in enumerate(track(images, "memory", len(images))):
+        found = _counts_of(sources[number].dataset, index, choice)
+        pixels += found.sum(dim=(0, 1)).numpy()
+        found, scores = found.flatten(0, 1).numpy(), patch_scores(found).flatten().numpy()
+        chosen = sample_patches(
+            scores,
+            choice.share(place, len(images), len(scores)),
+            np.random.default_rng([choice.seed, number, index]),
+        )
+        rows.append((offsets[number] + index) * len(scores) + chosen)
+        counts[filled : filled + len(chosen)] = found[chosen]
+        filled += len(chosen)
+    logger.info("memory: %d patches of %d images", filled, len(images))
+    return {"rows": np.concatenate(rows), "pixels": pixels}
+
+
+def _counts_of(dataset: SegmentationDataset, index: int, choice: MemoryChoice) -> Tensor:
+    """Pixels of each class in each patch of one image, int64 `[h, w, C]`."""
+    mask = dataset.load_mask(index)
+    if mask is None:
+        raise ValueError(f"{dataset.name}: no mask for {dataset.names[index]}")
+    mask = resize_labels(mask, choice.resolution)
+    if dataset.has_background:
+        mask = torch.where(mask == dataset.ignore_index, 0, mask)
+    return patch_class_counts(mask[None], choice.patch_size, dataset.num_classes)[0]

@@ -1,0 +1,1 @@
+"""Heads that are trained on frozen tokens, shared by `linear` and `fcn`."""

@@ -1,0 +1,1 @@
+"""Images of the split that a protocol learns from."""

@@ -1,0 +1,107 @@
+"""Cluster-based foreground extraction (CBFE) over the images of one or more feature stores.
+
+The attention of each image is a noisy guess. Clusters of patches over all images make one decision
+for all of them: foreground is what lies in the attention masks often enough (Leopart: Ziegler &
+Asano, CVPR 2022, section 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leopart_kit.clustering import (
+    cluster_precision,
+    foreground_clusters,
+    label_free_threshold,
+    threshold_candidates,
+)
+from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
+from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
+    cluster_points,
+    project_tokens,
+)
+from leopart_kit.evaluation.scores.resizing import resize_labels
+from leopart_kit.evaluation.store.joined_stores import PatchTokens
+from leopart_kit.progress import Track, quiet
+
+
+@dataclass(frozen=True)
+class ForegroundParts:
+    """Clusters of all patches, and how far each lies in the attention masks.
+
+    Attributes:
+        maps: int32 `[N, h, w]`, cluster of every patch.
+        precision: float64 `[K]`, see `cluster_precision`.
+    """
+
+    maps: np.ndarray
+    precision: np.ndarray
+
+    @property
+    def suggested(self) -> float:
+        """The threshold that no label was used for, see `label_free_threshold`."""
+        return label_free_threshold(torch.from_numpy(self.precision))
+
+    def masks(self, threshold: float) -> np.ndarray:
+        """bool `[N, h, w]`: the patches of clusters whose precision reaches the threshold."""
+        kept = foreground_clusters(torch.from_numpy(self.precision), threshold).numpy()
+        return kept[self.maps]
+
+    def candidates(self) -> list[float]:
+        """Thresholds that the paper's search tries against ground truth."""
+        return threshold_candidates(torch.from_numpy(self.precision))
+
+
+def cluster_for_foreground(
+    tokens: PatchTokens,
+    attention: np.ndarray,
+    settings: TokenClustering,
+    num_clusters: int,
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    track: Track = quiet,
+) -> dict[str, np.ndarray]:
+    """The arrays of `ForegroundParts`, from spherical k-means on the tokens as they are.
+
+    Args:
+        attention: bool `[N, h', w']`, attention masks of the same images, on any grid.
+        settings: of the k-means (iterations, restarts, engine, size of the maps that are compared).
+    """
+    raw = replace(settings, standardize=False, pca_dim=None, metric="spherical")
+    points, _ = project_tokens(tokens, raw)
+    labels, _ = cluster_points(points, raw, num_clusters, seed, device=device, track=track)
+    maps = labels.reshape(len(tokens), *tokens.grid)
+    size = settings.score_resolution
+    large = resize_labels(torch.from_numpy(maps).to(torch.int16), size)
+    prior = resize_labels(torch.from_numpy(attention), size)
+    precision = cluster_precision(large, prior, num_clusters)
+    return {"maps": maps, "precision": precision.numpy()}
+
+
+def best_threshold(
+    parts: ForegroundParts, rows: slice, wanted: Tensor
+) -> tuple[float, Mapping[str, Any]]:
+    """The paper's choice: the candidate with the best IoU against ground truth.
+
+    Args:
+        rows: images of `parts.maps` that `wanted` belongs to.
+        wanted: bool `[n, H, W]`, the true foreground.
+
+    Returns:
+        The threshold, and the IoU in percent of every candidate.
+    """
+    ious = {}
+    for threshold in parts.candidates():
+        found = torch.from_numpy(parts.masks(threshold)[rows])
+        found = resize_labels(found, (wanted.shape[1], wanted.shape[2]))
+        union = int((found | wanted).sum())
+        ious[threshold] = 100 * int((found & wanted).sum()) / max(union, 1)
+    best = max(ious, key=lambda threshold: ious[threshold])
+    return best, {f"{threshold:g}": iou for threshold, iou in ious.items()}

@@ -1,0 +1,1 @@
+"""Maps to scores: matching, counting, refinement."""

@@ -1,0 +1,1 @@
+"""Features and intermediate results on disk, checked when they are opened."""

@@ -1,0 +1,1 @@
+"""Networks beside the encoder: classifier, decoder, text encoder."""

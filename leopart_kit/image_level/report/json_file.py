@@ -1,0 +1,115 @@
+"""results.json of an image-level evaluation, with a schema of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from leopart_kit.image_level.evaluation.result import SCHEMA_VERSION, ImageLevelResult
+from leopart_kit.report.json_files import write_json
+from leopart_kit.report.output import writable_output_dir
+from leopart_kit.report.results_json import RESULTS_NAME, read_document
+
+KIND = "image_level"
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "dataset": dict,
+    "encoder": dict,
+    "settings": dict,
+    "scores": list,
+    "labels_used": dict,
+    "timing_seconds": dict,
+    "peak_memory_mb": (int, float),
+    "versions": dict,
+    "git_sha": (str, type(None)),
+    "clusters": list,
+}
+_SCORE_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "evaluation": str,
+    "variant": str,
+    "metric": str,
+    "mean": (int, float),
+    "std": (int, float),
+    "per_seed": list,
+    "chosen": list,
+}
+
+
+def image_level_json(result: ImageLevelResult) -> dict[str, Any]:
+    """The result as plain JSON values, checked against the schema.
+
+    Raises:
+        ValueError: a field that JSON cannot hold, or one that breaks the schema.
+    """
+    document = {"kind": KIND, "schema_version": SCHEMA_VERSION, **asdict(result)}
+    try:
+        document = json.loads(json.dumps(document, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the result cannot be stored as JSON: {error}") from error
+    validate_image_level(document)
+    return document
+
+
+def validate_image_level(document: Any) -> None:
+    """Check a decoded document; unknown further fields are allowed.
+
+    Raises:
+        ValueError: names the field at fault and what it should be.
+    """
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise ValueError(f"kind must be {KIND!r}: these are results of something else")
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(
+            f"schema_version is {document.get('schema_version')}, this release reads "
+            f"{SCHEMA_VERSION}"
+        )
+    _check_fields(document, _FIELDS, "")
+    if not document["scores"]:
+        raise ValueError("scores must hold a figure")
+    for index, score in enumerate(document["scores"]):
+        path = f"scores[{index}]"
+        _check_fields(score, _SCORE_FIELDS, f"{path}.")
+        # Agreement beyond chance may fall below 0.
+        lowest = -100 if score["metric"] == "ari" else 0
+        for value in (score["mean"], *score["per_seed"]):
+            if not isinstance(value, int | float) or not lowest <= value <= 100:
+                raise ValueError(f"{path} must hold percent, {lowest} to 100, got {value!r}")
+        if not score["per_seed"]:
+            raise ValueError(f"{path}.per_seed must hold a figure")
+        mean = math.fsum(score["per_seed"]) / len(score["per_seed"])
+        if not math.isclose(mean, score["mean"], abs_tol=1e-6):
+            raise ValueError(f"{path}.mean must be that of per_seed, {mean:g}")
+
+
+def _check_fields(value: Any, fields: dict[str, type | tuple[type, ...]], prefix: str) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{prefix.rstrip('.') or 'the document'} must be an object")
+    for name, kinds in fields.items():
+        if name not in value:
+            raise ValueError(f"{prefix}{name} is missing")
+        if not isinstance(value[name], kinds):
+            raise ValueError(f"{prefix}{name} must not be {value[name]!r}")
+
+
+def write_image_level(result: ImageLevelResult, output_dir: str | Path) -> Path:
+    """Write `results.json` and return its path.
+
+    Raises:
+        ValueError: the folder cannot be written, or the result breaks the schema.
+        OSError: the file cannot be written; carries its name.
+    """
+    path = writable_output_dir(output_dir) / RESULTS_NAME
+    return write_json(image_level_json(result), path)
+
+
+def read_image_level(path: str | Path) -> dict[str, Any]:
+    """Read and check results of an image-level evaluation; a folder means the file in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON, or breaks the schema; names file and field.
+    """
+    return read_document(path, validate_image_level)
