@@ -1,18 +1,13 @@
 """Protocols: from an encoder and a data set to a `Result`."""
 
-from leopart_kit.evaluation.evaluate import evaluate, evaluate_predictions
+from leopart_kit.evaluation.evaluate import evaluate
 from leopart_kit.evaluation.protocols.fcn import FcnProbe
 from leopart_kit.evaluation.protocols.in_context.protocol import InContext
 from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
+from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
 from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
 from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import (
-    FcnHead,
-    LinearHead,
-    load_head,
-    save_head,
-)
 from leopart_kit.evaluation.protocols.unsupervised.attention_prior import (
     AttentionAsTokens,
     attention_masks,
@@ -36,6 +31,12 @@ from leopart_kit.evaluation.scores.readout import (
     picture_of,
 )
 from leopart_kit.evaluation.scores.resizing import resize_image, resize_labels
+from leopart_kit.evaluation.segmentation_heads import (
+    FcnHead,
+    LinearHead,
+    load_head,
+    save_head,
+)
 from leopart_kit.evaluation.store.features import FeatureStore, extract_features
 from leopart_kit.evaluation.task import (
     EvaluationProtocol,

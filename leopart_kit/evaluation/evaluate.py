@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
 from leopart_kit.evaluation import provenance
-from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
-from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
 from leopart_kit.evaluation.task import (
     EvaluationProtocol,
     Measurement,
+    Numbers,
     RunSettings,
     Task,
     view_of,
@@ -65,36 +64,24 @@ def evaluate(
             task = Task(encoder, dataset, usable, run, cache_dir, train, prior)
             return protocol.measure(task)
 
-    return _result(encoder, dataset, protocol, run, measure, settings, benchmark)
+    return result_of(encoder, dataset, protocol, run, measure, settings, benchmark)
 
 
-def evaluate_predictions(
-    folder: PredictionFolder,
+class Source(Protocol):
+    """What is measured: an encoder, or a folder of predictions."""
+
+    name: str
+    weights: str
+
+    def fingerprint(self) -> str:
+        """Changes with what it would give."""
+        ...
+
+
+def result_of(
+    source: Source,
     dataset: SegmentationDataset,
-    protocol: Predictions,
-    run: RunSettings | None = None,
-    *,
-    settings: Mapping[str, Any] | None = None,
-    benchmark: Benchmark | None = None,
-) -> Result:
-    """Score a folder of predictions that any method made; arguments and errors as `evaluate`.
-
-    Returns:
-        The figures; its `encoder` names the folder and holds the sha256 of its files.
-    """
-    run = run or RunSettings()
-    dataset = view_of(protocol, dataset)
-
-    def measure(usable: Sequence[int]) -> Measurement:
-        return protocol.measure(folder, dataset, usable, run)
-
-    return _result(folder, dataset, protocol, run, measure, settings, benchmark)
-
-
-def _result(
-    source: Encoder | PredictionFolder,
-    dataset: SegmentationDataset,
-    protocol: EvaluationProtocol | Predictions,
+    protocol: Numbers,
     run: RunSettings,
     measure: Callable[[Sequence[int]], Measurement],
     settings: Mapping[str, Any] | None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead, LinearHead
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.settings import NotNegative, Percent, Text, settings
 
 SCHEMA_VERSION = 1

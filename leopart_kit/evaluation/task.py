@@ -14,9 +14,9 @@ from pydantic import BeforeValidator, Field, SkipValidation
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
 from leopart_kit.evaluation.devices import choose_device, choose_num_workers
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
 from leopart_kit.evaluation.scores.scoring import Scored
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.store.features import FeatureStore, extract_features
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
@@ -169,15 +169,19 @@ def view_of(protocol: object, dataset: SegmentationDataset) -> SegmentationDatas
     return dataset if view is None else view(dataset)
 
 
-class EvaluationProtocol(Protocol):
-    """A dataclass of a paper's numbers that knows how to measure by them.
-
-    One that looks at crops has a method `view(dataset)` too, see `view_of`.
-    """
+class Numbers(Protocol):
+    """A dataclass of a paper's numbers, with the name that it is known by."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     name: ClassVar[str]
     """As on the command line and in results.json."""
+
+
+class EvaluationProtocol(Numbers, Protocol):
+    """A dataclass of a paper's numbers that knows how to measure by them.
+
+    One that looks at crops has a method `view(dataset)` too, see `view_of`.
+    """
 
     def measure(self, task: Task) -> Measurement:
         """Measure; raises `ValueError` for settings that the data cannot satisfy."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.compare_command import SMALL
-from tests.evaluation.image_level.tiny_images import write_colours
 from tests.evaluation.tiny_data import write_folder
+from tests.image_level.cli.compare_command import SMALL
+from tests.image_level.evaluation.tiny_images import write_colours
 
 
 @pytest.fixture

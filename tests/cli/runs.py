@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from leopart_kit.cli import benchmark, eval_segmentation, export_masks, train
 from tests.cli import train_command
-from tests.evaluation.test_unsupervised import write_objects
+from tests.evaluation.protocols.test_unsupervised import write_objects
 from tests.evaluation.tiny_data import write_folder
 
 COLOURS = ("encoder=custom", "encoder.factory=tests.cli.mean_colours:mean_colours")

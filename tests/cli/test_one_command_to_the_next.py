@@ -15,7 +15,7 @@ from leopart_kit.image_level.report import read_image_level
 from leopart_kit.training import read_metrics
 from tests.cli.command import run_command_line
 from tests.cli.train_command import MODEL, TINY
-from tests.evaluation.image_level.tiny_images import write_colours
+from tests.image_level.evaluation.tiny_images import write_colours
 from tests.methods.tiny_clusterer import patchy_images
 
 NETWORK = ("encoder=timm", f"encoder.name={MODEL}", "encoder.weights=random")

@@ -20,8 +20,8 @@ from leopart_kit.data.label_sets import LabelSet, LabelTable
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 from leopart_kit.image_level.data import ClassificationDataset
 from leopart_kit.image_level.data.loading import load_classification
-from tests.evaluation.image_level.tiny_images import TwoLayers, write_colours
 from tests.evaluation.tiny_data import write_folder
+from tests.image_level.evaluation.tiny_images import TwoLayers, write_colours
 
 
 def colours(root: Path, split: str = "train") -> ClassificationDataset:

@@ -8,7 +8,7 @@ import pytest
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.cli import timed_training
-from tests.cli.compare_command import ONE, SMALL, compare, instead, rows
+from tests.image_level.cli.compare_command import ONE, SMALL, compare, instead, rows
 
 
 class Clock:

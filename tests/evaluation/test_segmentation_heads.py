@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import (
+from leopart_kit.evaluation.segmentation_heads import (
     FcnHead,
     LinearHead,
     load_head,

@@ -11,7 +11,7 @@ from leopart_kit.data import load_dataset
 from leopart_kit.report.comparison import comparison
 from leopart_kit.report.objects_section import objects_section
 from leopart_kit.report.page import render_page
-from tests.evaluation.test_unsupervised import run, write_objects
+from tests.evaluation.protocols.test_unsupervised import run, write_objects
 from tests.report.test_page import Page
 
 PALETTE = np.array([[0, 0, 0], [200, 30, 30], [30, 30, 200]], dtype=np.uint8)

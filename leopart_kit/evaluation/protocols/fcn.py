@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from leopart_kit.evaluation.protocols.probes.probe import measure_probe
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
+from leopart_kit.evaluation.segmentation_heads import FcnHead
 from leopart_kit.evaluation.task import Measurement, Task
 from leopart_kit.settings import Count, Size, settings
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from leopart_kit.evaluation.protocols.probes.probe import measure_probe
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import LinearHead
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
+from leopart_kit.evaluation.segmentation_heads import LinearHead
 from leopart_kit.evaluation.task import Measurement, Task
 from leopart_kit.settings import settings
 

@@ -22,10 +22,10 @@ from leopart_kit.evaluation.protocols.probes.batches import (
     stored_batches,
     tokens_of,
 )
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.evaluation.protocols.probes.training import fit_heads, is_finite
 from leopart_kit.evaluation.protocols.training_split.training_images import training_images
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.stage_cache import StageCache
 from leopart_kit.evaluation.task import Task

@@ -17,7 +17,6 @@ from leopart_kit.evaluation.protocols.probes.heads import (
     MakeHead,
     predicted_classes,
 )
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import HeadKind, load_head
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.evaluation.protocols.training_split.training_images import (
     left_out,
@@ -26,6 +25,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import (
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
 from leopart_kit.evaluation.scores.scoring import Scored
+from leopart_kit.evaluation.segmentation_heads import HeadKind, load_head
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 
 

@@ -27,7 +27,7 @@ from leopart_kit.image_level.report.json_file import (
 )
 from leopart_kit.image_level.report.page import render_image_level_page, write_image_level_page
 from tests.data.image_writers import truncate
-from tests.evaluation.image_level.tiny_images import colour_splits
+from tests.image_level.evaluation.tiny_images import colour_splits
 from tests.report.test_page import Page
 
 

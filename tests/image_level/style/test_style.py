@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leopart_kit.backbones import load_encoder
 from leopart_kit.image_level.style import StyleSettings, gram_matrix, stylize
 from leopart_kit.image_level.style.transfer import relative_error, roughness
-from tests.evaluation.image_level.tiny_images import TwoLayers
+from tests.image_level.evaluation.tiny_images import TwoLayers
 
 
 def test_gram_matrix_by_hand():

@@ -25,7 +25,7 @@ from leopart_kit.image_level.evaluation import (
     evaluate_image_level,
 )
 from tests.data.image_writers import truncate, write_image
-from tests.evaluation.image_level.tiny_images import TwoLayers, colour_splits, write_colours
+from tests.image_level.evaluation.tiny_images import TwoLayers, colour_splits, write_colours
 
 TINY = ImageLevelSettings(
     evaluations=("knn", "linear", "low_shot", "fine_tuning", "clusters"),

@@ -12,7 +12,7 @@ import torch
 from leopart_kit.backbones import load_encoder
 from leopart_kit.image_level.evaluation import FineTuningSettings, fine_tune, predict_classes
 from leopart_kit.image_level.evaluation.fine_tuning import _batches, _TrainingCrops
-from tests.evaluation.image_level.tiny_images import TwoLayers, colour_splits
+from tests.image_level.evaluation.tiny_images import TwoLayers, colour_splits
 
 QUICK = FineTuningSettings(epochs=1, min_steps=15, batch_size=10)
 

@@ -22,7 +22,7 @@ from leopart_kit.evaluation import (
     save_head,
 )
 from leopart_kit.evaluation.protocols.probes import heads as probe_heads
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import load_head
+from leopart_kit.evaluation.segmentation_heads import load_head
 from tests.evaluation.tiny_data import NAMES, MeanColour, encoder_of, write_folder
 
 SMALL: dict[str, Any] = {

@@ -16,7 +16,7 @@ from leopart_kit.image_level.evaluation.pooled_features import (
     pool_map,
 )
 from tests.data.image_writers import truncate
-from tests.evaluation.image_level.tiny_images import TwoLayers, colour_splits
+from tests.image_level.evaluation.tiny_images import TwoLayers, colour_splits
 
 
 @pytest.mark.parametrize(

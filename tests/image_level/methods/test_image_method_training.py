@@ -12,8 +12,8 @@ import torch
 
 from leopart_kit.backbones import read_checkpoint
 from leopart_kit.training import list_checkpoints, read_metrics
+from tests.image_level.methods.tiny_image_methods import METHODS, STEPS, Stopped, train_method
 from tests.training.test_training_resume import assert_same, environment, last_state
-from tests.training.tiny_image_methods import METHODS, STEPS, Stopped, train_method
 
 PROGRAM = Path(__file__).with_name("tiny_image_methods.py")
 IN_TWO = ("simclr", "moco_v2", "swav", "dino", "clip", "sela")

@@ -20,9 +20,9 @@ from leopart_kit.evaluation.protocols.probes.batches import (
     small_targets,
     stored_batches,
 )
-from leopart_kit.evaluation.protocols.probes.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.evaluation.protocols.probes.training import fit_heads, head_loss
+from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.task import RunSettings, Task
 from tests.evaluation.tiny_data import COLOURS, SIDE, MeanColour, encoder_of, write_folder
 

@@ -17,7 +17,7 @@ from leopart_kit.image_level.report import read_image_level
 from leopart_kit.image_level.report.method_table import read_training
 from leopart_kit.training import TrainingInterrupted
 from tests.cli.command import error_of_command
-from tests.cli.compare_command import ONE, SMALL, compare, instead, rows
+from tests.image_level.cli.compare_command import ONE, SMALL, compare, instead, rows
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from leopart_kit.image_level.cli import augmentation_ablation as ablation
 from leopart_kit.image_level.report import read_image_level
 from tests.cli.command import error_of_command, run_command_line
 from tests.cli.train_command import TINY
-from tests.evaluation.image_level.tiny_images import write_colours
 from tests.evaluation.tiny_data import write_folder
+from tests.image_level.evaluation.tiny_images import write_colours
 
 COMMON = " ".join(
     [o for o in TINY if not o.startswith("method.") and "max_steps" not in o]

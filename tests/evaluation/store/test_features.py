@@ -155,7 +155,7 @@ def test_a_killed_extraction_goes_on_with_the_same_bytes(tmp_path: Path):
                          resolution={RESOLUTION}, batch_size=2)
         """
     )
-    repository = Path(__file__).parents[2]
+    repository = Path(__file__).parents[3]
     killed = subprocess.run([sys.executable, "-c", script], cwd=repository, check=False)
     assert killed.returncode == -signal.SIGKILL
     (lock,) = (tmp_path / "parts").rglob(".lock")

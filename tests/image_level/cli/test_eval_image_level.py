@@ -105,7 +105,7 @@ def test_clusters_that_a_method_found(given: list[str], tmp_path: Path):
     file.write_text("\n".join(["name,cluster", *lines[:-1]]))
     assert "lacks 1 of the 12 images of test, such as blue/03" in error_of(*chosen)
     file.write_text("name,cluster\nred/00,many\n")
-    assert "clusters are whole numbers" in error_of(*chosen)
+    assert "clusters.csv line 2" in error_of(*chosen)
     file.write_text("image;id\n")
     assert "name,cluster" in error_of(*chosen)
     file.unlink()
