@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from leopart_kit.data import list_datasets as list_datasets
     from leopart_kit.data import load_dataset as load_dataset
     from leopart_kit.data import view_overlaps as view_overlaps
-    from leopart_kit.evaluation import FcnProbe as FcnProbe
-    from leopart_kit.evaluation import InContext as InContext
-    from leopart_kit.evaluation import LinearProbe as LinearProbe
-    from leopart_kit.evaluation import Overclustering as Overclustering
     from leopart_kit.evaluation import Result as Result
     from leopart_kit.evaluation import RunSettings as RunSettings
-    from leopart_kit.evaluation import Unsupervised as Unsupervised
-    from leopart_kit.evaluation import Unsupervised27 as Unsupervised27
     from leopart_kit.evaluation import evaluate as evaluate
+    from leopart_kit.evaluation.protocols.fcn import FcnProbe as FcnProbe
+    from leopart_kit.evaluation.protocols.in_context import InContext as InContext
+    from leopart_kit.evaluation.protocols.linear import LinearProbe as LinearProbe
+    from leopart_kit.evaluation.protocols.overclustering import Overclustering as Overclustering
+    from leopart_kit.evaluation.protocols.unsupervised import Unsupervised as Unsupervised
+    from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27 as Unsupervised27
     from leopart_kit.losses import leopart_loss as leopart_loss
     from leopart_kit.metrics import ConfusionMatrix as ConfusionMatrix
     from leopart_kit.metrics import match_hungarian as match_hungarian
@@ -56,8 +56,13 @@ _PLACES = {
     "backbones": "Encoder list_encoders load_encoder read_checkpoint",
     "clustering": "KMeans attention_foreground cooccurrence detect_communities sinkhorn_knopp",
     "data": "MultiCropTransform list_datasets load_dataset view_overlaps",
-    "evaluation": "FcnProbe InContext LinearProbe Overclustering Result RunSettings Unsupervised "
-    "Unsupervised27 evaluate",
+    "evaluation": "Result RunSettings evaluate",
+    "evaluation.protocols.fcn": "FcnProbe",
+    "evaluation.protocols.in_context": "InContext",
+    "evaluation.protocols.linear": "LinearProbe",
+    "evaluation.protocols.overclustering": "Overclustering",
+    "evaluation.protocols.unsupervised": "Unsupervised",
+    "evaluation.protocols.unsupervised_27": "Unsupervised27",
     "losses": "leopart_loss",
     "metrics": "ConfusionMatrix match_hungarian match_many_to_one segmentation_scores",
 }
@@ -70,7 +75,9 @@ def __getattr__(name: str) -> Any:
     """The name from its package, imported when it is first asked for: torch takes seconds."""
     if name not in _PLACE_OF:
         raise AttributeError(f"module 'leopart_kit' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"leopart_kit.{_PLACE_OF[name]}"), name)
+    value = getattr(importlib.import_module(f"leopart_kit.{_PLACE_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from leopart_kit.named_errors import names_file
+from leopart_kit.whole_file import names_file
 
 
 def mapped_array(file: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:

@@ -1,16 +1,26 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and what killed runs left of them.
+
+They are made beside their place as `.NAME.PID.tmp`, locked while in use. A lock ends with its
+process, however that ends: a later run can tell what is left over from what is being written.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import logging
 import os
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leopart_kit.named_errors import names_file
-from leopart_kit.scratch import scratch_file
+logger = logging.getLogger(__name__)
 
-_PROBE = 1 << 16  # bytes
+_SCRATCH = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+_LONGEST = 100  # bytes of a name that are kept: with what is added it fits every file system
+_PROBE = 1 << 16  # bytes that a full disk has no room for
 
 
 @contextmanager
@@ -42,6 +52,86 @@ def write_whole_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def scratch_path(path: Path) -> Path:
+    """Where `path` is made, beside it, under a name that is never too long.
+
+    The name is that of `path` with this process's number, or a hash of it where it is long.
+    """
+    encoded = os.fsencode(path.name)
+    name = path.name if len(encoded) <= _LONGEST else hashlib.sha256(encoded).hexdigest()[:32]
+    return path.with_name(f".{name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def scratch_file(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, gone at the end unless it was moved away.
+
+    Raises:
+        OSError: it cannot be made; carries its name.
+    """
+    temporary = scratch_path(path)
+    try:
+        with _locked(os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)):
+            yield temporary
+    finally:
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, gone at the end with all that it holds.
+
+    Raises:
+        OSError: it cannot be made; carries its name.
+    """
+    temporary = scratch_path(path)
+    temporary.mkdir()
+    try:
+        with _locked(os.open(temporary, os.O_RDONLY)):
+            yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Delete what killed runs left directly in these folders, where they exist, and say so.
+
+    Nothing is deleted that another name was given to, that a process is using, or that cannot be
+    told to be unused.
+    """
+    removed = [
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if _SCRATCH.fullmatch(path.name) and _remove_unused(path)
+    ]
+    if removed:
+        logger.info(
+            "removed %d temporary files of a run that was killed, from %s on",
+            len(removed),
+            removed[0],
+        )
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """A folder, where it exists, and all folders inside of it; links are not followed."""
+    return (Path(path) for path, _, _ in os.walk(folder))
+
+
+@contextmanager
+def names_file(path: Path) -> Iterator[None]:
+    """An `OSError` inside carries the name of `path`.
+
+    A full disk is reported without one, other errors perhaps with that of a temporary file.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def _check_space(file: Path) -> None:
     """Raise `OSError` if the disk is full: libraries report that each in an error of their own."""
     with file.open("ab") as opened:
@@ -53,3 +143,36 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def _remove_unused(path: Path) -> bool:
+    """Delete a file or folder that no process has locked; whether it is gone."""
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        return False
+    try:
+        with _locked(os.open(path, os.O_RDONLY), at_once=True):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError:  # in use, not ours to delete, or on a disk that knows no locks
+        return False
+    return True
+
+
+@contextmanager
+def _locked(descriptor: int, at_once: bool = False) -> Iterator[None]:
+    """Hold a lock on an open file, and close it at the end.
+
+    With `at_once` a lock that is not to be had is an `OSError`; else work goes on without one, as
+    on disks that know no locks.
+    """
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if at_once:
+                raise
+        yield
+    finally:
+        os.close(descriptor)

@@ -27,11 +27,9 @@ from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import compose_command, config_folder, register_configs
 from leopart_kit.data import list_datasets
 from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco_stuff, write_voc
-from leopart_kit.evaluation import (
-    Overclustering,
-    Unsupervised,
-    Unsupervised27,
-)
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
+from leopart_kit.evaluation.protocols.unsupervised.protocol import Unsupervised
+from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27
 
 BENCHMARKS = sorted(path.stem for path in (config_folder("eval") / "benchmark").glob("*.yaml"))
 SUITES = sorted(path.stem for path in (config_folder("eval") / "suite").glob("*.yaml"))

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"folder_lock", "identity", "input_files", "named_errors", "parts", "scratch"},
-    {"mapped_array", "npz_file", "processes", "progress", "settings", "whole_file"},
+    {"folder_lock", "identity", "input_files", "parts", "whole_file"},
+    {"mapped_array", "npz_file", "processes", "progress", "settings"},
     {"backbones", "data", "metrics"},
     {"clustering", "image_level.data"},
     {"arrays", "image_level.style", "losses"},

@@ -74,8 +74,8 @@ def files_passed(trip: str, folder: Path) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
-def main() -> None:
-    trip, folder = sys.argv[1], Path(sys.argv[2])
+def passed_by(call: Callable[[], object]) -> list[str]:
+    """Files of the package of which a call calls a function."""
     passed = set()
 
     def see(frame: FrameType, event: str, _: Any) -> None:
@@ -85,15 +85,15 @@ def main() -> None:
         if is_function and name.startswith(PACKAGE) and name.endswith(".py"):  # no templates
             passed.add(name.removeprefix(PACKAGE))
 
-    call = TRIPS[trip](folder)
     threading.setprofile(see)
     sys.setprofile(see)
     try:
         call()
     finally:
         sys.setprofile(None)
-    print(*sorted(passed))
+        threading.setprofile(None)
+    return sorted(passed)
 
 
 if __name__ == "__main__":
-    main()
+    print(*passed_by(TRIPS[sys.argv[1]](Path(sys.argv[2]))))

@@ -16,7 +16,8 @@ from leopart_kit.backbones.precision import Precision
 from leopart_kit.bench.machine import anonymous_memory, fastest, gemm_rate, vit_flops
 from leopart_kit.clustering import KMeans
 from leopart_kit.data import load_dataset
-from leopart_kit.evaluation import Overclustering, RunSettings, evaluate
+from leopart_kit.evaluation import RunSettings, evaluate
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.metrics import ConfusionMatrix
 
 Lines = Iterator[str]

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import load_dataset
 from leopart_kit.data.scenes import SceneGenerator, write_voc
-from leopart_kit.evaluation import LinearProbe, RunSettings, evaluate
+from leopart_kit.evaluation import RunSettings, evaluate
+from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.report import read_results
 
 _COMMAND = "from leopart_kit.cli.eval_segmentation import main; main()"

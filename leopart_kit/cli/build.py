@@ -14,13 +14,9 @@ from leopart_kit.cli.commands import read_predictions
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.data.loading import open_dataset, read_dataset
-from leopart_kit.evaluation import (
-    Benchmark,
-    EvaluationProtocol,
-    PredictionFolder,
-    Predictions,
-    RunSettings,
-)
+from leopart_kit.evaluation import Benchmark, EvaluationProtocol, RunSettings
+from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.settings import declared, read_part, read_settings

@@ -34,11 +34,11 @@ from leopart_kit.evaluation import (
     RunSettings,
     collect_samples,
     evaluate,
-    evaluate_predictions,
     iter_masks,
     save_head,
     view_of,
 )
+from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
 from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.processes import join_processes

@@ -20,16 +20,13 @@ from leopart_kit.clustering import (
     label_free_threshold,
     mutual_edges,
 )
-from leopart_kit.evaluation import (
-    AttentionAsTokens,
-    FeatureStore,
-    RunSettings,
-    Task,
-    attention_masks,
-    resize_labels,
-)
+from leopart_kit.evaluation import FeatureStore, RunSettings, Task, resize_labels
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenKMeans
 from leopart_kit.evaluation.protocols.token_clusters.token_clustering import check_enough_patches
+from leopart_kit.evaluation.protocols.unsupervised.attention_prior import (
+    AttentionAsTokens,
+    attention_masks,
+)
 from leopart_kit.evaluation.protocols.unsupervised.part_graph import CommunityMethod
 from leopart_kit.masks import PartModel
 from leopart_kit.settings import Count, NotNegative, Positive, Seed, Share, settings

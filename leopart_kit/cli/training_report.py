@@ -20,14 +20,8 @@ from leopart_kit.cli.benchmarks import (
 )
 from leopart_kit.cli.build import build_dataset, build_protocol, plain
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation import (
-    Overclustering,
-    Result,
-    RunSettings,
-    collect_samples,
-    evaluate,
-    view_of,
-)
+from leopart_kit.evaluation import Result, RunSettings, collect_samples, evaluate, view_of
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import print_result, training_section, write_page, write_results
 from leopart_kit.training import read_metrics

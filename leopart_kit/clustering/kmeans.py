@@ -8,8 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from leopart_kit.clustering.lloyd import LloydFit, Points, assign, lloyd, sum_of_squares
-from leopart_kit.clustering.seeding import greedy_kmeans_plus_plus
+from leopart_kit.clustering.lloyd import (
+    LloydFit,
+    Points,
+    assign,
+    greedy_kmeans_plus_plus,
+    lloyd,
+    sum_of_squares,
+)
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)

@@ -1,26 +1,13 @@
-"""Protocols: from an encoder and a data set to a `Result`."""
+"""The frame of every protocol: from an encoder and a data set to a `Result`."""
+
+from typing import Any
 
 from leopart_kit.evaluation.evaluate import evaluate
-from leopart_kit.evaluation.protocols.fcn import FcnProbe
-from leopart_kit.evaluation.protocols.in_context.protocol import InContext
-from leopart_kit.evaluation.protocols.linear import LinearProbe
-from leopart_kit.evaluation.protocols.overclustering import Overclustering
-from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
-from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
-from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
-from leopart_kit.evaluation.protocols.unsupervised.attention_prior import (
-    AttentionAsTokens,
-    attention_masks,
-)
-from leopart_kit.evaluation.protocols.unsupervised.protocol import Unsupervised
-from leopart_kit.evaluation.protocols.unsupervised.selection import SearchSpace
-from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27
 from leopart_kit.evaluation.result import (
     Benchmark,
     ObjectView,
     PublishedFigure,
     Result,
-    Sample,
     ScoreTable,
     Summary,
 )
@@ -45,36 +32,24 @@ from leopart_kit.evaluation.task import (
     Task,
     view_of,
 )
+from leopart_kit.parts import find_part, list_parts
 
 __all__ = [
-    "AttentionAsTokens",
     "Benchmark",
     "EvaluationProtocol",
     "FcnHead",
-    "FcnProbe",
     "FeatureStore",
-    "InContext",
     "LinearHead",
-    "LinearProbe",
     "Measurement",
     "ObjectView",
-    "Overclustering",
-    "PredictionFolder",
-    "Predictions",
     "PublishedFigure",
     "Result",
     "RunSettings",
-    "Sample",
     "ScoreTable",
-    "SearchSpace",
     "Summary",
     "Task",
-    "Unsupervised",
-    "Unsupervised27",
-    "attention_masks",
     "collect_samples",
     "evaluate",
-    "evaluate_predictions",
     "extract_features",
     "iter_clusters",
     "iter_masks",
@@ -85,3 +60,15 @@ __all__ = [
     "save_head",
     "view_of",
 ]
+
+_PROTOCOLS = ("leopart_kit.evaluation.protocols",)
+
+
+def __getattr__(name: str) -> Any:
+    """The protocol whose class has this name; none is imported before one is asked for."""
+    if name[:1].isupper():
+        for part in list_parts(_PROTOCOLS):
+            found = find_part(_PROTOCOLS, part, "protocol")
+            if found.__name__ == name:
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from leopart_kit.masks.json_text import json_text
-from leopart_kit.named_errors import names_file
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import names_file, whole_file
 
 Record = Mapping[str, Any]
 

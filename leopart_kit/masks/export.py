@@ -18,8 +18,8 @@ from leopart_kit.masks.regions import Instances, LabelledImage, Region, find_reg
 from leopart_kit.masks.written_files import WrittenFiles
 from leopart_kit.masks.yolo import Images, YoloFolder
 from leopart_kit.progress import Track, quiet
-from leopart_kit.scratch import folders_below, remove_leftovers, scratch_folder
 from leopart_kit.settings import Whole, settings, several
+from leopart_kit.whole_file import folders_below, remove_leftovers, scratch_folder
 
 Format = Literal["png", "coco_rle", "coco_polygons", "panoptic", "labelme", "yolo"]
 GroupBy = Literal["image", "cluster"]

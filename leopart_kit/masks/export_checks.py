@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from leopart_kit.masks.export import ExportSettings, Format
 from leopart_kit.masks.yolo import yolo_name
-from leopart_kit.scratch import scratch_path
+from leopart_kit.whole_file import scratch_path
 
 _ENDINGS: dict[Format, str] = {"png": ".png", "panoptic": ".png", "labelme": ".json"}
 _PLACES: dict[Format, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import numpy as np
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.regions import LabelledImage, Region, draw
 from leopart_kit.progress import Track, quiet
-from leopart_kit.scratch import folders_below, remove_leftovers
+from leopart_kit.whole_file import folders_below, remove_leftovers
 
 
 def write_masks(

@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple
 
-from leopart_kit.named_errors import names_file
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import names_file, whole_file
 
 logger = logging.getLogger(__name__)
 

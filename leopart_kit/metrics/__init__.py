@@ -12,8 +12,7 @@ from leopart_kit.metrics.confusion import ConfusionMatrix
 from leopart_kit.metrics.foreground_overlap import foreground_jaccard
 from leopart_kit.metrics.matching import match_hungarian, match_many_to_one
 from leopart_kit.metrics.per_image import PerImageCounts
-from leopart_kit.metrics.scores import SegmentationScores, segmentation_scores
-from leopart_kit.metrics.summary import summarize
+from leopart_kit.metrics.scores import SegmentationScores, segmentation_scores, summarize
 
 __all__ = [
     "BoundaryCounts",

@@ -9,6 +9,15 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+Rule = Literal["hungarian_iou", "hungarian_count", "many_to_one_precision", "many_to_one_iou"]
+
+
+def match_clusters(counts: Tensor, rule: Rule, unmatched: int) -> Tensor:
+    """Class of each cluster `[K]` from counts `[C, K]` by a named rule."""
+    if rule.startswith("hungarian"):
+        return match_hungarian(counts, "iou" if rule == "hungarian_iou" else "count", unmatched)
+    return match_many_to_one(counts, "iou" if rule == "many_to_one_iou" else "precision")
+
 
 def match_hungarian(
     counts: Tensor | np.ndarray,

@@ -1,7 +1,8 @@
-"""Segmentation scores from joint counts and a matching."""
+"""Segmentation scores from joint counts and a matching, and their spread over seeds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +98,23 @@ def check_matching(
             f"cluster_to_class holds class {wrong[0]}: valid are -1 to {num_classes - 1}"
         )
     return mapping.astype(np.int64)
+
+
+def summarize(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation of one metric over seeds.
+
+    The deviation has n - 1 in the denominator, the spread to expect of one more seed, where
+    `numpy.std` has n. It is 0 for a single seed, which says nothing about the spread.
+
+    Raises:
+        ValueError: no value, or a value that is not finite (its position is named).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        raise ValueError("values is empty: give the metric of at least one seed")
+    broken = np.flatnonzero(~np.isfinite(array))
+    if broken.size:
+        raise ValueError(
+            f"value {broken[0]} is {array[broken[0]]}: every seed needs a finite score"
+        )
+    return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from leopart_kit.scratch import remove_leftovers, scratch_file
+from leopart_kit.whole_file import remove_leftovers, scratch_file
 
 _BLOCK = 4096  # bytes
 

@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from leopart_kit.input_files import parse_json, read_text
-from leopart_kit.named_errors import names_file
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import names_file, whole_file
 
 logger = logging.getLogger(__name__)
 

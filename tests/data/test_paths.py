@@ -16,7 +16,7 @@ from leopart_kit.data import (
     read_image,
     read_label_map,
 )
-from leopart_kit.evaluation import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
 from leopart_kit.image_level.data import read_captions
 from leopart_kit.image_level.data.loading import load_classification
 from leopart_kit.input_files import read_text

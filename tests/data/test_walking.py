@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from leopart_kit.data import SegmentationDataset, load_dataset
 from leopart_kit.data.walking import files_below
-from leopart_kit.evaluation import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
 from leopart_kit.image_level.data.loading import load_classification
 from tests.data.image_writers import flat, write_image, write_mask
 

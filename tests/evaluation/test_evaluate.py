@@ -9,7 +9,6 @@ from PIL import Image
 
 from leopart_kit.data import BrokenSampleError, UnknownClassError, load_dataset
 from leopart_kit.evaluation import (
-    Overclustering,
     Result,
     RunSettings,
     collect_samples,
@@ -17,6 +16,7 @@ from leopart_kit.evaluation import (
     iter_clusters,
     iter_masks,
 )
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from tests.evaluation.tiny_data import COLOURS, SIDE, MeanColour, encoder_of, write_folder
 
 PROTOCOL = Overclustering(

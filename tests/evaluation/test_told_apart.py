@@ -11,7 +11,9 @@ from PIL import Image
 from rich.console import Console
 
 from leopart_kit.data import UnknownClassError, load_dataset
-from leopart_kit.evaluation import LinearProbe, Overclustering, collect_samples, evaluate
+from leopart_kit.evaluation import collect_samples, evaluate
+from leopart_kit.evaluation.protocols.linear import LinearProbe
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.report import wording
 from leopart_kit.report.console import print_result
 from leopart_kit.report.page import render_page

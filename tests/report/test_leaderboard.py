@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from leopart_kit.evaluation import Benchmark, Overclustering, PublishedFigure, Result, evaluate
+from leopart_kit.evaluation import Benchmark, PublishedFigure, Result, evaluate
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.report import (
     Cell,
     build_leaderboard,

@@ -12,9 +12,9 @@ from typing import ClassVar
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
 from leopart_kit.evaluation.protocols.token_clusters.token_clustering import cluster_images
 from leopart_kit.evaluation.result import LabelsUsed
-from leopart_kit.evaluation.scores.cluster_matching import Rule
 from leopart_kit.evaluation.scores.scoring import Scored, score_clusters
 from leopart_kit.evaluation.task import Clock, Measurement, Task
+from leopart_kit.metrics.matching import Rule
 from leopart_kit.settings import Count, settings
 
 

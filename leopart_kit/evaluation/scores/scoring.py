@@ -11,7 +11,6 @@ from torch import Tensor
 
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.result import ClassScore, Matching, ScoreTable, Summary
-from leopart_kit.evaluation.scores.cluster_matching import Rule, match_clusters
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.metrics import (
     PerImageCounts,
@@ -20,6 +19,7 @@ from leopart_kit.metrics import (
     segmentation_scores,
     summarize,
 )
+from leopart_kit.metrics.matching import Rule, match_clusters
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 

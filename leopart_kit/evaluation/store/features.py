@@ -42,8 +42,7 @@ from leopart_kit.folder_lock import only_writer
 from leopart_kit.identity import Identity
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
-from leopart_kit.scratch import folders_below, remove_leftovers
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import folders_below, remove_leftovers, whole_file
 
 logger = logging.getLogger(__name__)
 

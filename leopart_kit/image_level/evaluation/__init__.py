@@ -10,7 +10,7 @@ from leopart_kit.image_level.evaluation.clustering_agreement import (
 from leopart_kit.image_level.evaluation.evaluate import evaluate_image_level
 from leopart_kit.image_level.evaluation.fine_tuning import fine_tune, predict_classes
 from leopart_kit.image_level.evaluation.gallery import ClusterView, cluster_views
-from leopart_kit.image_level.evaluation.linear_classifier import LinearProbe, linear_probe
+from leopart_kit.image_level.evaluation.linear_classifier import ChosenClassifier, linear_probe
 from leopart_kit.image_level.evaluation.low_shot import stratified_subset
 from leopart_kit.image_level.evaluation.nearest_neighbours import knn_predict
 from leopart_kit.image_level.evaluation.result import ImageLevelResult, ImageSets, Score
@@ -24,6 +24,7 @@ from leopart_kit.image_level.evaluation.settings import (
 
 __all__ = [
     "Agreement",
+    "ChosenClassifier",
     "ClusterSettings",
     "ClusterView",
     "FineTuningSettings",
@@ -31,7 +32,6 @@ __all__ = [
     "ImageLevelSettings",
     "ImageSets",
     "KnnSettings",
-    "LinearProbe",
     "LinearSettings",
     "Score",
     "adjusted_rand_index",

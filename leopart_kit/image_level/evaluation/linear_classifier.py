@@ -31,8 +31,8 @@ class Candidate(NamedTuple):
     weight_decay: float
 
 
-class LinearProbe(NamedTuple):
-    """What was chosen without the test images, and what it predicts for them."""
+class ChosenClassifier(NamedTuple):
+    """The classifier that was chosen without the test images, by its predictions for them."""
 
     predictions: Tensor  # int64 [M]
     chosen: Candidate
@@ -140,7 +140,7 @@ def linear_probe(
     class_names: Sequence[str] | None = None,
     device: str | torch.device = "cpu",
     track: Track = quiet,
-) -> LinearProbe:
+) -> ChosenClassifier:
     """Choose learning rate and weight decay on held-out training images, train on all, predict.
 
     Args:
@@ -189,4 +189,4 @@ def linear_probe(
         track=track,
     )
     accuracy = 100 * int(correct[best]) / len(held_out)
-    return LinearProbe(final.predict(test)[0], candidates[best], accuracy)
+    return ChosenClassifier(final.predict(test)[0], candidates[best], accuracy)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import EvaluationProtocol, InContext, LinearProbe, RunSettings, evaluate
+from leopart_kit.evaluation import EvaluationProtocol, RunSettings, evaluate
+from leopart_kit.evaluation.protocols.in_context.protocol import InContext
+from leopart_kit.evaluation.protocols.linear import LinearProbe
 from tests.evaluation.tiny_data import SIDE, MeanColour, encoder_of, write_folder
 
 SIZES = {"resolution": (SIDE, SIDE), "score_resolution": (SIDE, SIDE), "seeds": (0,)}

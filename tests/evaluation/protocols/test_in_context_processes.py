@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from leopart_kit.data import load_dataset
-from leopart_kit.evaluation import InContext, RunSettings, evaluate
+from leopart_kit.evaluation import RunSettings, evaluate
 from leopart_kit.evaluation.protocols.in_context import search as in_context_search
+from leopart_kit.evaluation.protocols.in_context.protocol import InContext
 from leopart_kit.processes import ALONE, Processes
 from tests.evaluation.tiny_data import SIDE, MeanColour, encoder_of, write_folder
 from tests.two_processes import run_in_processes

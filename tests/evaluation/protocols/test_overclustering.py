@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from leopart_kit.evaluation import Overclustering
-from leopart_kit.evaluation.scores.cluster_matching import match_clusters
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
+from leopart_kit.metrics.matching import match_clusters
 
 
 def test_the_defaults_are_the_papers():

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from leopart_kit.data import BrokenSampleError, UnknownClassError
-from leopart_kit.evaluation import PredictionFolder
 from leopart_kit.evaluation.protocols.predictions.folder import (
     PredictedMaps,
+    PredictionFolder,
     read_prediction,
 )
 

@@ -11,16 +11,9 @@ import torch
 from PIL import Image
 
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import (
-    FcnProbe,
-    LinearHead,
-    LinearProbe,
-    Result,
-    RunSettings,
-    evaluate,
-    iter_masks,
-    save_head,
-)
+from leopart_kit.evaluation import LinearHead, Result, RunSettings, evaluate, iter_masks, save_head
+from leopart_kit.evaluation.protocols.fcn import FcnProbe
+from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.evaluation.protocols.probes import heads as probe_heads
 from leopart_kit.evaluation.segmentation_heads import load_head
 from tests.evaluation.tiny_data import NAMES, MeanColour, encoder_of, write_folder

@@ -13,17 +13,17 @@ from PIL import Image
 
 from leopart_kit.data import BrokenSampleError, SegmentationDataset, UnknownClassError, load_dataset
 from leopart_kit.evaluation import (
-    Overclustering,
-    PredictionFolder,
-    Predictions,
     Result,
     RunSettings,
     collect_samples,
     evaluate,
-    evaluate_predictions,
     iter_clusters,
     iter_masks,
 )
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
+from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
+from leopart_kit.evaluation.protocols.predictions.folder import PredictionFolder
+from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
 from leopart_kit.masks import write_masks
 from leopart_kit.metrics import paired_bootstrap
 from tests.evaluation.tiny_data import SIDE, MeanColour, encoder_of, write_folder

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from leopart_kit.evaluation import FeatureStore, Overclustering
+from leopart_kit.evaluation import FeatureStore
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
     cluster_tokens,
     project_tokens,
 )
-from leopart_kit.evaluation.scores.cluster_matching import match_clusters
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
+from leopart_kit.metrics.matching import match_clusters
 
 
 def store_of(folder: Path, tokens: np.ndarray, grid: tuple[int, int]) -> FeatureStore:

@@ -16,15 +16,11 @@ from torch.nn import functional as F
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import ComponentForeground, attention_foreground
 from leopart_kit.data import SegmentationDataset, load_dataset
-from leopart_kit.evaluation import (
-    AttentionAsTokens,
-    Result,
-    RunSettings,
-    SearchSpace,
-    Unsupervised,
-    evaluate,
-)
+from leopart_kit.evaluation import Result, RunSettings, evaluate
 from leopart_kit.evaluation.protocols.unsupervised import stages as stages
+from leopart_kit.evaluation.protocols.unsupervised.attention_prior import AttentionAsTokens
+from leopart_kit.evaluation.protocols.unsupervised.protocol import Unsupervised
+from leopart_kit.evaluation.protocols.unsupervised.selection import SearchSpace
 from leopart_kit.evaluation.scores.refined_scores import refined_tables
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import score_clusters, scored_masks

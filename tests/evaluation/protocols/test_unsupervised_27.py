@@ -15,12 +15,12 @@ from leopart_kit.data import CenterCrops, SegmentationDataset, load_dataset
 from leopart_kit.evaluation import (
     Result,
     RunSettings,
-    Unsupervised27,
     collect_samples,
     evaluate,
     iter_masks,
     view_of,
 )
+from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27
 from leopart_kit.masks import dense_crf_available
 from tests.evaluation.tiny_data import COLOURS, MeanColour, encoder_of, write_folder
 

@@ -8,7 +8,6 @@ import torch
 
 from leopart_kit.data import Sample, SegmentationDataset
 from leopart_kit.data.label_sets import LabelSet
-from leopart_kit.evaluation.scores.cluster_matching import Rule, match_clusters
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import (
     confusion_of_classes,
@@ -16,6 +15,7 @@ from leopart_kit.evaluation.scores.scoring import (
     resolution_name,
     score_table,
 )
+from leopart_kit.metrics.matching import Rule, match_clusters
 
 
 def dataset_of(masks: Sequence[np.ndarray], num_classes: int) -> SegmentationDataset:

@@ -41,12 +41,12 @@ from leopart_kit.evaluation.protocols.unsupervised.settings import (
 )
 from leopart_kit.evaluation.protocols.unsupervised.stages import Stages
 from leopart_kit.evaluation.result import LabelsUsed
-from leopart_kit.evaluation.scores.cluster_matching import Rule
 from leopart_kit.evaluation.scores.refined_scores import with_refinements
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import Scored, score_clusters
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.metrics import ConfusionMatrix
+from leopart_kit.metrics.matching import Rule
 from leopart_kit.settings import settings
 
 logger = logging.getLogger(__name__)

@@ -12,16 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.scratch import folders_below, remove_leftovers, scratch_file, scratch_folder
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import (
+    folders_below,
+    remove_leftovers,
+    scratch_file,
+    scratch_folder,
+    whole_file,
+)
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from leopart_kit import scratch, whole_file
-with whole_file.whole_file(Path(sys.argv[1], "page.html")) as file:
+from leopart_kit.whole_file import scratch_folder, whole_file
+with whole_file(Path(sys.argv[1], "page.html")) as file:
     file.write_text("half")
-    with scratch.scratch_folder(Path(sys.argv[1], "export")) as folder:
+    with scratch_folder(Path(sys.argv[1], "export")) as folder:
         (folder / "records").write_text("half")
         print("ready", flush=True)
         time.sleep(60)
