@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from leopart_kit.data import list_datasets as list_datasets
     from leopart_kit.data import load_dataset as load_dataset
     from leopart_kit.data import view_overlaps as view_overlaps
+    from leopart_kit.drawing import outline as outline
+    from leopart_kit.drawing import overlay as overlay
+    from leopart_kit.drawing import palette as palette
     from leopart_kit.evaluation import Result as Result
     from leopart_kit.evaluation import RunSettings as RunSettings
     from leopart_kit.evaluation import evaluate as evaluate
@@ -56,6 +59,7 @@ _PLACES = {
     "backbones": "Encoder list_encoders load_encoder read_checkpoint",
     "clustering": "KMeans attention_foreground cooccurrence detect_communities sinkhorn_knopp",
     "data": "MultiCropTransform list_datasets load_dataset view_overlaps",
+    "drawing": "outline overlay palette",
     "evaluation": "Result RunSettings evaluate",
     "evaluation.protocols.fcn": "FcnProbe",
     "evaluation.protocols.in_context": "InContext",

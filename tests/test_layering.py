@@ -15,7 +15,7 @@ LEVELS = [
     {"mapped_array", "npz_file", "processes", "progress", "settings"},
     {"backbones", "data", "metrics"},
     {"clustering", "image_level.data"},
-    {"arrays", "image_level.style", "losses"},
+    {"arrays", "drawing", "image_level.style", "losses"},
     {"methods"},
     {"image_level.networks"},
     {"image_level.methods"},

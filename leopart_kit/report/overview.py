@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from leopart_kit.data.palettes import cluster_palette
+from leopart_kit.drawing import colour_labels
 from leopart_kit.evaluation.result import Sample
-from leopart_kit.report.pictures import colour_labels
 from leopart_kit.whole_file import whole_file
 
 _CELL, _GAP, _MAX_COLUMNS = 176, 6, 6  # pixels, pixels, images

@@ -8,9 +8,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from leopart_kit.drawing import colour_labels, fit_labels
+
 MAX_SIDE = 480
-_STRIPE = 4  # pixels
-_LIGHT, _DARK = (214, 214, 210), (168, 168, 164)
 
 
 def photo_uri(image: np.ndarray) -> str:
@@ -53,21 +53,7 @@ def shrunk_size(height: int, width: int) -> tuple[int, int]:
 
 def shrink_labels(labels: np.ndarray) -> np.ndarray:
     """Nearest-neighbour resize to the size of the picture, sampled at pixel centres."""
-    height, width = labels.shape
-    new_height, new_width = shrunk_size(height, width)
-    rows = ((np.arange(new_height) + 0.5) * height / new_height).astype(int)
-    columns = ((np.arange(new_width) + 0.5) * width / new_width).astype(int)
-    return labels[rows[:, None], columns]
-
-
-def colour_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """uint8 RGB `[H, W, 3]`; labels without a row in the palette are hatched in grey."""
-    known = (labels >= 0) & (labels < len(palette))
-    colours = palette[np.where(known, labels, 0)]
-    rows, columns = np.indices(labels.shape)
-    stripe = ((rows + columns) // _STRIPE) % 2
-    hatch = np.array([_LIGHT, _DARK], dtype=np.uint8)[stripe]
-    return np.where(known[..., None], colours, hatch).astype(np.uint8)
+    return fit_labels(labels, shrunk_size(*labels.shape))
 
 
 def _uri(picture: Image.Image, kind: str, **options: bool | int) -> str:

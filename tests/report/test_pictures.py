@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leopart_kit.drawing import colour_labels
 from leopart_kit.report.pictures import (
     alpha_uri,
-    colour_labels,
     css_colour,
     label_uri,
     photo_uri,
