@@ -78,8 +78,8 @@ def read_checkpoint(
     """Backbone weights of a checkpoint file, in timm naming.
 
     Args:
-        path: a ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.safetensors`` file. Only tensors and
-            plain data are unpickled.
+        path: a ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.safetensors`` file, or a ViT that was
+            exported to ``.onnx``. Only tensors and plain data are unpickled.
         network: which network of a file with several. ``auto`` takes the one its authors
             evaluate: the teacher of DINO and iBOT, the student of Leopart, NeCo and TimeT, …
             (``networks`` has the list); ``student`` or ``teacher`` the one of this role; any other

@@ -14,19 +14,21 @@ import safetensors.torch
 import torch
 
 from leopart_kit.backbones.file_kinds import weight_format
+from leopart_kit.backbones.onnx_file import load_onnx
 from leopart_kit.backbones.plain_data import stand_ins
 
 _GLOBAL = re.compile(r"(?:GLOBAL|function|class|global)\s+`?([\w.]+)`?")
 
 
 def load_file(path: Path) -> dict[str, Any]:
-    """Content of a PyTorch or safetensors file (told apart by content), tensors on the CPU.
+    """Content of a PyTorch, safetensors or ONNX file (told apart by content), tensors on the CPU.
 
     Raises ``FileNotFoundError``, or ``ValueError`` for a file that is no regular one, truncated,
     of another kind, not a dictionary, or needs code to be unpickled.
     """
     _check_regular(path)
-    content = _load_safetensors(path) if weight_format(path) == "safetensors" else _unpickle(path)
+    load = {"safetensors": _load_safetensors, "onnx": load_onnx}.get(weight_format(path), _unpickle)
+    content = load(path)
     if not isinstance(content, dict):
         raise ValueError(
             f"{path}: holds a {type(content).__name__}, not a dictionary of tensors; save "

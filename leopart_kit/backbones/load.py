@@ -16,6 +16,7 @@ from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
 from leopart_kit.backbones.custom import custom_encoder
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
+from leopart_kit.backbones.package_file import package_weights
 from leopart_kit.backbones.position_embedding import Grid, check_grid, stored_grid
 from leopart_kit.backbones.precision import Precision
 from leopart_kit.backbones.residual_network import ResidualNetwork
@@ -171,6 +172,8 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
         return None, "random"
     if str(weights) == "auto" and spec.shipped:
         return shipped_weights(spec.shipped)
+    if str(weights) == "auto" and spec.package:
+        return package_weights(spec.package, spec.name)
     if str(weights) == "auto":
         return hub_weights(spec.timm_name if spec.on_timm_hub else None, spec.name, spec.release)
     return Path(weights).expanduser(), str(weights)

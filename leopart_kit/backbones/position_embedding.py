@@ -1,12 +1,14 @@
 """Interpolation of learned positional embeddings to any patch grid, as each release does it.
 
-Two rules cover the field. They differ by up to 2.6 in the values of a unit-variance embedding, so a
-table of segmentation results depends on the choice.
+Three rules cover the field. They differ by up to 2.6 in the values of a unit-variance embedding,
+so a table of segmentation results depends on the choice.
 
 - ``offset``: DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023) resize bicubically by the
   *scale factor* ``(new + 0.1) / old``, without antialiasing.
 - ``antialias``: DINOv2 with registers (Darcet et al. 2023) and timm resize bicubically to the
   *size*, with antialiasing.
+- ``size``: transformers (Hugging Face) resizes bicubically to the *size*, without antialiasing, and
+  so do the files that were exported from it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, cat
 
-PositionRule = Literal["offset", "antialias"]
+PositionRule = Literal["offset", "antialias", "size"]
 Grid = tuple[int, int]  # rows and columns, in patches
 
 _OFFSET = 0.1
@@ -63,7 +65,8 @@ def interpolate_position_embedding(
     Args:
         position_embedding: ``[1, num_prefix + h0 * w0, D]``.
         grid: the wanted ``(h, w)`` in patches.
-        rule: ``offset`` (DINO, DINOv2) or ``antialias`` (DINOv2 with registers, timm).
+        rule: ``offset`` (DINO, DINOv2), ``antialias`` (DINOv2 with registers, timm) or ``size``
+            (transformers).
         num_prefix: leading positions (CLS, registers) that have no place in the grid; kept as
         they are.
         old_grid: ``(h0, w0)``; a square is assumed when it is not given.
@@ -79,9 +82,10 @@ def interpolate_position_embedding(
     if rule == "offset":
         scale = [(new + _OFFSET) / old for new, old in zip(grid, old_grid, strict=True)]
         patches = F.interpolate(patches, scale_factor=scale, mode="bicubic")
-    elif rule == "antialias":
-        patches = F.interpolate(patches, size=grid, mode="bicubic", antialias=True)
+    elif rule in ("antialias", "size"):
+        smooth = rule == "antialias"
+        patches = F.interpolate(patches, size=grid, mode="bicubic", antialias=smooth)
     else:
-        raise ValueError(f"position rule {rule!r}: choose 'offset' or 'antialias'")
+        raise ValueError(f"position rule {rule!r}: choose 'offset', 'antialias' or 'size'")
     patches = patches.permute(0, 2, 3, 1).flatten(1, 2).to(position_embedding.dtype)
     return cat([prefix, patches], dim=1)

