@@ -9,7 +9,7 @@ Measure an encoder in three lines:
 With tensors of your own: `cluster` gives ids of tokens `[N, h, w, D]`, `match` the classes and
 scores of two stacks of maps, `leopart_loss` and `sinkhorn_knopp` are pure functions.
 
-The commands `leopart-eval`, `leopart-train`, `leopart-export` do the same from a shell; each has
+The commands `leopart eval`, `leopart train`, `leopart export` do the same from a shell; each has
 `--help`. A method, a protocol or a data set of your own is one file.
 """
 

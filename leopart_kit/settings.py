@@ -31,6 +31,7 @@ from leopart_kit.parts import find_part, import_named
 
 T = TypeVar("T")
 
+_MOST_SEEDS = 1000
 _CONFIG = ConfigDict(
     strict=True,
     extra="forbid",
@@ -84,6 +85,10 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _counted(value: object) -> object:
+    return tuple(range(value)) if type(value) is int and value <= _MOST_SEEDS else value
+
+
 # What fields are made of. Whole numbers and real ones, then shares of 1, texts and lists.
 Count = Annotated[int, Field(ge=1)]
 """A whole number from 1."""
@@ -113,8 +118,13 @@ ShareRange = Annotated[tuple[Share, Share], Field(strict=False), AfterValidator(
 """Lowest and highest share, `[low, high]`."""
 PositiveRange = Annotated[tuple[Positive, Positive], Field(strict=False), AfterValidator(_ordered)]
 """Lowest and highest value above 0, `[low, high]`."""
-Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
-"""Distinct seeds, at least one."""
+Seeds = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(_counted),
+    Field(strict=False, min_length=1),
+    AfterValidator(_distinct),
+]
+"""Distinct seeds, at least one; a number n stands for 0 to n - 1."""
 Positives = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]
 """Numbers above 0, at least one."""
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]

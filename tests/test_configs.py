@@ -48,7 +48,7 @@ LAYOUTS: dict[str, Callable[..., None]] = {
 
 
 def composed(*overrides: str) -> DictConfig:
-    """The configuration of `leopart-eval` with these overrides."""
+    """The configuration of `leopart eval` with these overrides."""
     register_configs()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder("configs")), version_base="1.3"):

@@ -22,7 +22,7 @@ OF_THE_PAPER = ["leopart_vits16_in100", "leopart_vits16_coco", "as_released"]
 
 
 def composed(*overrides: str) -> DictConfig:
-    """The configuration of `leopart-train` with these overrides."""
+    """The configuration of `leopart train` with these overrides."""
     register_configs()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):

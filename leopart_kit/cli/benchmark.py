@@ -1,4 +1,4 @@
-"""`leopart-benchmark`: many encoders on many benchmarks, and a leaderboard of them."""
+"""`leopart bench`: many encoders on many benchmarks, and a leaderboard of them."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ class BenchmarkCommand(Running):
     encoders: dict[FolderName, EncoderEntry] | None = None
     """By a name of your choice: {mine: {name: dino_vits16, weights: FILE}}."""
     benchmarks: dict[FolderName, Words | None] | None = None
-    """NAME: null for eval/benchmark/NAME.yaml, or settings of leopart-eval."""
+    """NAME: null for eval/benchmark/NAME.yaml, or settings of leopart eval."""
     roots: dict[str, Text | None] = Field(default_factory=lambda: dict.fromkeys(ROOTS))
     """Folder of each data set."""
     overrides: Words = ""  # type: ignore[assignment]
-    """Settings of leopart-eval for every evaluation, as "protocol.seeds=[0,1,2] masks=true"."""
+    """Settings of leopart eval for every evaluation, as "protocol.seeds=[0,1,2] masks=true"."""
     include: dict[FolderName, dict[FolderName, PathText]] | None = None
     """Results made elsewhere: {benchmark: {name: folder of its results.json}}."""
     publish: PathText | None = None
@@ -193,7 +193,7 @@ def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[st
 
 
 def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
-    """What to override in `leopart-eval` for every benchmark, by its name.
+    """What to override in `leopart eval` for every benchmark, by its name.
 
     Raises:
         ValueError: none is named, or one that does not exist.
@@ -234,5 +234,5 @@ def write_all(command: BenchmarkCommand, cells: Sequence[Cell], output_dir: Path
 
 
 def main() -> None:
-    """Entry point of `leopart-benchmark`."""
+    """Entry point of `leopart bench`."""
     run_command("benchmark", benchmark)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.eval_segmentation import lacks_outputs, measure_encoder, write_outputs
 from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.isolated import reason_of_failure
+from leopart_kit.cli.repeating import command_for
 from leopart_kit.cli.reuse import measurement_identity, same_results
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.report import Cell, read_per_image, read_results, wording
@@ -55,7 +55,7 @@ def compose_benchmark(
     """The evaluation's configuration for one benchmark.
 
     Args:
-        overrides: as on the command line of `leopart-eval`.
+        overrides: as on the command line of `leopart eval`.
         roots: folder of each data set, by its name; `setting` is where the user gives them.
 
     Raises:
@@ -71,9 +71,14 @@ def compose_benchmark(
 
 
 def run_cell(
-    config: DictConfig, encoder: Encoder, folder: Path, run: RunSettings, command: str
+    config: DictConfig, encoder: Encoder, folder: Path, run: RunSettings, words: Sequence[str]
 ) -> None:
-    """Evaluate an encoder into `folder`, unless the very same was done on the same data."""
+    """Evaluate an encoder into `folder`, unless the very same was done on the same data.
+
+    Args:
+        words: what the configuration was first composed from.
+    """
+    command = command_for("leopart eval", "eval_segmentation", words, config)
     dataset, train, prior = (
         build_dataset(config.dataset),
         build_train_split(config),
@@ -118,7 +123,7 @@ def run_encoder(
 
     Args:
         build: loads the encoder; if it fails, every cell says so.
-        benchmarks: by name, what to override in the configuration of `leopart-eval`.
+        benchmarks: by name, what to override in the configuration of `leopart eval`.
         prepare: makes the configuration of one benchmark.
     """
 
@@ -132,7 +137,7 @@ def run_encoder(
             overrides: Sequence[str] = overrides, cell_folder: Path = cell_folder
         ) -> None:
             config = prepare(overrides)
-            run_cell(config, loaded[0], cell_folder, run, shlex.join(["leopart-eval", *overrides]))
+            run_cell(config, loaded[0], cell_folder, run, overrides)
 
         logger.info("%s on %s", name, benchmark)
         reason = failure or reason_of_failure(evaluate_one, run.processes)

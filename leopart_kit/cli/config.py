@@ -61,7 +61,7 @@ def compose_command(config_name: str, words: Sequence[str]) -> DictConfig:
 
 def repeated_by(program: str) -> str:
     """The command line that repeats this run."""
-    return shlex.join([program, *printed_words(HydraConfig.get().overrides.task)])
+    return f"{program} {shlex.join(printed_words(HydraConfig.get().overrides.task))}"
 
 
 @stops_in_one_line()
@@ -83,7 +83,8 @@ def run_command(
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that share an output_dir
     register_configs()
     if {"--help", "-h"} & set(sys.argv[1:]):
-        _print_help(config_name, told)
+        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        print(command_help(config_name, words, expected))
         return
     sys.argv[1:] = prepare_words(sys.argv[1:], groups_of(config_name))
     # Hydra would shorten tracebacks and print errors in its own way.
@@ -127,20 +128,22 @@ def _threads_in_one_line(told: tuple[type[Exception], ...]) -> Iterator[None]:
         threading.excepthook = before
 
 
-def _print_help(config_name: str, told: tuple[type[Exception], ...]) -> None:
-    """Print the command's page, with the settings of what the other words choose."""
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+def command_help(
+    config_name: str, words: Sequence[str], expected: tuple[type[Exception], ...] = ()
+) -> str:
+    """The page of a command, with the settings of what the words choose; ends on a mistake."""
+    register_configs()
     cls = find_part(PACKAGES["command"], config_name, "command")
     with initialize_config_dir(str(config_folder("configs")), version_base="1.3"):
         try:
             overrides = prepare_words(words, groups_of(config_name))
             composed = compose(config_name, overrides=overrides, return_hydra_config=True)
-        except told as error:
+        except (*USER_ERRORS, *expected) as error:
             _fail(error)
     template = composed.hydra.help.template
     with open_dict(composed):
         del composed["hydra"]
-    print(help_page(cls, composed, template))
+    return help_page(cls, composed, template)
 
 
 def keep_settings(config: DictConfig, output_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""`leopart-eval`: measure an encoder on a data set by a protocol."""
+"""`leopart eval`: measure an encoder on a data set by a protocol."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         data = build_dataset(config.dataset), build_train_split(config)
         result, dataset = measure_encoder(config, encoder, *data, build_prior(config), run)
     if processes.first:
-        command = repeated_by("leopart-eval")
+        command = repeated_by("leopart eval")
         write_outputs(config, result, dataset, output_dir, command)
         print_result(result, Console())
         logger.info("page: %s", output_dir / "report.html")
@@ -195,5 +195,5 @@ def mask_palette(result: Result, dataset: SegmentationDataset) -> np.ndarray:
 
 
 def main() -> None:
-    """Entry point of `leopart-eval`."""
+    """Entry point of `leopart eval`."""
     run_command("eval_segmentation", eval_segmentation)

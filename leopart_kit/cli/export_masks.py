@@ -1,4 +1,4 @@
-"""`leopart-export`: find parts in a folder of images, and write their masks for other tools."""
+"""`leopart export`: find parts in a folder of images, and write their masks for other tools."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from leopart_kit.report import (
     write_overview,
 )
 from leopart_kit.report.naming import PAGE_NAME
-from leopart_kit.settings import Group, PathText, Positive, Text, settings
+from leopart_kit.settings import Count, Group, PathText, Positive, Text, settings
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class ExportCommand(Running):
     encoder: Annotated[EncoderSettings, Group()]
     images: PathText
     """Folder of images, in any sub-folders."""
+    limit: Count | None = None
+    """For a quick try: at most so many images, spread evenly over the folder; null: all."""
     model: PathText | None = None
     """model.npz of an earlier export: the same parts in these images."""
     names: PathText | None = None
@@ -116,6 +118,8 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         check_parts(command.protocol, names)
     level = command.export.level
     dataset = folder_images(folder, command.max_megapixels)
+    if command.limit is not None:
+        dataset = dataset.spread(command.limit)
     check_apart(output_dir, dataset)
     files = zip(dataset.names, map(dataset.image_path, range(len(dataset))), strict=True)
     check_export(output_dir, files, command.export)
@@ -179,9 +183,7 @@ def load_model(path: Path, names: PartNames | None) -> PartModel:
 
 
 def check_parts(settings: PartSettings, names: PartNames | None) -> None:
-    """Raise `ValueError` without a number of parts, or for a name of one that there will not be."""
-    if settings.num_clusters is None:
-        raise ValueError("protocol.num_clusters is not set; add protocol.num_clusters=VALUE")
+    """Raise `ValueError` for a name of a part that there will not be."""
     if names is not None:
         replace(names, objects={}).check(settings.num_clusters, 0)
 
@@ -245,5 +247,5 @@ def report(
 
 
 def main() -> None:
-    """Entry point of `leopart-export`."""
+    """Entry point of `leopart export`."""
     run_command("export_masks", export_command)

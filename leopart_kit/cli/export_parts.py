@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 class PartSettings(TokenKMeans):
     """k-means that finds the parts."""
 
-    num_clusters: Count | None = None
-    """Parts; needed unless model names those of an earlier export."""
+    num_clusters: Count = 20
+    """Parts."""
     seed: Seed = 0
     """Of the k-means."""
 
@@ -78,7 +78,7 @@ def fit_parts(
     encoder: Encoder, store: FeatureStore, settings: PartSettings, run: RunSettings
 ) -> PartModel:
     """The parts of the images in a store."""
-    num_clusters = settings.num_clusters or 0
+    num_clusters = settings.num_clusters
     check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
     return PartModel.fit(
         store.chunks,

@@ -30,7 +30,7 @@ def training_identity(
     dataset: SegmentationDataset,
     num_processes: int = 1,
 ) -> Identity:
-    """All that a training of `leopart-train` follows from.
+    """All that a training of `leopart train` follows from.
 
     Args:
         settings: of the loop, as they follow from the configuration.

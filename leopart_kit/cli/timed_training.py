@@ -1,4 +1,4 @@
-"""A training of at most so many minutes, from the configuration of `leopart-train`.
+"""A training of at most so many minutes, from the configuration of `leopart train`.
 
 A pilot run of one pass over the images and at least 20 steps, or a tenth of the time if that is
 shorter, tells the seconds of a step, labelling the whole set included. A recipe that would take
@@ -96,7 +96,7 @@ class _Stopwatch:
 
 
 def train_within(config: DictConfig, seconds: float, folder: Path) -> TimedTraining:
-    """Train as `leopart-train` would, in this process; `folder` gets `metrics.jsonl`.
+    """Train as `leopart train` would, in this process; `folder` gets `metrics.jsonl`.
 
     Raises:
         NonFiniteLoss, TrainingInterrupted: see `leopart_kit.training.train`.

@@ -1,4 +1,4 @@
-"""`leopart-train`: train an encoder's patch tokens without labels, and show what it changed."""
+"""`leopart train`: train an encoder's patch tokens without labels, and show what it changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
-    run_training(config, output_dir, repeated_by("leopart-train"))
+    run_training(config, output_dir, repeated_by("leopart train"))
 
 
 def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
@@ -116,5 +116,5 @@ def share_batch_norm(method: Method, fabric: Fabric) -> Method:
 
 
 def main() -> None:
-    """Entry point of `leopart-train`."""
+    """Entry point of `leopart train`."""
     run_command("train", train_command, expected=(NonFiniteLoss, TrainingInterrupted))

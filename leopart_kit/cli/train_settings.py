@@ -1,4 +1,4 @@
-"""Settings of `leopart-train`."""
+"""Settings of `leopart train`."""
 
 from __future__ import annotations
 

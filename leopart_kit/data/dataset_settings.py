@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from leopart_kit.data.segmentation import SegmentationDataset
-from leopart_kit.settings import PathText, Text, settings
+from leopart_kit.settings import Count, PathText, Text, settings
 
 
 @settings
@@ -26,9 +26,15 @@ class DatasetSettings:
     """Part of it."""
     label_set: Text | None = None
     """Which classes, where there is a choice; null: the usual ones."""
+    limit: Count | None = None
+    """For a quick try: at most so many images, spread evenly over the set; null: all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root).expanduser())
+
+    def arguments(self) -> dict[str, Any]:
+        """What a function that lists the images is given: all settings but `limit`."""
+        return {name: value for name, value in vars(self).items() if name != "limit"}
 
     def load(self) -> SegmentationDataset:
         """The images, with masks where there are some.

@@ -58,6 +58,8 @@ def open_dataset(asked: DatasetSettings) -> SegmentationDataset:
     """The data set of these settings; raises as `load_dataset`."""
     check_root(asked)
     dataset = asked.load()
+    if asked.limit is not None:
+        dataset = dataset.spread(asked.limit)
     logger.info(
         "%s %s: %d images, %d classes (%s)",
         dataset.name,

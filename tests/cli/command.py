@@ -1,4 +1,4 @@
-"""Run `leopart-eval` and other programs in this process, and read what they leave."""
+"""Run `leopart eval` and other programs in this process, and read what they leave."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leopart_eval(*overrides: str) -> None:
     """The command line with these overrides and `TINY`; later ones win."""
     given = {override.lstrip("+").partition("=")[0] for override in overrides}
     defaults = [override for override in TINY if override.partition("=")[0] not in given]
-    run_command_line(main, "leopart-eval", [*defaults, *overrides])
+    run_command_line(main, "leopart eval", [*defaults, *overrides])
 
 
 def run_command_line(command: Callable[[], None], name: str, arguments: Sequence[str]) -> None:

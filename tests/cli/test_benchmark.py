@@ -1,4 +1,4 @@
-"""`leopart-benchmark`: cells that are kept, cells that fail alone, and the leaderboard of all."""
+"""`leopart bench`: cells that are kept, cells that fail alone, and the leaderboard of all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def board(folder: Path, tmp_path: Path) -> list[str]:
 
 
 def benchmark(*arguments: str) -> None:
-    run_command_line(main, "leopart-benchmark", arguments)
+    run_command_line(main, "leopart bench", arguments)
 
 
 def rows(path: Path) -> dict[str, dict[str, dict]]:
@@ -166,7 +166,7 @@ def test_predictions_of_others_stand_in_the_same_table(
         "predictions.name=theirs",
         f"output_dir={tmp_path / 'scored'}",
     ]
-    run_command_line(evaluate_main, "leopart-eval", [*words, *score])
+    run_command_line(evaluate_main, "leopart eval", [*words, *score])
     benchmark(*board, f"include={{here: {{theirs: {tmp_path / 'scored'}}}}}")
     assert "miou" in rows(tmp_path / "board")["here"]["theirs"]
 
@@ -203,6 +203,6 @@ def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[st
     ],
 )
 def test_mistakes_show_at_once(board: list[str], tmp_path: Path, changed, message: str):
-    line = error_of_command(main, "leopart-benchmark", [*board, *changed])
+    line = error_of_command(main, "leopart bench", [*board, *changed])
     assert message in line
     assert not (tmp_path / "board" / "leaderboard.json").exists()

@@ -79,7 +79,7 @@ FACTORY = "method.factory=own_brightness:BrightnessSettings"
 
 def test_it_trains_and_is_set_like_any_other(tmp_path: Path):
     own = (FACTORY, "method.width=5", "method.views.image.flip_probability=0.0")
-    run_command_line(main, "leopart-train", words(*own))
+    run_command_line(main, "leopart train", words(*own))
     assert len(read_metrics(tmp_path / "out" / "metrics.jsonl")) == 3, "one epoch"
     recorded = read_results(tmp_path / "out" / "evaluation" / "after")["settings"]
     assert (recorded["method"]["width"], recorded["method"]["learning_rate"]) == (5, 1e-3)
@@ -92,12 +92,12 @@ def test_it_trains_and_is_set_like_any_other(tmp_path: Path):
 def test_another_version_of_its_code_or_defaults_is_another_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    run_command_line(main, "leopart-train", words(FACTORY))
+    run_command_line(main, "leopart train", words(FACTORY))
     changes = [("width: Count = 8", "width: Count = 9"), (".square()", ".abs()")]
     for before, after in changes:
         monkeypatch.delitem(sys.modules, "own_brightness")
         (tmp_path / "own_brightness.py").write_text(SOURCE.replace(before, after))
-        line = error_of_command(main, "leopart-train", words(FACTORY))
+        line = error_of_command(main, "leopart train", words(FACTORY))
         assert "method." in line
         assert "output_dir" in line
 
@@ -113,4 +113,4 @@ def test_another_version_of_its_code_or_defaults_is_another_training(
     ],
 )
 def test_its_settings_are_checked(own: tuple[str, ...], message: str):
-    assert message in error_of_command(main, "leopart-train", words(*own))
+    assert message in error_of_command(main, "leopart train", words(*own))

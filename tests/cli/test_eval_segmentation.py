@@ -46,7 +46,7 @@ def test_a_run_leaves_results_page_masks_settings_and_features(
     page = (out / "report.html").read_text()
     assert "<html" in page
     assert "data:image" in page
-    assert "leopart-eval" in page, "the command is not on the page"
+    assert "leopart eval" in page, "the command is not on the page"
 
     dataset = load_dataset("folder", folder, "all")
     masks = sorted((out / "masks").glob("*.png"))

@@ -1,4 +1,4 @@
-"""`leopart-export` on tiny folders: what it leaves, what stays the same in the next folder."""
+"""`leopart export` on tiny folders: what it leaves, what stays the same in the next folder."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def arguments(*overrides: str) -> list[str]:
 
 
 def export(*overrides: str) -> None:
-    run_command_line(main, "leopart-export", arguments(*overrides))
+    run_command_line(main, "leopart export", arguments(*overrides))
 
 
 def error_of(*overrides: str) -> str:
-    return error_of_command(main, "leopart-export", arguments(*overrides))
+    return error_of_command(main, "leopart export", arguments(*overrides))
 
 
 def two_colours(top: int, bottom: int, size: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
@@ -329,7 +329,6 @@ BAD = [
     (["images=nowhere", FOUR], "images=nowhere is no folder; set images to a folder of images"),
     (["images=2012", FOUR], "images=2012 is no folder"),
     (["images=IMAGES", FOUR, "names=3"], "3 does not exist; set names to"),
-    (["images=IMAGES"], r"protocol\.num_clusters is not set; add protocol\.num_clusters="),
     (["images=IMAGES", "protocol.num_clusters=some"], "num_clusters must be a whole number"),
     (["images=IMAGES", "protocol.num_clusters=65"], "65 clusters are more than the 64 patches"),
     (["images=IMAGES", FOUR, "names=gone.json"], r"gone\.json does not exist; set names to"),

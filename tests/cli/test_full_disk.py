@@ -63,7 +63,7 @@ def test_a_page_needs_the_space_of_a_page_alone(disk: Path, tmp_path: Path):
     command, words = small_run("overclustering", tmp_path / "data")
     arguments = [*words, f"output_dir={disk / 'out'}", f"cache_dir={tmp_path / 'cache'}"]
     subprocess.run(["mount", "-o", "remount,size=512k", str(disk)], check=True)
-    process = forked.start(command, "leopart-eval", arguments, tmp_path / "printed")
+    process = forked.start(command, "leopart eval", arguments, tmp_path / "printed")
     process.join()
     assert process.exitcode == 0, (tmp_path / "printed").read_text()
     assert (disk / "out" / "report.html").is_file()

@@ -31,7 +31,7 @@ def in_a_fresh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def train(*overrides: str) -> None:
     given = {o.lstrip("+").partition("=")[0] for o in overrides}
     common = [o for o in TINY if not o.startswith("method.") and o.partition("=")[0] not in given]
-    run_command_line(train_main, "leopart-train", [*common, *overrides])
+    run_command_line(train_main, "leopart train", [*common, *overrides])
 
 
 def test_a_fine_tuned_classifier_teaches_on_crops_of_one_photo(tmp_path: Path):
@@ -40,7 +40,7 @@ def test_a_fine_tuned_classifier_teaches_on_crops_of_one_photo(tmp_path: Path):
         "protocol.evaluations=[fine_tuning]", "protocol.resolution=32",
         "protocol.fine_tuning.epochs=1", "protocol.fine_tuning.min_steps=4",
     ]  # fmt: skip
-    run_command_line(evaluate_main, "leopart-eval-image", evaluate)
+    run_command_line(evaluate_main, "leopart image", evaluate)
     head = tmp_path / "teacher" / "fine_tuned" / "head.safetensors"
     with safe_open(head, "pt") as file:
         assert file.metadata()["class_names"] == '["blue", "green", "red"]'
@@ -79,7 +79,7 @@ def test_clusters_of_a_training_are_evaluated(tmp_path: Path, method: tuple[str,
         "dataset.root=data", "test_split=train", "output_dir=out",
         "protocol.evaluations=[clusters]", "assignments=trained/assignments.csv",
     ]  # fmt: skip
-    run_command_line(evaluate_main, "leopart-eval-image", evaluate)
+    run_command_line(evaluate_main, "leopart image", evaluate)
     results = read_image_level(tmp_path / "out")
     assert results["scores"][0]["variant"] == f"K = {len(set(clusters.values()))}, given"
     sizes = {view["id"]: view["size"] for view in results["clusters"]}

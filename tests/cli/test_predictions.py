@@ -34,11 +34,11 @@ def on_predictions(folder: Path, tmp_path: Path) -> list[str]:
 
 
 def score(*overrides: str) -> None:
-    run_command_line(main, "leopart-eval", overrides)
+    run_command_line(main, "leopart eval", overrides)
 
 
 def error_of_scoring(*overrides: str) -> str:
-    return error_of_command(main, "leopart-eval", overrides)
+    return error_of_command(main, "leopart eval", overrides)
 
 
 def test_predictions_have_results_page_and_masks_and_no_encoder(

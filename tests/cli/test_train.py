@@ -1,4 +1,4 @@
-"""`leopart-train` from the command line: what it leaves, how it goes on, and how it fails."""
+"""`leopart train` from the command line: what it leaves, how it goes on, and how it fails."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_run_leaves_all_it_should(run: Path):
     assert before["encoder"]["weights"] == "random"
     assert after["encoder"]["weights"] == str(run / "backbone.safetensors")
     page = (run / "report.html").read_text()
-    assert "leopart-train" in page
+    assert "leopart train" in page
     assert "evaluation.page_images=2" in page, "the command to repeat it"
     log = (run / "train.log").read_text()
     assert "4 steps, " in log

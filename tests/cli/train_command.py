@@ -1,4 +1,4 @@
-"""Run `leopart-train` in this process on a few tiny images."""
+"""Run `leopart train` in this process on a few tiny images."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def arguments(images: Path, output_dir: Path, *overrides: str) -> list[str]:
 
 def leopart_train(images: Path, output_dir: Path, *overrides: str) -> None:
     """One whole run."""
-    run_command_line(main, "leopart-train", arguments(images, output_dir, *overrides))
+    run_command_line(main, "leopart train", arguments(images, output_dir, *overrides))
 
 
 def error_of_training(images: Path, output_dir: Path, *overrides: str) -> str:
     """The error line of a run that must fail as a user's mistake."""
-    return error_of_command(main, "leopart-train", arguments(images, output_dir, *overrides))
+    return error_of_command(main, "leopart train", arguments(images, output_dir, *overrides))
 
 
 def write_images(folder: Path, num: int = 6, size: int = 48, seed: int = 0) -> Path:

@@ -140,8 +140,6 @@ def test_the_same_seed_gives_the_same_figures_and_another_does_not(tmp_path: Pat
 
 def test_images_without_masks_are_clustered_and_not_scored(tmp_path: Path):
     dataset = write_folder(tmp_path / "data", 3, masks=False)
-    with pytest.raises(ValueError, match="set num_clusters"):
-        run(dataset, tmp_path)
     result = run(dataset, tmp_path, num_clusters=4)
     assert result.scores == ()
     assert result.metrics == {}

@@ -237,7 +237,7 @@ def test_names_typed_on_the_page_of_one_folder_name_the_masks_of_another(
     first, second = tmp_path / "out1", tmp_path / "out2"
     run_command_line(
         export,
-        "leopart-export",
+        "leopart export",
         [
             f"images={tmp_path / 'first'}",
             *encoder,
@@ -254,7 +254,7 @@ def test_names_typed_on_the_page_of_one_folder_name_the_masks_of_another(
     opened.close()
     run_command_line(
         export,
-        "leopart-export",
+        "leopart export",
         [
             f"images={tmp_path / 'second'}",
             *encoder,

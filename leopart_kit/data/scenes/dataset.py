@@ -96,7 +96,7 @@ class ScenesSettings(DatasetSettings):
 
     def load(self) -> SegmentationDataset:
         """See `procedural_scenes`."""
-        return procedural_scenes(**vars(self))
+        return procedural_scenes(**self.arguments())
 
 
 PART = ScenesSettings

@@ -17,6 +17,9 @@ from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.metrics.matching import Rule
 from leopart_kit.settings import Count, settings
 
+WITHOUT_CLASSES = 20
+"""Clusters of images that have no masks, where nobody says how many."""
+
 
 @settings
 class Overclustering(TokenClustering):
@@ -29,7 +32,7 @@ class Overclustering(TokenClustering):
     name: ClassVar[str] = "overclustering"
 
     num_clusters: Count | None = None
-    """K; null: the number of classes."""
+    """K; null: the number of classes, or 20 where images have no masks."""
     matching: Rule | None = None
     """Rule that gives clusters their classes; null: hungarian_iou for K = classes, else
     many_to_one_precision."""
@@ -38,9 +41,7 @@ class Overclustering(TokenClustering):
         """K for a set of `num_classes` classes (0 where there are no masks)."""
         if self.num_clusters is not None:
             return self.num_clusters
-        if num_classes == 0:
-            raise ValueError("without masks there is no number of classes: set num_clusters")
-        return num_classes
+        return num_classes or WITHOUT_CLASSES
 
     def resolve_rule(self, num_classes: int) -> Rule:
         """The matching rule for a set of `num_classes` classes."""

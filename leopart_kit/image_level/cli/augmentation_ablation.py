@@ -1,4 +1,4 @@
-"""`leopart-ablation`: what each augmentation is worth to SeLa or Leopart.
+"""`leopart ablation`: what each augmentation is worth to SeLa or Leopart.
 
 The method is trained with crops, mirroring, colour jitter, grey images and blur, and then without
 one of them at a time, from the same seed. SeLa is measured by linear accuracy on whole images,
@@ -8,8 +8,7 @@ Leopart by a dense protocol. What is done is kept in the output folder and not d
 from __future__ import annotations
 
 import logging
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,6 +30,7 @@ from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.commands import Words, read_command
 from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.isolated import reason_of_failure
+from leopart_kit.cli.repeating import command_for
 from leopart_kit.cli.reuse import measurement_identity, same_results, training_identity
 from leopart_kit.cli.run_parts import read_method
 from leopart_kit.cli.train import run_training
@@ -61,12 +61,12 @@ class Study:
     """How a method is trained and measured.
 
     Attributes:
-        everything: settings of `leopart-train` that turn all augmentations on.
+        everything: settings of `leopart train` that turn all augmentations on.
         without: by augmentation, what turns it off.
         metric: what `measure` returns, in words.
         measured_by: the configuration of the evaluation.
         measure: evaluates a configuration into a folder and returns a figure in percent; the last
-            argument repeats the command.
+            argument is what the configuration was composed from.
         check: raises `ValueError` for an evaluation that does not give that figure.
     """
 
@@ -74,7 +74,7 @@ class Study:
     without: Mapping[str, tuple[str, ...]]
     metric: str
     measured_by: str
-    measure: Callable[[DictConfig, Path, str], float]
+    measure: Callable[[DictConfig, Path, Sequence[str]], float]
     check: Callable[[DictConfig], None]
 
 
@@ -85,9 +85,9 @@ class AblationCommand:
     study: Literal["sela", "leopart"] = "sela"
     """sela: linear accuracy of whole images; leopart: mIoU of a dense protocol."""
     train: Words = ""  # type: ignore[assignment]
-    """Settings of every leopart-train, as "recipe=cifar10_sela dataset.root=CIFAR/train"."""
+    """Settings of every leopart train, as "recipe=cifar10_sela dataset.root=CIFAR/train"."""
     evaluate: Words = ""  # type: ignore[assignment]
-    """Settings of every leopart-eval-image (sela) or leopart-eval (leopart)."""
+    """Settings of every leopart image (sela) or leopart eval (leopart)."""
     without: several(Augmentation, at_least=0) = get_args(Augmentation)  # type: ignore[valid-type]
     """Augmentations that are left out, one at a time."""
     seeds: Seeds = (0,)
@@ -143,16 +143,16 @@ def run_variant(asked: AblationCommand, name: str, seed: int, folder: Path) -> f
     training = compose_command("train", words)
     if not any("encoder.seed=" in word for word in words):
         merge_settings(training.encoder, {"seed": seed})  # of the weights at the start too
-    backbone = train_once(training, folder / "training", shlex.join(["leopart-train", *words]))
+    backbone = train_once(training, folder / "training", words)
     words = list(asked.evaluate)
     evaluation = compose_command(study.measured_by, words)
     node = {**plain(training.encoder), "weights": str(backbone)}
     results = folder / "evaluation"
     merge_settings(evaluation, {"encoder": OmegaConf.create(node), "output_dir": str(results)})
-    return study.measure(evaluation, results, shlex.join([study.measured_by, *words]))
+    return study.measure(evaluation, results, words)
 
 
-def train_once(config: DictConfig, folder: Path, command: str) -> Path:
+def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
     """The trained backbone; a broken-off training goes on, one of another kind is no match.
 
     Raises:
@@ -162,7 +162,7 @@ def train_once(config: DictConfig, folder: Path, command: str) -> Path:
     if is_trained(config, folder) and saved_precision(backbone) == config.backbone_precision:
         logger.info("reused %s", backbone)
     else:
-        run_training(config, folder, command)
+        run_training(config, folder, command_for("leopart train", "train", words, config))
     return backbone
 
 
@@ -178,7 +178,7 @@ def is_trained(config: DictConfig, folder: Path) -> bool:
     return recorded_identity(folder).difference(identity) is None
 
 
-def linear_accuracy(config: DictConfig, folder: Path, command: str) -> float:
+def linear_accuracy(config: DictConfig, folder: Path, words: Sequence[str]) -> float:
     """Accuracy of a linear classifier on the last layer that the evaluation names."""
     data = [build_split(config, key) for key in ("test_split", "train_split")]
     encoder = build_encoder(config.encoder, config.precision)
@@ -188,13 +188,14 @@ def linear_accuracy(config: DictConfig, folder: Path, command: str) -> float:
     if document is not None and (folder / PAGE_NAME).is_file():
         logger.info("reused %s", folder)
         return [s["mean"] for s in document["scores"] if s["evaluation"] == "linear"][-1]
+    command = command_for("leopart image", "eval_image_level", words, config)
     return run_image_level(config, folder, command).of("linear")[-1].mean
 
 
-def dense_miou(config: DictConfig, folder: Path, command: str) -> float:
+def dense_miou(config: DictConfig, folder: Path, words: Sequence[str]) -> float:
     """mIoU of a dense protocol."""
     encoder = build_encoder(config.encoder, config.precision)
-    run_cell(config, encoder, folder, build_run_settings(config), command)
+    run_cell(config, encoder, folder, build_run_settings(config), words)
     return read_results(folder)["metrics"]["miou"]["mean"]
 
 
@@ -244,5 +245,5 @@ STUDIES = {
 
 
 def main() -> None:
-    """Entry point of `leopart-ablation`."""
+    """Entry point of `leopart ablation`."""
     run_command("augmentation_ablation", augmentation_ablation)

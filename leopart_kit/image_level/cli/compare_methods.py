@@ -1,8 +1,8 @@
-"""`leopart-compare`: train many methods for minutes each, and measure what each learned.
+"""`leopart compare`: train many methods for minutes each, and measure what each learned.
 
 Every method and seed is a run of its own: trained by its recipe within a time
 (`leopart_kit.cli.timed_training` says how it is kept), then measured with the image-level protocols
-of `leopart-eval-image`, as is the same network with the same random weights before training. A run
+of `leopart image`, as is the same network with the same random weights before training. A run
 leaves its folder with `training.json` and `results.json`; where these stand for the same settings
 and data, nothing is done again.
 
@@ -75,7 +75,7 @@ class Comparison:
     """What all runs share.
 
     Attributes:
-        protocol: the node of `leopart-eval-image`.
+        protocol: the node of `leopart image`.
         recorded: what the results name as their settings.
     """
 
@@ -153,7 +153,7 @@ def run_method(comparison: Comparison, name: str, overrides: Sequence[str], seed
 def training_config(
     comparison: Comparison, overrides: Sequence[str], seed: int
 ) -> tuple[DictConfig, str | None]:
-    """The configuration of `leopart-train` for one run, and what texts it learns from."""
+    """The configuration of `leopart train` for one run, and what texts it learns from."""
     chosen = comparison.config
     config = compose_command("train", [*overrides, *read_words(chosen.training)])
     data = plain(config.dataset) if brings_images(overrides) else shared_images(chosen)
@@ -273,5 +273,5 @@ def write_all(config: DictConfig, runs: Sequence[MethodRun], output_dir: Path) -
 
 
 def main() -> None:
-    """Entry point of `leopart-compare`."""
+    """Entry point of `leopart compare`."""
     run_command("compare_methods", compare_methods)

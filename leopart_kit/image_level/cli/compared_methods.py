@@ -1,4 +1,4 @@
-"""Which methods `leopart-compare` trains with which seeds, and what may be said of each."""
+"""Which methods `leopart compare` trains with which seeds, and what may be said of each."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CompareCommand:
     output_dir: Text = "outputs/compare_methods"
     """Always the same, so that the next call goes on where this one stopped."""
     methods: dict[FolderName, Words | None] | None = None
-    """Settings of leopart-train by a name of your choice, as {mine: "recipe=cifar10_simclr
+    """Settings of leopart train by a name of your choice, as {mine: "recipe=cifar10_simclr
     method.temperature=0.5"}; NAME: null for recipe=cifar10_NAME; none: every such recipe."""
     seeds: Seeds = (0,)
     """Of the weights at the start and of the training."""
@@ -53,9 +53,9 @@ class CompareCommand:
     minutes: Positive = 4.0
     """Of training, at most; a recipe that takes longer is shortened."""
     training: Words = ""  # type: ignore[assignment]
-    """Settings of leopart-train for every training; not data and seeds."""
+    """Settings of leopart train for every training; not data and seeds."""
     evaluation: Words = ""  # type: ignore[assignment]
-    """Settings of protocol of leopart-eval-image, as "protocol.linear.epochs=20"."""
+    """Settings of protocol of leopart image, as "protocol.linear.epochs=20"."""
     write_to: PathText | None = None
     """Markdown file; what stands between its marks "methods" is written anew."""
     json: PathText | None = None
@@ -67,7 +67,7 @@ class CompareCommand:
 
 
 def chosen_methods(command: CompareCommand) -> Mapping[str, Sequence[str]]:
-    """What to set in `leopart-train` for every method, by its name.
+    """What to set in `leopart train` for every method, by its name.
 
     Raises:
         ValueError: a name without settings of which there is no recipe, or seeds of a method that
@@ -119,7 +119,7 @@ def _refuse(words: Sequence[str], of: str, instead: Mapping[str, str]) -> None:
         for name, own in instead.items():
             if _sets(word, name):
                 raise ValueError(
-                    f"{of}: {word} would have no effect; set {own} of leopart-compare itself"
+                    f"{of}: {word} would have no effect; set {own} of leopart compare itself"
                 )
 
 

@@ -1,4 +1,4 @@
-"""`leopart-eval-image`: measure an encoder on whole images and their classes."""
+"""`leopart image`: measure an encoder on whole images and their classes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ PART = ImageLevelCommand
 def eval_image_level(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json and report.html into `output_dir`."""
     read_command(ImageLevelCommand, config)
-    command = repeated_by("leopart-eval-image")
+    command = repeated_by("leopart image")
     print_image_level(run_image_level(config, output_dir, command), Console())
     logger.info("page: %s", output_dir / "report.html")
 
@@ -134,5 +134,5 @@ def build_split(config: DictConfig, key: str) -> ClassificationDataset:
 
 
 def main() -> None:
-    """Entry point of `leopart-eval-image`."""
+    """Entry point of `leopart image`."""
     run_command("eval_image_level", eval_image_level)

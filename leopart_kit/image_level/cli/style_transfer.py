@@ -1,4 +1,4 @@
-"""`leopart-style`: paint an image in the manner of another with a network's first layers."""
+"""`leopart style`: paint an image in the manner of another with a network's first layers."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ def shrink(image: Tensor, longest: int) -> Tensor:
 
 
 def main() -> None:
-    """Entry point of `leopart-style`."""
+    """Entry point of `leopart style`."""
     run_command("style_transfer", style_transfer)

@@ -90,6 +90,13 @@ class ClassificationDataset:
         """sha256 of the images, see `SegmentationDataset.fingerprint`; not of their labels."""
         return self.images.fingerprint()
 
+    def spread(self, num_images: int) -> ClassificationDataset:
+        """At most `num_images` images, see `SegmentationDataset.spread`; all class names stay."""
+        images = self.images.spread(num_images)
+        class_of = dict(zip(self.names, self.labels, strict=True))
+        labels = np.array([class_of[name] for name in images.names], dtype=np.int64)
+        return ClassificationDataset(images, labels, self.class_names)
+
     def with_classes_of(self, other: ClassificationDataset) -> ClassificationDataset:
         """The same images with labels that index the classes of another split.
 

@@ -30,5 +30,7 @@ def load_classification(
         raise ValueError(f"{name!r} has no image classes; choose one of {', '.join(names)}")
     check_root(asked)
     dataset = asked.load_classes()
+    if asked.limit is not None:
+        dataset = dataset.spread(asked.limit)
     logger.info("%s %s: %d images, %d classes", name, split, len(dataset), dataset.num_classes)
     return dataset

@@ -243,7 +243,7 @@ class SingleImageSettings(DatasetSettings):
 
     def load(self) -> SegmentationDataset:
         """See `single_image`."""
-        return single_image(**vars(self))
+        return single_image(**self.arguments())
 
 
 PART = SingleImageSettings

@@ -123,7 +123,7 @@ def cutmix(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
 
 @settings
 class TeacherSettings(EncoderSettings):
-    """A fine-tuned classifier: `leopart-eval-image protocol.evaluations=[fine_tuning]` leaves both
+    """A fine-tuned classifier: `leopart image protocol.evaluations=[fine_tuning]` leaves both
     files in OUT/fine_tuned."""
 
     name: Text

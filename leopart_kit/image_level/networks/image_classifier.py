@@ -69,7 +69,7 @@ def load_classifier(backbone: Encoder, head: Path) -> ImageClassifier:
     if missing:
         raise ValueError(
             f"{head} is no classifier's head, it lacks {missing[0]}: give the {HEAD_NAME} that "
-            "leopart-eval-image writes for protocol.evaluations=[fine_tuning]"
+            "leopart image writes for protocol.evaluations=[fine_tuning]"
         )
     try:
         check_weights({key: state[key] for key in _HEAD})

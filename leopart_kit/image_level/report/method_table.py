@@ -45,7 +45,7 @@ class TrainingFacts:
         seconds, minutes_allowed: of training.
         threads, device: what it ran on.
         texts: what a method that learns from texts was given, None for the others.
-        settings: of `leopart-train`.
+        settings: of `leopart train`.
         identity, backbone_sha256: what the training follows from, and the file it ended in.
         images: what it was trained on, None for the images that all share.
     """

@@ -28,9 +28,8 @@ def test_the_rule_follows_the_number_of_clusters():
     assert forced.resolve_rule(21) == "hungarian_count"
 
 
-def test_without_classes_the_number_of_clusters_must_be_given():
-    with pytest.raises(ValueError, match="set num_clusters"):
-        Overclustering().resolve_num_clusters(0)
+def test_without_classes_there_are_twenty_clusters_unless_it_is_said():
+    assert Overclustering().resolve_num_clusters(0) == 20
     assert Overclustering(num_clusters=7).resolve_num_clusters(0) == 7
 
 

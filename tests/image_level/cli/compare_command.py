@@ -1,4 +1,4 @@
-"""`leopart-compare` as its tests call it."""
+"""`leopart compare` as its tests call it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def instead(given: list[str], *changed: str) -> list[str]:
 
 
 def compare(*arguments: str) -> None:
-    run_command_line(main, "leopart-compare", arguments)
+    run_command_line(main, "leopart compare", arguments)
 
 
 def rows(tmp_path: Path) -> dict[str, dict]:

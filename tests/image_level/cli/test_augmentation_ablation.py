@@ -39,7 +39,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def ablate(*arguments: str) -> dict[str, dict]:
-    run_command_line(ablation.main, "leopart-ablation", arguments)
+    run_command_line(ablation.main, "leopart ablation", arguments)
     rows = json.loads(Path("out/results.json").read_text())["variants"]
     return {row["name"]: row for row in rows}
 
@@ -72,7 +72,7 @@ def test_a_failed_cell_is_tried_again_and_what_is_done_is_kept(
         patch.setattr(ablation, "run_image_level", None)
         assert ablate(*given, "without=[flip]") == rows
     changed = [given[0].replace("max_steps=1", "max_steps=2"), *given[1:], "without=[flip]"]
-    line = error_of_command(ablation.main, "leopart-ablation", changed)
+    line = error_of_command(ablation.main, "leopart ablation", changed)
     assert "trainer.max_steps is 1 there and 2 here" in line
 
 
@@ -89,10 +89,10 @@ def test_another_network_is_measured_anew(given: list[str]):
 def test_a_training_that_never_began_is_in_nobody_s_way(given: list[str]):
     wrong = [given[0].replace("data/train", "nowhere"), *given[1:], "without=[]"]
     assert "no training came through; " in error_of_command(
-        ablation.main, "leopart-ablation", wrong
+        ablation.main, "leopart ablation", wrong
     )
     odd = [given[0].replace("global_size=32", "global_size=33"), *given[1:], "without=[]"]
-    error_of_command(ablation.main, "leopart-ablation", odd)
+    error_of_command(ablation.main, "leopart ablation", odd)
     assert "mean" in ablate(*given, "without=[]")["all"]
 
 
@@ -102,7 +102,7 @@ def test_how_a_training_ran_is_no_other_setting(given: list[str], monkeypatch: p
     again = [given[0].replace('train="', 'train="num_workers=0 '), *given[1:], "without=[]"]
     assert ablate(*again) == rows
     Path("data/train/red/00.png").write_bytes(Path("data/train/red/01.png").read_bytes() + b" ")
-    line = error_of_command(ablation.main, "leopart-ablation", again)
+    line = error_of_command(ablation.main, "leopart ablation", again)
     assert "dataset.content is" in line
 
 
@@ -159,5 +159,5 @@ def test_every_augmentation_is_on_and_each_goes_alone(method: str):
 def test_mistakes_are_told_in_one_line(given: list[str], changed: list[str], message: str):
     names = [c.partition("=")[0] for c in changed]
     kept = [g for g in given if g.partition("=")[0] not in names]
-    line = error_of_command(ablation.main, "leopart-ablation", [*kept, *changed])
+    line = error_of_command(ablation.main, "leopart ablation", [*kept, *changed])
     assert message in line

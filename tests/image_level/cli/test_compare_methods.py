@@ -1,4 +1,4 @@
-"""`leopart-compare`: runs that are kept, runs that fail alone, and the table."""
+"""`leopart compare`: runs that are kept, runs that fail alone, and the table."""
 
 from __future__ import annotations
 
@@ -197,5 +197,5 @@ def test_the_table_goes_into_a_readme(comparison: list[str], tmp_path: Path):
     ],
 )
 def test_mistakes_show_at_once(comparison: list[str], tmp_path: Path, changed, message: str):
-    assert message in error_of_command(main, "leopart-compare", [*comparison, *changed])
+    assert message in error_of_command(main, "leopart compare", [*comparison, *changed])
     assert not (tmp_path / "out" / "methods.json").exists()

@@ -1,4 +1,4 @@
-"""What is said of the methods of `leopart-compare`: words without effect, images of their own."""
+"""What is said of the methods of `leopart compare`: words without effect, images of their own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_word_without_effect_is_refused(setting: str, word: str, instead: str)
     methods = {"mine": [word] if setting == "methods.mine" else []}
     with pytest.raises(ValueError, match="would have no effect") as refused:
         check_words(CompareCommand(dataset={}, **given), methods)
-    message = f"{setting}: {word} would have no effect; set {instead} of leopart-compare itself"
+    message = f"{setting}: {word} would have no effect; set {instead} of leopart compare itself"
     assert str(refused.value) == message
 
 

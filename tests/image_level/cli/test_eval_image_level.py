@@ -1,4 +1,4 @@
-"""`leopart-eval-image`: what a run leaves, and every mistake in one line."""
+"""`leopart image`: what a run leaves, and every mistake in one line."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def given(on_colours: list[str]) -> list[str]:
 
 
 def leopart_eval_image(*overrides: str) -> None:
-    run_command_line(main, "leopart-eval-image", overrides)
+    run_command_line(main, "leopart image", overrides)
 
 
 def error_of(*overrides: str) -> str:
-    return error_of_command(main, "leopart-eval-image", overrides)
+    return error_of_command(main, "leopart image", overrides)
 
 
 def test_a_run_leaves_results_page_and_features(
@@ -51,7 +51,7 @@ def test_a_run_leaves_results_page_and_features(
     assert results["encoder"]["name"] == "handcrafted"
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("data:image/jpeg") == 12
-    assert "leopart-eval-image dataset.root=" in page
+    assert "leopart image dataset.root=" in page
     assert len(list((tmp_path / "out" / "features").rglob("tokens.npy"))) == 2
     printed = capfd.readouterr()
     assert "nearest neighbours" in printed.out

@@ -1,4 +1,4 @@
-"""`leopart-style`: the image it writes, and its mistakes."""
+"""`leopart style`: the image it writes, and its mistakes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_it_writes_the_image_and_the_filters(given: list[str], tmp_path: Path):
-    run_command_line(main, "leopart-style", [*given, "size=48"])
+    run_command_line(main, "leopart style", [*given, "size=48"])
     with Image.open(tmp_path / "out" / "stylised.png") as painted:
         assert painted.size == (48, 32)
         mean = np.asarray(painted).mean()
@@ -53,4 +53,4 @@ def test_it_writes_the_image_and_the_filters(given: list[str], tmp_path: Path):
 def test_mistakes_end_in_one_line(given: list[str], overrides: list[str], message: str):
     names = [override.partition("=")[0] for override in overrides]
     kept = [g for g in given if g.partition("=")[0] not in names]
-    assert re.search(message, error_of_command(main, "leopart-style", [*kept, *overrides]))
+    assert re.search(message, error_of_command(main, "leopart style", [*kept, *overrides]))

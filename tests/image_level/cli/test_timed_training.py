@@ -1,4 +1,4 @@
-"""How long `leopart-compare` trains: recipes shortened, runs made again, runs ended in time."""
+"""How long `leopart compare` trains: recipes shortened, runs made again, runs ended in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leopart-train method=…` for every image-level method: trained, evaluated, saved, loaded."""
+"""`leopart train method=…` for every image-level method: trained, evaluated, saved, loaded."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_every_method_is_here():
 @pytest.mark.parametrize("method", SMALL)
 def test_a_method_trains_and_leaves_a_backbone_for_the_dense_protocols(tmp_path: Path, method: str):
     out = tmp_path / "out"
-    run_command_line(main, "leopart-train", arguments(out, method))
+    run_command_line(main, "leopart train", arguments(out, method))
     rows = read_metrics(out / "metrics.jsonl")
     assert [row["step"] for row in rows] == [1, 2]
     assert all(math.isfinite(row["loss"]) for row in rows)
@@ -107,14 +107,14 @@ def test_a_method_trains_and_leaves_a_backbone_for_the_dense_protocols(tmp_path:
 
 def test_exemplars_may_be_a_part_of_the_images(tmp_path: Path):
     given = arguments(tmp_path / "out", "exemplar", "method.num_exemplars=4", "batch_size=2")
-    run_command_line(main, "leopart-train", given)
+    run_command_line(main, "leopart train", given)
     state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
     assert len(state["state_dict"]["classifier.weight"]) == 4
 
 
 def test_dino_s_head_has_batch_norm_by_choice(tmp_path: Path):
     given = arguments(tmp_path / "out", "dino", "method.head_batch_norm=true")
-    run_command_line(main, "leopart-train", given)
+    run_command_line(main, "leopart train", given)
     state = read_checkpoint_file(list_checkpoints(tmp_path / "out" / "checkpoints")[-1])
     name = "projection.layers.1.running_var"
     student, teacher = (state["state_dict"][f"{of}.{name}"] for of in ("student", "teacher"))
@@ -125,7 +125,7 @@ def test_dino_s_head_has_batch_norm_by_choice(tmp_path: Path):
 def test_a_network_with_batch_norm_keeps_its_statistics(tmp_path: Path):
     given = arguments(tmp_path / "out", "rotnet", "encoder=resnet18_mini", "encoder.weights=random")
     given.remove(f"encoder.name={MODEL}")
-    run_command_line(main, "leopart-train", given)
+    run_command_line(main, "leopart train", given)
     trained = load_encoder("resnet18_mini", tmp_path / "out" / "backbone.safetensors")
     means = trained.state_dict()["resnet.bn1.running_mean"]
     assert means.abs().max() > 0
@@ -183,18 +183,18 @@ def test_mistakes_are_told_in_one_line_before_any_evaluation(
     tmp_path: Path, method: str, overrides: list[str], message: str
 ):
     out = tmp_path / "out"
-    line = error_of_command(main, "leopart-train", arguments(out, method, *overrides))
+    line = error_of_command(main, "leopart train", arguments(out, method, *overrides))
     assert re.search(message, line), line
     assert not (out / "evaluation").exists()
 
 
 def test_a_teacher_must_be_given(tmp_path: Path):
     given = [a for a in arguments(tmp_path / "out", "distillation") if "head" not in a]
-    line = error_of_command(main, "leopart-train", given)
+    line = error_of_command(main, "leopart train", given)
     assert "method.teacher.head is not set; add method.teacher.head=VALUE" in line
 
 
 def test_captions_must_be_given(tmp_path: Path):
     given = [a for a in arguments(tmp_path / "out", "clip") if "captions" not in a]
-    line = error_of_command(main, "leopart-train", given)
+    line = error_of_command(main, "leopart train", given)
     assert "method.captions is not set; add method.captions=VALUE" in line

@@ -1,0 +1,63 @@
+"""Short forms of a command line: a folder alone, and no words at all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from leopart_kit.cli.folders import config_folder
+
+_FOLDER = {
+    "eval": ["dataset=folder", "dataset.root={}"],
+    "train": ["dataset=folder", "dataset.root={}"],
+    "export": ["images={}"],
+    "image": ["dataset=image_folder_classes", "dataset.root={}"],
+}
+"""What a folder alone stands for."""
+_AT_HAND = "demo_leopart"  # small, and a part of the package
+
+
+def spelled_out(name: str, words: Sequence[str]) -> list[str]:
+    """The words of a command with a folder that stands alone written out.
+
+    `leopart eval images/` is `dataset=folder dataset.root=images/` with an encoder that needs no
+    download, where the words choose none; standard error says which.
+    """
+    alone = [word for word in words if "=" not in word and not word.startswith(("-", "~", "+"))]
+    if not alone:
+        return list(words)
+    if name not in _FOLDER:
+        sys.exit(f"error: {alone[0]!r} is no setting; write NAME=VALUE (leopart {name} --help)")
+    if len(alone) > 1:
+        sys.exit(f"error: one folder, or NAME=VALUE, got {' '.join(alone)}")
+    folder = Path(alone[0]).expanduser()
+    if not folder.is_dir():
+        sys.exit(f"error: {alone[0]!r} is no folder and no setting; write FOLDER or NAME=VALUE")
+    said = [part.format(alone[0]) for part in _FOLDER[name]]
+    said = [word for word in said if not _is_chosen(word, words)]
+    if not _is_chosen("encoder=", words):
+        said.append(f"encoder={_AT_HAND}")
+        print(
+            f"encoder={_AT_HAND}, which is small and needs no download; for real work say "
+            "encoder=dinov2_vits14, or your own",
+            file=sys.stderr,
+        )
+    return [*said, *(word for word in words if word not in alone)]
+
+
+def _is_chosen(word: str, words: Sequence[str]) -> bool:
+    key = word.partition("=")[0]
+    return any(other.lstrip("+").startswith(f"{key}=") for other in words)
+
+
+def explain(name: str, module: str) -> str:
+    """What a command does, in a screen: the examples that begin its page of help."""
+    config = module.rpartition(".")[2]
+    text = (config_folder("configs") / f"{config}.yaml").read_text(encoding="utf-8")
+    template = yaml.safe_load(text)["hydra"]["help"]["template"]
+    return (
+        template.partition("\n== ")[0].rstrip() + f"\n\nleopart {name} --help lists all settings."
+    )
