@@ -93,7 +93,9 @@ def accepts(kind: Any, value: Any) -> bool:
 
 def accepts_marked(kind: Any, marks: list[Any], value: Any) -> bool:
     before = any(isinstance(mark, BeforeValidator) for mark in marks)
-    if before and type(value) in (int, float):  # a name made of digits
+    if before and get_origin(kind) is tuple and type(value) is int:  # a number of seeds
+        value = list(range(value)) if value <= 1000 else value
+    elif before and type(value) in (int, float):  # a name made of digits
         value = str(value)
     if not accepts(kind, value):
         return False

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.cli.program import COMMANDS as PROGRAM
 from leopart_kit.parts import find_part, list_parts
 from leopart_kit.settings import declared, group_of
 
@@ -15,7 +16,8 @@ COMMANDS = list_parts(PACKAGES["command"])
 
 
 def page_of(command: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    main = importlib.import_module(f"leopart_kit.cli.{command}").main
+    (module,) = [c.module for c in PROGRAM.values() if c.module.endswith(f".{command}")]
+    main = importlib.import_module(f"leopart_kit.{module}").main
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [command, *words, "--help"])
         main()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.cli.folders import PACKAGE
+from leopart_kit.cli.program import COMMANDS
 from leopart_kit.folder_lock import only_writer
 from tests.cli.command import error_of_command
 
-MODULES = sorted(f.stem for f in (PACKAGE / "cli").glob("*.py") if "\ndef main(" in f.read_text())
+MODULES = [command.module for command in COMMANDS.values()]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -22,7 +22,7 @@ def test_a_second_run_in_one_output_dir_ends_in_one_line_and_changes_nothing(
     out = tmp_path / "out"
     (out / "config").mkdir(parents=True)
     (out / "config" / "config.yaml").write_text("of: the first\n")
-    main = importlib.import_module(f"leopart_kit.cli.{module}").main
+    main = importlib.import_module(f"leopart_kit.{module}").main
     with only_writer(out, "output_dir"):
         line = error_of_command(main, module, [f"output_dir={out}"])
     assert str(out) in line

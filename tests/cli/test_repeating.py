@@ -51,7 +51,7 @@ def test_the_page_of_a_cell(folder: Path, tmp_path: Path, encoder: str):
     words = f"dataset=folder dataset.root={folder} protocol.resolution=[32,32]"
     given = [
         f"encoders={{mine: {encoder}}}", f'benchmarks={{one: "{words}"}}', "page_images=3",
-        'overrides="protocol.seeds=[4,1] protocol.num_clusters=5"',
+        'overrides="protocol.seeds=[4,1] protocol.num_clusters=5 protocol.pca_dim=8"',
         f"output_dir={tmp_path / 'board'}",
     ]  # fmt: skip
     run_command_line(benchmark_main, "leopart bench", given)
@@ -77,12 +77,8 @@ def test_the_page_of_whole_images(tmp_path: Path):
     assert scores(tmp_path / "again") == scores(tmp_path / "out")
 
 
-TEXTS = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters="$"), min_size=1
-)
-    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters="$"),
-    min_size=1,
-)
+LETTERS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters="$")
+TEXTS = st.text(LETTERS, min_size=1)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=3),
