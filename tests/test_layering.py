@@ -27,6 +27,7 @@ LEVELS = [
     {"bench"},
     {"cli"},
     {"image_level.cli"},
+    {"__main__"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
