@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-encoder test formats lint format clean
+.PHONY: demo demo-encoder docs test formats lint format clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ demo-encoder: $(STAMP)
 		precision=$(PRECISION) output_dir=$(dir $(LEOPART))
 	$(BIN)/python tools/benchmark.py suite=demo output_dir=$(TRAINED)/benchmark \
 		+encoders.random.seed=$(SEED) +encoders.dino.weights=$(DINO) +encoders.leopart.weights=$(LEOPART)
+
+# The reference of all public names, from their docstrings; outputs/docs/index.html is where to begin.
+docs: $(STAMP)
+	$(BIN)/python tools/api_reference.py outputs/docs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

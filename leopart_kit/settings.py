@@ -17,7 +17,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from functools import cache, wraps
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args
@@ -48,15 +48,18 @@ def settings(cls: type[T]) -> type[T]:
     are strict: `true` is no number and `"3"` no whole number. Lists become tuples.
     """
     made = cast(type[T], dataclass(frozen=True, config=_CONFIG)(cls))
-    check = made.__init__
+    check, own = made.__init__, inspect.signature(made)
 
-    @wraps(check)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             check(self, *args, **kwargs)
         except ValidationError as error:
             raise ValueError(_first_problem(error, cls)) from None
 
+    # Names and defaults as they are written; types stand with the fields.
+    shown = [p.replace(annotation=inspect.Parameter.empty) for p in own.parameters.values()]
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    init.__dict__["__signature__"] = inspect.Signature([itself, *shown])
     made.__init__ = init
     return made
 

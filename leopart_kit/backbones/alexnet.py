@@ -16,7 +16,7 @@ _POOLED = (1, 2)  # layers that a pooling with stride 2 follows
 
 
 class AlexNetConvolutions(nn.Module):
-    """The five convolutions, ``conv1`` … ``conv5`` with ``bn1`` … ``bn5``."""
+    """The five convolutions, `conv1` … `conv5` with `bn1` … `bn5`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class AlexNetConvolutions(nn.Module):
             channels = out
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """``[B, 3, H, W]`` → the rectified output of each layer, before its pooling."""
+        """`[B, 3, H, W]` → the rectified output of each layer, before its pooling."""
         features = {}
         x = F.pad(images, (3, 4, 3, 4))
         for index in range(1, len(_LAYERS) + 1):
@@ -42,7 +42,7 @@ class AlexNetConvolutions(nn.Module):
 
 
 class AlexNetEncoder(Encoder):
-    """Tokens of 16 px from the fifth convolution, ``D = 256``; the fully connected layers left out.
+    """Tokens of 16 px from the fifth convolution, `D = 256`; the fully connected layers left out.
 
     Layer sizes are those of the probes of RotNet, DeepCluster and SeLa (96, 256, 384, 384, 256
     channels, one tower, batch norm, no local response normalisation). The borders are padded so
@@ -74,11 +74,11 @@ class AlexNetEncoder(Encoder):
         self.convolutions = AlexNetConvolutions()
 
     def patch_tokens(self, images: Tensor) -> Tensor:
-        """See :meth:`Encoder.patch_tokens`."""
+        """See `Encoder.patch_tokens`."""
         return self._layers(images)["conv5"].float()
 
     def layer_features(self, images: Tensor) -> dict[str, Tensor]:
-        """See :meth:`Encoder.layer_features`: ``conv1`` to ``conv5``."""
+        """See `Encoder.layer_features`: `conv1` to `conv5`."""
         return {name: value.float() for name, value in self._layers(images).items()}
 
     def _layers(self, images: Tensor) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True)
 class Architecture:
-    """Size of a backbone; zeros where the weights do not say (``patch_size`` of a ResNet)."""
+    """Size of a backbone; zeros where the weights do not say (`patch_size` of a ResNet)."""
 
     kind: str  # "ViT", "ResNet" or "AlexNet"
     embed_dim: int
@@ -77,7 +77,7 @@ def describe(state: dict[str, Tensor]) -> Architecture:
 
 
 def check_blocks(state: Iterable[str]) -> None:
-    """Raise ``ValueError`` for a block with a number that no network has."""
+    """Raise `ValueError` for a block with a number that no network has."""
     for key in state:
         match = _BLOCK.match(key)
         if match and len(match[1]) > _LONGEST_NUMBER:
@@ -87,7 +87,7 @@ def check_blocks(state: Iterable[str]) -> None:
 def missing_keys(state: dict[str, Tensor], grid: Grid | None = None) -> list[str]:
     """Backbone tensors that a complete state dict of this kind has and this one lacks.
 
-    ``grid`` is that of the positions, where it is known; else they are taken for a square.
+    `grid` is that of the positions, where it is known; else they are taken for a square.
     """
     kind = describe(state).kind
     if kind == "ViT":

@@ -20,12 +20,12 @@ _MOST_TOKENS_WITH_SCORES = 1100  # beyond 448 px with patches of 14, memory come
 
 
 def is_open(block: TimmModule) -> bool:
-    """Whether the block is one that :func:`block_forward` reproduces."""
+    """Whether the block is one that `block_forward` reproduces."""
     return type(block) in (Block, EvaBlock) and type(block.attn) in (Attention, EvaAttention)
 
 
 def project_heads(attn: TimmModule, x: Tensor) -> Heads:
-    """Queries, keys, values as projected, before norm and rotation: three ``[B, heads, N, d]``."""
+    """Queries, keys, values as projected, before norm and rotation: three `[B, heads, N, d]`."""
     batch, count, _ = x.shape
     if attn.qkv is None:
         parts = [attn.q_proj(x), attn.k_proj(x), attn.v_proj(x)]
@@ -43,9 +43,9 @@ def project_heads(attn: TimmModule, x: Tensor) -> Heads:
 def block_forward(
     block: TimmModule, x: Tensor, rope: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One transformer block: ``[B, N, D]`` → its output, and its queries and keys.
+    """One transformer block: `[B, N, D]` → its output, and its queries and keys.
 
-    The same operations as timm's ``Block`` and ``EvaBlock``; under autocast the residual stream and
+    The same operations as timm's `Block` and `EvaBlock`; under autocast the residual stream and
     the norms stay in float32.
     """
     normed = block.norm1(x)
@@ -58,7 +58,7 @@ def block_forward(
 
 
 def cls_attention(q: Tensor, k: Tensor) -> Tensor:
-    """Softmax attention of the first token: two ``[B, heads, N, d]`` → ``[B, heads, N]``."""
+    """Softmax attention of the first token: two `[B, heads, N, d]` → `[B, heads, N]`."""
     q, k = q[:, :, :1].float(), k.float()
     return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1).squeeze(2)
 

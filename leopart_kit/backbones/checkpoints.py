@@ -38,7 +38,7 @@ class CheckpointReport:
     Attributes:
         path: the file.
         layout: the kind of checkpoint in words.
-        network: ``student``, ``teacher``, ``single`` (the file holds one network), or the name of
+        network: `student`, `teacher`, `single` (the file holds one network), or the name of
             another one.
         networks: names of all networks in the file.
         recognised: keys of the file that went into the backbone.
@@ -78,11 +78,11 @@ def read_checkpoint(
     """Backbone weights of a checkpoint file, in timm naming.
 
     Args:
-        path: a ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.safetensors`` file, or a ViT that was
-            exported to ``.onnx``. Only tensors and plain data are unpickled.
-        network: which network of a file with several. ``auto`` takes the one its authors
+        path: a `.pt`, `.pth`, `.ckpt`, `.bin` or `.safetensors` file, or a ViT that was
+            exported to `.onnx`. Only tensors and plain data are unpickled.
+        network: which network of a file with several. `auto` takes the one its authors
             evaluate: the teacher of DINO and iBOT, the student of Leopart, NeCo and TimeT, …
-            (``networks`` has the list); ``student`` or ``teacher`` the one of this role; any other
+            (`networks` has the list); `student` or `teacher` the one of this role; any other
             text the one of this name.
         grid: rows and columns of the file's positions, where they are no square.
 
@@ -140,7 +140,7 @@ def _read(
 def _flatten(
     value: Mapping[Any, object], prefix: str, tensors: StateDict, others: list[str], depth: int = 1
 ) -> None:
-    """Nested dictionaries → one, keys joined by dots; ``others`` names what is not weights."""
+    """Nested dictionaries → one, keys joined by dots; `others` names what is not weights."""
     for key, item in value.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if isinstance(item, Tensor):
@@ -158,7 +158,7 @@ def _flatten(
 def _holds_weights(value: dict, depth: int, known: dict[int, bool]) -> bool:
     """Whether there are named tensors inside; optimiser state is filed under numbers.
 
-    ``known`` has the answers for dictionaries that a file holds many times.
+    `known` has the answers for dictionaries that a file holds many times.
     """
     if depth > _DEEPEST or not all(isinstance(key, str) for key in value):
         return False
@@ -173,7 +173,7 @@ def _holds_weights(value: dict, depth: int, known: dict[int, bool]) -> bool:
 
 
 def _own_network(content: dict[str, Any], networks: Sequence[Network]) -> str | None:
-    """Which network a training checkpoint of this toolkit is for; ``None`` for other files."""
+    """Which network a training checkpoint of this toolkit is for; `None` for other files."""
     if content.get("format") != "leopart_kit":
         return None
     said = f"state_dict.{content.get('encoder')}."

@@ -12,9 +12,9 @@ from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, 
 
 
 def custom_encoder(factory: str | None, options: Mapping[str, object]) -> Encoder:
-    """Call the user's factory, ``package.module:function``, and make an encoder of what it returns.
+    """Call the user's factory, `package.module:function`, and make an encoder of what it returns.
 
-    Raises ``ValueError`` if it cannot be imported or returns something that is no encoder.
+    Raises `ValueError` if it cannot be imported or returns something that is no encoder.
     """
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
         raise ValueError(f"encoder.factory_options={options!r} must be names with values")

@@ -21,25 +21,25 @@ Triple = tuple[float, float, float]
 
 
 def as_triple(values: Sequence[float]) -> Triple:
-    """One value for each of R, G, B; ``ValueError`` for another number of them."""
+    """One value for each of R, G, B; `ValueError` for another number of them."""
     if len(values) != 3:
         raise ValueError(f"mean and std need three values each, got {list(values)}")
     return float(values[0]), float(values[1]), float(values[2])
 
 
 def grid_size(height: int, width: int, patch_size: int) -> tuple[int, int]:
-    """Patches needed to cover an image, ``(ceil(H / p), ceil(W / p))``."""
+    """Patches needed to cover an image, `(ceil(H / p), ceil(W / p))`."""
     return -(-height // patch_size), -(-width // patch_size)
 
 
 def pad_to_grid(images: Tensor, patch_size: int) -> Tensor:
-    """Pad ``[B, C, H, W]`` with zeros, right and below, to whole patches.
+    """Pad `[B, C, H, W]` with zeros, right and below, to whole patches.
 
     Images are normalised before they get here, so zero is the mean colour of the training set.
-    This is what timm does (``dynamic_img_pad``); patch ``(i, j)`` always starts at pixel ``(i *
-    p, j * p)``.
+    This is what timm does (`dynamic_img_pad`); patch `(i, j)` always starts at pixel `(i *
+    p, j * p)`.
 
-    Raises ``ValueError`` for something that is not a batch of images of at least one patch.
+    Raises `ValueError` for something that is not a batch of images of at least one patch.
     """
     if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
         raise ValueError(
@@ -68,8 +68,8 @@ def no_attention(name: str) -> ValueError:
 class Encoder(nn.Module):
     """A frozen or trainable backbone that maps images to patch tokens.
 
-    Subclasses implement ``patch_tokens`` and, where the architecture has a CLS token,
-    ``cls_token``, ``attention`` and ``tokens_and_attention``; and ``layer_features`` where there
+    Subclasses implement `patch_tokens` and, where the architecture has a CLS token,
+    `cls_token`, `attention` and `tokens_and_attention`; and `layer_features` where there
     are layers.
 
     Attributes:
@@ -77,8 +77,8 @@ class Encoder(nn.Module):
         embed_dim: channels D of a token.
         patch_size: pixels p per token and side.
         mean, std: normalisation of RGB in [0, 1], three values each.
-        depth: number of blocks, ``None`` where there are none.
-        weights: what was loaded: a file path, ``timm hub: ...``, ``random`` or ``none``.
+        depth: number of blocks, `None` where there are none.
+        weights: what was loaded: a file path, `timm hub: ...`, `random` or `none`.
         settings: everything besides weights that changes the output; part of the fingerprint.
     """
 
@@ -112,7 +112,7 @@ class Encoder(nn.Module):
         self.settings = settings or {}
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Normalise RGB images: uint8 ``[B, 3, H, W]`` → float32 of the same shape."""
+        """Normalise RGB images: uint8 `[B, 3, H, W]` → float32 of the same shape."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(
                 f"preprocess takes uint8 images [B, 3, H, W], got {images.dtype} "
@@ -123,34 +123,34 @@ class Encoder(nn.Module):
         return (images.float() / 255 - mean) / std
 
     def patch_tokens(self, images: Tensor) -> Tensor:
-        """Patch tokens of normalised images: ``[B, 3, H, W]`` → ``[B, D, ceil(H/p), ceil(W/p)]``.
+        """Patch tokens of normalised images: `[B, 3, H, W]` → `[B, D, ceil(H/p), ceil(W/p)]`.
 
         Differentiable with respect to weights and images.
         """
         raise NotImplementedError
 
     def cls_token(self, images: Tensor) -> Tensor:
-        """One vector an image, ``[B, D]``; the mean of its patch tokens where there is no CLS."""
+        """One vector an image, `[B, D]`; the mean of its patch tokens where there is no CLS."""
         return self.patch_tokens(images).mean(dim=(2, 3))
 
     def layer_features(self, images: Tensor) -> dict[str, Tensor]:
-        """Output of every layer, first to last: ``{layer: [B, C, h, w]}``, for layer-wise probes.
+        """Output of every layer, first to last: `{layer: [B, C, h, w]}`, for layer-wise probes.
 
         Layers are blocks of a ViT, stages of a ResNet, convolutions of AlexNet. The last one is
-        ``patch_tokens``; it is the only one of an encoder that shows no other.
+        `patch_tokens`; it is the only one of an encoder that shows no other.
         """
         return {"tokens": self.patch_tokens(images)}
 
     def attention(self, images: Tensor) -> Tensor:
-        """Attention of CLS to the patches in the last block, ``[B, heads, h, w]``.
+        """Attention of CLS to the patches in the last block, `[B, heads, h, w]`.
 
         The softmax runs over all tokens, so a head sums to 1 minus what CLS and registers receive.
-        Raises ``ValueError`` where the architecture has no CLS attention.
+        Raises `ValueError` where the architecture has no CLS attention.
         """
         raise no_attention(self.name)
 
     def tokens_and_attention(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """``patch_tokens`` and ``attention`` of the same images; a ViT runs once for both."""
+        """`patch_tokens` and `attention` of the same images; a ViT runs once for both."""
         return self.patch_tokens(images), self.attention(images)
 
     def fingerprint(self) -> str:
@@ -179,13 +179,13 @@ class Encoder(nn.Module):
         """Make an encoder of any callable.
 
         Args:
-            fn: maps normalised images ``[B, 3, H, W]`` (H and W whole patches) to ``[B, D, h,
-                w]`` or ``[B, h * w, D]`` (row by row, without CLS and registers); or to what
-                DINOv2's ``forward_features`` and the models of Hugging Face return. If it is an
-                ``nn.Module``, its weights take part in training and in the fingerprint.
+            fn: maps normalised images `[B, 3, H, W]` (H and W whole patches) to `[B, D, h,
+                w]` or `[B, h * w, D]` (row by row, without CLS and registers); or to what
+                DINOv2's `forward_features` and the models of Hugging Face return. If it is an
+                `nn.Module`, its weights take part in training and in the fingerprint.
             patch_size: pixels a token covers per side.
             embed_dim: channels D.
-            mean, std: normalisation that ``preprocess`` applies.
+            mean, std: normalisation that `preprocess` applies.
         """
         return _FunctionEncoder(fn, patch_size, embed_dim, mean, std)
 

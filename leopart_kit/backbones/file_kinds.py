@@ -43,7 +43,7 @@ _HEAD = 4096
 def weight_format(path: Path) -> WeightFormat:
     """How the weights in a regular file are stored.
 
-    Raises ``ValueError``, which says what the file is instead, for one that holds none.
+    Raises `ValueError`, which says what the file is instead, for one that holds none.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -78,7 +78,7 @@ def _describe(head: bytes, tail: bytes) -> tuple[str, str]:
 
 
 def _describe_text(head: bytes) -> tuple[str, str] | None:
-    """The kind of a text; ``None`` for what is none."""
+    """The kind of a text; `None` for what is none."""
     if b"\0" in head:
         return None
     try:

@@ -23,7 +23,7 @@ _GLOBAL = re.compile(r"(?:GLOBAL|function|class|global)\s+`?([\w.]+)`?")
 def load_file(path: Path) -> dict[str, Any]:
     """Content of a PyTorch, safetensors or ONNX file (told apart by content), tensors on the CPU.
 
-    Raises ``FileNotFoundError``, or ``ValueError`` for a file that is no regular one, truncated,
+    Raises `FileNotFoundError`, or `ValueError` for a file that is no regular one, truncated,
     of another kind, not a dictionary, or needs code to be unpickled.
     """
     _check_regular(path)

@@ -19,8 +19,8 @@ _LAB_SCALE = 100.0
 class HandcraftedEncoder(Encoder):
     """Lab mean and deviation, gradient magnitude and a histogram of gradient orientations.
 
-    Computed twice for each patch, over the patch and over it with its eight neighbours, so ``D =
-    30``. Colours follow CIE Lab (divided by 100); orientations are unsigned, in 8 bins, weighted
+    Computed twice for each patch, over the patch and over it with its eight neighbours, so `D =
+    30`. Colours follow CIE Lab (divided by 100); orientations are unsigned, in 8 bins, weighted
     by magnitude and shared linearly between neighbouring bins, as in HOG (Dalal and Triggs 2005).
     Runs on the CPU and has no gradient.
     """
@@ -35,7 +35,7 @@ class HandcraftedEncoder(Encoder):
         )
 
     def patch_tokens(self, images: Tensor) -> Tensor:
-        """See :meth:`Encoder.patch_tokens`; images in [0, 1], as ``preprocess`` returns them."""
+        """See `Encoder.patch_tokens`; images in [0, 1], as `preprocess` returns them."""
         height, width = images.shape[-2:]
         pad_to_grid(images[:1], self.patch_size)
         rows, columns = grid_size(height, width, self.patch_size)
@@ -49,7 +49,7 @@ class HandcraftedEncoder(Encoder):
 
 
 def _patch_means(image: np.ndarray, patch_size: int) -> np.ndarray:
-    """RGB ``[H, W, 3]`` → patch means of Lab, Lab², magnitude by bin ``[6 + bins, h, w]``."""
+    """RGB `[H, W, 3]` → patch means of Lab, Lab², magnitude by bin `[6 + bins, h, w]`."""
     rows, columns = image.shape[0] // patch_size, image.shape[1] // patch_size
     lab = cv2.cvtColor(np.clip(image, 0, 1), cv2.COLOR_RGB2Lab) / np.float32(_LAB_SCALE)
     moments = np.concatenate([lab, lab**2], axis=2).transpose(2, 0, 1)
@@ -76,7 +76,7 @@ def _orientation_sums(light: np.ndarray, patch_size: int, columns: int) -> np.nd
 
 
 def _statistics(means: Tensor) -> Tensor:
-    """Means over a window ``[B, 6 + bins, h, w]`` → its 15 statistics ``[B, 15, h, w]``."""
+    """Means over a window `[B, 6 + bins, h, w]` → its 15 statistics `[B, 15, h, w]`."""
     lab, squared, bins = means[:, :3], means[:, 3:6], means[:, 6:]
     deviation = (squared - lab**2).clamp_min(0).sqrt()
     magnitude = bins.sum(dim=1, keepdim=True)

@@ -99,7 +99,7 @@ def finish_hugging_face(state: StateDict, _: Collection[str]) -> Finished:
 
 
 def as_token(target: str, value: Tensor) -> Tensor:
-    """``[D]`` and ``[N, D]`` of CLIP → ``[1, 1, D]`` and ``[1, N, D]``."""
+    """`[D]` and `[N, D]` of CLIP → `[1, 1, D]` and `[1, N, D]`."""
     if target in ("cls_token", "pos_embed"):
         while value.ndim < 3:
             value = value.unsqueeze(0)
@@ -107,7 +107,7 @@ def as_token(target: str, value: Tensor) -> Tensor:
 
 
 def _join_heads(heads: dict[tuple[str, str], StateDict], rope: bool) -> StateDict:
-    """Stack q, k and v to timm's ``qkv``; DINOv3 has no key bias, which means zero."""
+    """Stack q, k and v to timm's `qkv`; DINOv3 has no key bias, which means zero."""
     joined: StateDict = {}
     for (stem, kind), parts in heads.items():
         if rope and kind == "bias" and "k" not in parts and "q" in parts:

@@ -37,8 +37,8 @@ class Scheme:
 
     Attributes:
         name: in words.
-        marker: key that a backbone has, ``siblings``: starts of keys, one of which it has too.
-        rename: source key → key in timm naming, ``None`` for what is not of the backbone.
+        marker: key that a backbone has, `siblings`: starts of keys, one of which it has too.
+        rename: source key → key in timm naming, `None` for what is not of the backbone.
         finish: renamed tensors and the source keys → tensors of timm's shapes, and remarks.
     """
 
@@ -60,7 +60,7 @@ class Scheme:
     def convert(self, source: Mapping[str, Tensor]) -> Converted:
         """Weights in timm naming from the tensors below one prefix.
 
-        Raises ``ValueError`` for tensors that cannot be weights, see ``weight_tensors``.
+        Raises `ValueError` for tensors that cannot be weights, see `weight_tensors`.
         """
         origin: dict[str, str] = {}
         for key in source:

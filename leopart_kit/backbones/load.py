@@ -57,23 +57,24 @@ def load_encoder(
     """Load a backbone by name.
 
     Args:
-        name: one of :func:`list_encoders`, any plain ViT of timm (``vit_base_patch16_224.dino``),
-            ``handcrafted`` or ``custom``.
-        weights: ``auto`` (local cache, then the hub through timm; the package for the demo's
+        name: one of `list_encoders`, any plain ViT of timm (`vit_base_patch16_224.dino`),
+            `handcrafted` or `custom`.
+        weights: `auto` (local cache, then the hub through timm; the package for the demo's
             encoders; random for a network that is there to be trained from scratch), a checkpoint
-            file in any layout that :func:`read_checkpoint` knows, or ``random`` (also ``none``).
-        block, facet: which tokens of a vision transformer, see :class:`ViTEncoder`.
-        precision: ``fp32``, or ``bf16`` for autocast (tokens are float32 either way).
+            file in any layout that `read_checkpoint` knows, or `random` (also `none`).
+        block: of a vision transformer, -1 the last.
+        facet: of that block, `token` (its output) or `key`, `query`, `value` (of its attention).
+        precision: `fp32`, or `bf16` for autocast (tokens are float32 either way).
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
-        network: which network of a file that holds several, see :func:`read_checkpoint`.
+        network: which network of a file that holds several, see `read_checkpoint`.
         grid: rows and columns, in patches, of the positions in the weight file, where these are
             not those of a square image.
         seed: of random weights.
-        patch_size: of ``handcrafted`` (default 8) and the stride of a dilated ResNet (16 or 8,
+        patch_size: of `handcrafted` (default 8) and the stride of a dilated ResNet (16 or 8,
             default 16).
-        factory: for ``custom``, ``package.module:function``. It is called with
-            ``factory_options`` and returns an :class:`Encoder`, or a callable with the attributes
-            ``patch_size``, ``embed_dim`` and, if other than ImageNet's, ``mean`` and ``std``.
+        factory: for `custom`, `package.module:function`. It is called with
+            `factory_options` and returns an `Encoder`, or a callable with the attributes
+            `patch_size`, `embed_dim` and, if other than ImageNet's, `mean` and `std`.
 
     Returns:
         The encoder in evaluation mode, on the CPU.
@@ -167,7 +168,7 @@ def _find_spec(name: str) -> EncoderSpec:
 
 
 def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
-    """Weight file (``None`` for random weights) and its description."""
+    """Weight file (`None` for random weights) and its description."""
     if str(weights) in _RANDOM or (str(weights) == "auto" and spec.is_random):
         return None, "random"
     if str(weights) == "auto" and spec.shipped:

@@ -37,15 +37,15 @@ class MirroredEncoder(Encoder):
         return self.encoder.preprocess(images)
 
     def patch_tokens(self, images: Tensor) -> Tensor:
-        """Mean patch tokens, ``[B, 3, H, W]`` → ``[B, D, ceil(H/p), ceil(W/p)]``."""
+        """Mean patch tokens, `[B, 3, H, W]` → `[B, D, ceil(H/p), ceil(W/p)]`."""
         return self._both_ways(self.encoder.patch_tokens, images)
 
     def attention(self, images: Tensor) -> Tensor:
-        """Mean attention of CLS to the patches, ``[B, heads, h, w]``."""
+        """Mean attention of CLS to the patches, `[B, heads, h, w]`."""
         return self._both_ways(self.encoder.attention, images)
 
     def cls_token(self, images: Tensor) -> Tensor:
-        """Mean of the two vectors of an image, ``[B, D]``."""
+        """Mean of the two vectors of an image, `[B, D]`."""
         return (self.encoder.cls_token(images) + self.encoder.cls_token(images.flip(-1))) / 2
 
     def fingerprint(self) -> str:

@@ -1,7 +1,7 @@
 """The networks in one file: which there are, and which of them is meant.
 
 Self-supervised training keeps two copies of a backbone, one of them a running mean of the other.
-Which one a project evaluates is known for those in ``_EVALUATED``; for others the user says.
+Which one a project evaluates is known for those in `_EVALUATED`; for others the user says.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Choice:
-    """The network that is meant, its role (``student``, ``teacher``, ``single``), and why."""
+    """The network that is meant, its role (`student`, `teacher`, `single`), and why."""
 
     network: Network
     role: str
@@ -60,7 +60,7 @@ def find_networks(origin: Mapping[str, str]) -> list[Network]:
     """Every backbone in a file, the shortest prefix first; moments of an optimiser are none.
 
     Args:
-        origin: key without wrappers → key of the file, see ``wrapped_keys``.
+        origin: key without wrappers → key of the file, see `wrapped_keys`.
     """
     schemes: dict[str, Scheme] = {}
     for scheme in SCHEMES:
@@ -79,12 +79,12 @@ def choose(networks: Sequence[Network], wanted: str, tensors: Mapping[str, Tenso
     """One of the networks in a file.
 
     Args:
-        networks: at least one, from :func:`find_networks`.
-        wanted: the name of a network or a part of it; ``student`` or ``teacher``, whatever these
-            are called; ``auto`` for the one that its project evaluates.
+        networks: at least one, from `find_networks`.
+        wanted: the name of a network or a part of it; `student` or `teacher`, whatever these
+            are called; `auto` for the one that its project evaluates.
         tensors: of the file, to tell whether networks are equal.
 
-    Raises ``ValueError`` where there is no such network, or ``auto`` cannot tell.
+    Raises `ValueError` where there is no such network, or `auto` cannot tell.
     """
     if wanted != "auto":
         chosen, reason = _named(networks, wanted), "as asked"

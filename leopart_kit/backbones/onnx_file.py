@@ -20,8 +20,8 @@ _QUANTISED = frozenset(
 def load_onnx(path: Path) -> dict[str, Tensor]:
     """Weights of an exported network by name, as `name_weights` finds them; the rest as it is.
 
-    Raises ``ValueError`` for a damaged file, a quantised network, external data that is missing or
-    outside the file's folder, and where the package ``onnx`` is not installed.
+    Raises `ValueError` for a damaged file, a quantised network, external data that is missing or
+    outside the file's folder, and where the package `onnx` is not installed.
     """
     onnx = _package(path)
     try:

@@ -51,7 +51,7 @@ class Constant:
         name: of the tensor, from the network or made up by the exporter.
         shape: as the file says.
         read: gives the numbers.
-        initializer: a weight by its place in the file; ``False`` for a number inside a node.
+        initializer: a weight by its place in the file; `False` for a number inside a node.
     """
 
     name: str
@@ -73,7 +73,7 @@ class _Graph:
                 self.users.setdefault(name, []).append(node)
 
     def constant(self, name: str, through: frozenset[str]) -> Constant | None:
-        """The constant whose values arrive as ``name``, past nodes of these kinds."""
+        """The constant whose values arrive as `name`, past nodes of these kinds."""
         for _ in range(len(self.nodes) + 1):  # a file may well hold a circle
             if name in self.constants:
                 return self.constants[name]
@@ -93,9 +93,9 @@ def name_weights(nodes: Sequence[Any], constants: Iterable[Constant]) -> dict[st
     """Weights of an exported network under the names that they had in it.
 
     Args:
-        nodes: of the graph, as ``onnx`` has them; what is no weight keeps the exporter's name.
+        nodes: of the graph, as `onnx` has them; what is no weight keeps the exporter's name.
 
-    Raises ``ValueError`` where two different tensors have the same name.
+    Raises `ValueError` where two different tensors have the same name.
     """
     graph = _Graph(nodes, constants)
     named = {c.name: c.read() for c in graph.constants.values() if c.initializer}
@@ -119,7 +119,7 @@ def name_weights(nodes: Sequence[Any], constants: Iterable[Constant]) -> dict[st
 
 
 def _linear_weights(graph: _Graph) -> Iterator[tuple[str, Constant, bool]]:
-    """Name of every linear layer, its weight, and whether that is stored as ``[in, out]``."""
+    """Name of every linear layer, its weight, and whether that is stored as `[in, out]`."""
     for node in graph.nodes:
         if node.op_type not in ("MatMul", "Gemm") or len(node.input) < 2:
             continue
@@ -198,7 +198,7 @@ def _tokens(graph: _Graph, channels: int) -> tuple[list[Constant], list[Constant
 
 
 def _fits(constant: Constant, channels: int) -> bool:
-    """Whether it can be tokens ``[1, N, D]``, or a grid of them that was transposed or not."""
+    """Whether it can be tokens `[1, N, D]`, or a grid of them that was transposed or not."""
     shape = constant.shape
     return len(shape) in (3, 4) and shape[0] == 1 and channels in (shape[-1], shape[-3])
 
@@ -208,7 +208,7 @@ def _rows(constant: Constant) -> int:
 
 
 def _as_rows(constant: Constant, channels: int) -> Tensor:
-    """Tokens ``[1, N, D]`` of a constant that fits."""
+    """Tokens `[1, N, D]` of a constant that fits."""
     value = constant.read()
     if value.ndim == 4 and value.shape[1] == channels:
         return value.flatten(2).transpose(1, 2)

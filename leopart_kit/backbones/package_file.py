@@ -32,7 +32,7 @@ class PackageFile:
 def package_weights(file: PackageFile, encoder_name: str) -> tuple[Path, str]:
     """Weight file of an installed package, whose code is not run, and its source in words.
 
-    Raises ``FileNotFoundError`` where it is not installed, and ``ValueError`` for another file.
+    Raises `FileNotFoundError` where it is not installed, and `ValueError` for another file.
     """
     module, _, below = file.path.partition("/")
     install = f"pip install --no-deps {file.requirement}"

@@ -30,12 +30,12 @@ class NumpyData(PlainData):
 
 
 def _plain_dict(*_: object) -> dict[Any, Any]:
-    """Stands for ``defaultdict``, whose factory would be code."""
+    """Stands for `defaultdict`, whose factory would be code."""
     return {}
 
 
 def stand_ins() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """Pairs for ``torch.serialization.safe_globals``: a stand-in, and what it stands for."""
+    """Pairs for `torch.serialization.safe_globals`: a stand-in, and what it stands for."""
     return [
         *((NumpyData, name) for name in _numpy_names()),
         *((PlainData, name) for name in _python_names()),

@@ -3,11 +3,11 @@
 Three rules cover the field. They differ by up to 2.6 in the values of a unit-variance embedding,
 so a table of segmentation results depends on the choice.
 
-- ``offset``: DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023) resize bicubically by the
-  *scale factor* ``(new + 0.1) / old``, without antialiasing.
-- ``antialias``: DINOv2 with registers (Darcet et al. 2023) and timm resize bicubically to the
+- `offset`: DINO (Caron et al. 2021) and DINOv2 (Oquab et al. 2023) resize bicubically by the
+  *scale factor* `(new + 0.1) / old`, without antialiasing.
+- `antialias`: DINOv2 with registers (Darcet et al. 2023) and timm resize bicubically to the
   *size*, with antialiasing.
-- ``size``: transformers (Hugging Face) resizes bicubically to the *size*, without antialiasing, and
+- `size`: transformers (Hugging Face) resizes bicubically to the *size*, without antialiasing, and
   so do the files that were exported from it.
 """
 
@@ -27,7 +27,7 @@ _OFFSET = 0.1
 
 
 def check_grid(grid: Sequence[int]) -> Grid:
-    """Rows and columns of a grid; ``ValueError`` for anything but two whole numbers from 1."""
+    """Rows and columns of a grid; `ValueError` for anything but two whole numbers from 1."""
     whole = isinstance(grid, Sequence) and all(type(n) is int and n > 0 for n in grid)
     if not whole or len(grid) != 2:
         raise ValueError(
@@ -37,9 +37,9 @@ def check_grid(grid: Sequence[int]) -> Grid:
 
 
 def stored_grid(num_positions: int, num_prefix: int, grid: Grid | None = None) -> Grid:
-    """Rows and columns behind ``num_positions`` stored positions: those given, or a square.
+    """Rows and columns behind `num_positions` stored positions: those given, or a square.
 
-    Raises ``ValueError`` if the positions after ``num_prefix`` prefix tokens do not fill the grid.
+    Raises `ValueError` if the positions after `num_prefix` prefix tokens do not fill the grid.
     """
     count = num_positions - num_prefix
     side = math.isqrt(max(count, 0))
@@ -63,16 +63,16 @@ def interpolate_position_embedding(
     """Resize a positional embedding to another patch grid.
 
     Args:
-        position_embedding: ``[1, num_prefix + h0 * w0, D]``.
-        grid: the wanted ``(h, w)`` in patches.
-        rule: ``offset`` (DINO, DINOv2), ``antialias`` (DINOv2 with registers, timm) or ``size``
+        position_embedding: `[1, num_prefix + h0 * w0, D]`.
+        grid: the wanted `(h, w)` in patches.
+        rule: `offset` (DINO, DINOv2), `antialias` (DINOv2 with registers, timm) or `size`
             (transformers).
         num_prefix: leading positions (CLS, registers) that have no place in the grid; kept as
         they are.
-        old_grid: ``(h0, w0)``; a square is assumed when it is not given.
+        old_grid: `(h0, w0)`; a square is assumed when it is not given.
 
     Returns:
-        ``[1, num_prefix + h * w, D]``; the input itself if the grid is already the wanted one.
+        `[1, num_prefix + h * w, D]`; the input itself if the grid is already the wanted one.
     """
     old_grid = old_grid or stored_grid(position_embedding.shape[1], num_prefix)
     if grid == old_grid:

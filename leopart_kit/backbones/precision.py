@@ -15,7 +15,7 @@ Precision = Literal["fp32", "bf16"]
 
 
 def check_precision(precision: str) -> None:
-    """Raise ``ValueError`` for anything else than ``fp32`` and ``bf16``."""
+    """Raise `ValueError` for anything else than `fp32` and `bf16`."""
     if precision not in get_args(Precision):
         raise ValueError(f"precision {precision!r}: choose fp32 or bf16")
 

@@ -24,8 +24,8 @@ class ResidualNetwork(nn.Module):
     Args:
         depth: 18 or 50.
         width: channels of the first stage; the others have 2, 4 and 8 times as many.
-        stem: ``imagenet`` (7 × 7 with stride 2, then pooling), ``cifar`` (3 × 3 with stride 1, as
-            is usual for 32 px since SimCLR, appendix B.9), or ``small`` (3 × 3 with stride 2, a
+        stem: `imagenet` (7 × 7 with stride 2, then pooling), `cifar` (3 × 3 with stride 1, as
+            is usual for 32 px since SimCLR, appendix B.9), or `small` (3 × 3 with stride 2, a
             quarter of the cost).
 
     Source: He et al. 2016, section 4.1.
@@ -53,7 +53,7 @@ class ResidualNetwork(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """``[B, 3, H, W]`` → ``[B, embed_dim, H / stride, W / stride]``."""
+        """`[B, 3, H, W]` → `[B, embed_dim, H / stride, W / stride]`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 

@@ -15,10 +15,10 @@ class ResNetEncoder(Encoder):
     """Features of a ResNet after its last stage; there is no CLS token and no attention.
 
     Args:
-        resnet: with torchvision's names, see ``residual_network``.
+        resnet: with torchvision's names, see `residual_network`.
         patch_size: stride of the whole network.
-        name, embed_dim, mean, std, weights: see :class:`Encoder`.
-        precision: ``bf16`` runs the network under autocast; tokens are float32 all the same.
+        name, embed_dim, mean, std, weights: see `Encoder`.
+        precision: `bf16` runs the network under autocast; tokens are float32 all the same.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class ResNetEncoder(Encoder):
         self.resnet = resnet
 
     def patch_tokens(self, images: Tensor) -> Tensor:
-        """See :meth:`Encoder.patch_tokens`."""
+        """See `Encoder.patch_tokens`."""
         return self._layers(images)["layer4"].float()
 
     def layer_features(self, images: Tensor) -> dict[str, Tensor]:
-        """See :meth:`Encoder.layer_features`: ``stem`` and ``layer1`` to ``layer4``."""
+        """See `Encoder.layer_features`: `stem` and `layer1` to `layer4`."""
         return {name: value.float() for name, value in self._layers(images).items()}
 
     def _layers(self, images: Tensor) -> dict[str, Tensor]:
@@ -67,7 +67,7 @@ class ResNetEncoder(Encoder):
 
 
 class DilatedResNet(ResNetEncoder):
-    """torchvision's ResNet-50 with a dilated last stage, ``D = 2048``.
+    """torchvision's ResNet-50 with a dilated last stage, `D = 2048`.
 
     Stride 16, where the last stage is dilated in place of its stride, is what Leopart compares with
     (Ziegler and Asano 2022): 448 px give 28 × 28 tokens, as from a ViT with patches of 16. Stride 8

@@ -61,7 +61,7 @@ def dinov3_to_eva(state: StateDict) -> Finished:
 
 
 def _with_qv_bias(state: StateDict, biases: StateDict) -> Finished:
-    """Split ``qkv.bias`` into ``q_bias`` and ``v_bias``; leave both out where all are zero."""
+    """Split `qkv.bias` into `q_bias` and `v_bias`; leave both out where all are zero."""
     odd = [key for key, bias in biases.items() if bias.ndim != 1 or len(bias) % 3]
     if odd:
         raise ValueError(f"{odd[0]} has shape {list(biases[odd[0]].shape)}, not three in a row")

@@ -12,14 +12,14 @@ _PREFIXES = (0, 1, 2, 5, 9, 17)
 
 
 def token_grid(output: object, batch: int, embed_dim: int, grid: tuple[int, int]) -> Tensor:
-    """Patch tokens ``[B, D, h, w]`` of a network's output.
+    """Patch tokens `[B, D, h, w]` of a network's output.
 
     Args:
-        output: ``[B, D, h, w]`` or ``[B, h * w, D]``; or what DINOv2's ``forward_features`` and the
+        output: `[B, D, h, w]` or `[B, h * w, D]`; or what DINOv2's `forward_features` and the
             models of Hugging Face return, whose CLS and registers are left out.
-        batch, embed_dim, grid: B, D and ``(h, w)`` that are expected.
+        batch, embed_dim, grid: B, D and `(h, w)` that are expected.
 
-    Raises ``ValueError``, which says what the output is, for anything else.
+    Raises `ValueError`, which says what the output is, for anything else.
     """
     rows, columns = grid
     tokens, where = _find_tokens(output)

@@ -28,20 +28,20 @@ _PREFIX_NAMES = ("cls_token", "dist_token", "reg_token")
 
 
 class ViTEncoder(Encoder):
-    """A timm ``VisionTransformer`` or ``Eva`` (DINOv3) behind the :class:`Encoder` contract.
+    """A timm `VisionTransformer` or `Eva` (DINOv3) behind the `Encoder` contract.
 
     Args:
         vit: the timm model; its classifier is not used.
-        name, mean, std, weights: see :class:`Encoder`.
-        position_rule: how positional embeddings are resized, see ``position_embedding``.
+        name, mean, std, weights: see `Encoder`.
+        position_rule: how positional embeddings are resized, see `position_embedding`.
         block: which block's output is returned, counted from 0 or, negative, from the end. The
             final norm is applied to every block's tokens, as
-            ``get_intermediate_layers(norm=True)`` of DINOv2 does: features of different blocks
+            `get_intermediate_layers(norm=True)` of DINOv2 does: features of different blocks
             are then on one scale.
-        facet: ``token`` (block output, after the final norm) or ``key``, ``query``, ``value``: the
+        facet: `token` (block output, after the final norm) or `key`, `query`, `value`: the
             projections inside that block's attention, heads concatenated, without norm or rotation
             (Amir et al. 2021, "Deep ViT Features as Dense Visual Descriptors").
-        precision: ``bf16`` runs the blocks under autocast; tokens are returned in float32 all the
+        precision: `bf16` runs the blocks under autocast; tokens are returned in float32 all the
         same.
     """
 
@@ -91,21 +91,21 @@ class ViTEncoder(Encoder):
         self._resized: dict[tuple[int, int], Tensor] = {}
 
     def patch_tokens(self, images: Tensor) -> Tensor:
-        """See :meth:`Encoder.patch_tokens`; the chosen block and facet."""
+        """See `Encoder.patch_tokens`; the chosen block and facet."""
         tokens, _, grid = self._forward(images, attention=False)
         return self._patch_grid(tokens, grid)
 
     def cls_token(self, images: Tensor) -> Tensor:
-        """CLS of the chosen block and facet, ``[B, D]``; the mean of patches without one."""
+        """CLS of the chosen block and facet, `[B, D]`; the mean of patches without one."""
         tokens, _, _ = self._forward(images, attention=False)
         return tokens[:, 0] if self._has_cls else tokens[:, self.num_prefix :].mean(dim=1)
 
     def attention(self, images: Tensor) -> Tensor:
-        """See :meth:`Encoder.attention`; always the last block, whatever ``block`` is."""
+        """See `Encoder.attention`; always the last block, whatever `block` is."""
         return self.tokens_and_attention(images)[1]
 
     def tokens_and_attention(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Patch tokens ``[B, D, h, w]`` and CLS attention ``[B, heads, h, w]`` in one forward."""
+        """Patch tokens `[B, D, h, w]` and CLS attention `[B, heads, h, w]` in one forward."""
         if not self._has_cls or not is_open(self.vit.blocks[-1]):
             raise no_attention(self.name)
         tokens, attention, grid = self._forward(images, attention=True)
@@ -114,9 +114,9 @@ class ViTEncoder(Encoder):
         return self._patch_grid(tokens, grid), attention
 
     def layer_features(self, images: Tensor) -> dict[str, Tensor]:
-        """See :meth:`Encoder.layer_features`: ``block1``, …, each after the final norm.
+        """See `Encoder.layer_features`: `block1`, …, each after the final norm.
 
-        Whatever ``block`` and ``facet`` are, these are the tokens of all blocks.
+        Whatever `block` and `facet` are, these are the tokens of all blocks.
         """
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
@@ -133,14 +133,14 @@ class ViTEncoder(Encoder):
         """The network run on a part of the patches of each image, as MAE trains it.
 
         Args:
-            images: normalised ``[B, 3, H, W]``.
-            visible: int64 ``[B, n]``, patches by row and column, ``row * columns + column``.
+            images: normalised `[B, 3, H, W]`.
+            visible: int64 `[B, n]`, patches by row and column, `row * columns + column`.
 
         Returns:
-            ``[B, prefix + n, D]`` after the final norm: CLS and registers, then the patches in the
-            order of ``visible``.
+            `[B, prefix + n, D]` after the final norm: CLS and registers, then the patches in the
+            order of `visible`.
 
-        Raises ``ValueError`` for rotary positions, which are given to all patches or to none.
+        Raises `ValueError` for rotary positions, which are given to all patches or to none.
         """
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
@@ -171,7 +171,7 @@ class ViTEncoder(Encoder):
     def _forward(
         self, images: Tensor, attention: bool
     ) -> tuple[Tensor, Tensor | None, tuple[int, int]]:
-        """Tokens ``[B, N, D]`` of the chosen block and facet, attention ``[B, heads, N]``, grid."""
+        """Tokens `[B, N, D]` of the chosen block and facet, attention `[B, heads, N]`, grid."""
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
         with autocast_to(self.precision, images.device):
@@ -248,7 +248,7 @@ class ViTEncoder(Encoder):
 
 
 def _check_choice(name: str, depth: int, block: int, facet: str, precision: str) -> int:
-    """Non-negative index of the chosen block; ``ValueError`` for a choice that does not exist."""
+    """Non-negative index of the chosen block; `ValueError` for a choice that does not exist."""
     if type(block) is not int or not -depth <= block < depth:
         raise ValueError(
             f"block {block!r}: {name} has {depth} blocks, choose -{depth} to {depth - 1}"

@@ -21,7 +21,7 @@ _DIMENSIONS = {
 
 
 def check_weights(tensors: Mapping[str, Tensor]) -> None:
-    """Raise ``ValueError``, naming the first tensor that cannot be weights, and why."""
+    """Raise `ValueError`, naming the first tensor that cannot be weights, and why."""
     for key, value in tensors.items():
         if key.endswith(_COUNTERS):
             continue
@@ -34,7 +34,7 @@ def check_weights(tensors: Mapping[str, Tensor]) -> None:
 
 
 def storage_fault(value: Tensor) -> str | None:
-    """Why the numbers of a tensor cannot be read one by one; ``None`` where they can."""
+    """Why the numbers of a tensor cannot be read one by one; `None` where they can."""
     if value.is_nested or value.layout != torch.strided:
         return f"is {'nested' if value.is_nested else str(value.layout).removeprefix('torch.')}"
     if value.is_quantized:
@@ -60,7 +60,7 @@ def _number_fault(value: Tensor) -> str | None:
 
 
 def check_shapes(state: Mapping[str, Tensor]) -> None:
-    """Raise ``ValueError`` where shapes of a state dict in timm naming make no network."""
+    """Raise `ValueError` where shapes of a state dict in timm naming make no network."""
     for key, value in state.items():
         wanted = _DIMENSIONS.get(key)
         if wanted is not None and value.ndim != wanted:

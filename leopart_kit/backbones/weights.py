@@ -23,7 +23,7 @@ _FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 def hub_weights(timm_name: str | None, encoder_name: str, release: str = "") -> tuple[Path, str]:
     """Weight file of a timm model, from the local cache or else the hub, and its source in words.
 
-    Raises ``FileNotFoundError`` when there is neither; the message says how to give a file instead.
+    Raises `FileNotFoundError` when there is neither; the message says how to give a file instead.
     """
     repository = None if timm_name is None else _repository(timm_name)
     if repository is None:
@@ -43,7 +43,7 @@ def hub_weights(timm_name: str | None, encoder_name: str, release: str = "") -> 
 def shipped_weights(file_name: str) -> tuple[Path, str]:
     """Weight file that is part of the package, and its source in words.
 
-    Raises ``FileNotFoundError`` where the package was installed without it.
+    Raises `FileNotFoundError` where the package was installed without it.
     """
     path = Path(str(resources.files("leopart_kit.backbones"))) / "shipped" / file_name
     if not path.is_file():
@@ -56,7 +56,7 @@ def shipped_weights(file_name: str) -> tuple[Path, str]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw random weights from ``seed`` and leave torch's global generator as it was."""
+    """Draw random weights from `seed` and leave torch's global generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

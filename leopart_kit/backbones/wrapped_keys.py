@@ -12,7 +12,7 @@ _WRAPPER = re.compile(r"module|_orig_mod|_\w*module")
 def unwrapped(keys: Collection[str]) -> dict[str, str]:
     """Key without wrappers → key of the file.
 
-    A name that tells two networks apart, as where ``module.`` stands beside the same keys without
+    A name that tells two networks apart, as where `module.` stands beside the same keys without
     it, is no wrapper and stays.
     """
     kept: set[str] = set()

@@ -28,16 +28,16 @@ class EncoderSpec:
 
     Attributes:
         name: what the user types.
-        timm_name: network of timm; with a tag (``.dino``) where timm serves the weights.
+        timm_name: network of timm; with a tag (`.dino`) where timm serves the weights.
         architecture: size, to tell which checkpoint fits.
         mean, std: normalisation of its training.
-        position_rule: see ``position_embedding``.
+        position_rule: see `position_embedding`.
         release: where its authors publish the weights.
-        timm_options: arguments of ``timm.create_model`` in which the release differs from timm.
+        timm_options: arguments of `timm.create_model` in which the release differs from timm.
         from_scratch: made to be trained here; nobody publishes weights of it.
-        shipped: file of its weights inside the package, see ``shipped_weights``.
+        shipped: file of its weights inside the package, see `shipped_weights`.
         package: file of its weights inside a package that people install themselves.
-        resnet: arguments of ``ResidualNetwork``; empty for torchvision's dilated ResNet-50.
+        resnet: arguments of `ResidualNetwork`; empty for torchvision's dilated ResNet-50.
     """
 
     name: str
@@ -55,12 +55,12 @@ class EncoderSpec:
 
     @property
     def on_timm_hub(self) -> bool:
-        """Whether ``weights="auto"`` can fetch the weights through timm."""
+        """Whether `weights="auto"` can fetch the weights through timm."""
         return "." in self.timm_name
 
     @property
     def is_random(self) -> bool:
-        """Whether there are no weights that ``weights="auto"`` could mean but random ones."""
+        """Whether there are no weights that `weights="auto"` could mean but random ones."""
         return self.from_scratch or self.is_baseline
 
     @property
@@ -276,7 +276,7 @@ _WITHOUT_SPEC = ("handcrafted", "custom")
 
 
 def list_encoders() -> tuple[str, ...]:
-    """Names that :func:`load_encoder` knows, sorted; plain ViTs of timm work by their name too."""
+    """Names that `load_encoder` knows, sorted; plain ViTs of timm work by their name too."""
     return tuple(sorted((*ZOO, *_WITHOUT_SPEC)))
 
 

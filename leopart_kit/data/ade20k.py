@@ -59,7 +59,7 @@ def ade20k(
 ) -> SegmentationDataset:
     """ADE20K with 150 classes, none a background; stored id 0 is unlabelled and ignored.
 
-    `root` is `ADEChallengeData2016` or its parent, with `images/` and `annotations/`, each with
+    `root` is `ADEChallengeData2016/` or its parent, with `images/` and `annotations/`, each with
     `training/` and `validation/`. Splits: `train`, `val`.
 
     Raises:

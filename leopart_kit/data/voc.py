@@ -54,7 +54,7 @@ def voc(
 
     `root` may be the VOCdevkit folder, the VOC2012 folder in it, or a folder with `images/`,
     `sets/` and `SegmentationClass/` as in the README of Leopart (Ziegler & Asano, CVPR 2022).
-    Splits: `train`, `trainaug` (10,582 images with `SegmentationClassAug`) and `val`. Lines of a
+    Splits: `train`, `trainaug` (10,582 images with `SegmentationClassAug/`) and `val`. Lines of a
     list are names or pairs `/JPEGImages/x.jpg /SegmentationClassAug/x.png`.
 
     Raises:

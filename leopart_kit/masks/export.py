@@ -82,7 +82,7 @@ def export_masks(
     By image: `masks/`, `coco/instances.json`, `coco/instances_polygons.json`, `coco/panoptic/`
     with `coco/panoptic.json`, `labelme/`, `yolo/`; by cluster the same in `clusters/<class>/`.
     Files appear whole or not at all; those of an earlier export are replaced. What it wrote in
-    these formats for images that are gone is removed, see `WrittenFiles`.
+    these formats for images that are gone is removed.
 
     Raises:
         OSError: a file cannot be written; carries its name.

@@ -26,7 +26,7 @@ class Scene:
     `image` uint8 `[H, W, 3]` RGB; `objects` and `parts` hold class ids (0 = background, 255 = the
     ignored border, if any); `instances` numbers the objects 1, 2, … from far to near, 0 =
     background, a hidden object's number is missing; `surfaces` holds the index into
-    `scene_places.SURFACE_NAMES` of the surface at, or behind, every pixel.
+    `SURFACE_NAMES` of `places.py` of the surface at, or behind, every pixel.
     """
 
     image: np.ndarray
