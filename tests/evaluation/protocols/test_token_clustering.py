@@ -9,6 +9,7 @@ import torch
 
 from leopart_kit.evaluation import FeatureStore
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
+from leopart_kit.evaluation.protocols.token_clusters import token_clustering
 from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
     cluster_tokens,
     project_tokens,
@@ -88,10 +89,33 @@ def test_maps_follow_the_grid_and_repeat_by_seed(tmp_path: Path, engine):
     assert report["largest_cluster_percent"] == pytest.approx(100 * 7 / 18, abs=1e-3)
 
 
-def test_nothing_is_left_in_the_store(random_store: FeatureStore):
-    before = sorted(path.name for path in random_store.folder.iterdir())
-    cluster_tokens(random_store, Overclustering(seeds=(0,)), 4)
-    assert sorted(path.name for path in random_store.folder.iterdir()) == before
+def test_scratch_files_go_and_finished_seeds_stay(
+    random_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+):
+    before = {path.name for path in random_store.folder.iterdir()}
+    done = []
+    cluster = token_clustering.cluster_points
+
+    def stop_at_the_third(points, protocol, num_clusters, seed, **options):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(seed)
+        return cluster(points, protocol, num_clusters, seed, **options)
+
+    monkeypatch.setattr(token_clustering, "cluster_points", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        cluster_tokens(random_store, Overclustering(seeds=3), 4)  # type: ignore[arg-type]
+    monkeypatch.undo()
+    assert {path.name for path in random_store.folder.iterdir()} == before | {"stages"}
+    fresh = cluster_tokens(random_store, Overclustering(seeds=(5, 2)), 4)
+    done[:] = [0]  # one more may be made
+    monkeypatch.setattr(token_clustering, "cluster_points", stop_at_the_third)
+    again = cluster_tokens(random_store, Overclustering(seeds=(0, 1, 5, 2)), 4)
+    assert done == [0], "all four were there"
+    np.testing.assert_array_equal(again.maps[5], fresh.maps[5])
+    assert again.details["kmeans"][2:] == fresh.details["kmeans"]
+    cluster_tokens(random_store, Overclustering(seeds=(0,), num_restarts=1), 4)
+    assert done == [0, 0], "other settings are another k-means"
 
 
 @pytest.fixture

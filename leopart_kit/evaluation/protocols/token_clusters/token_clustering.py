@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,18 @@ from leopart_kit.clustering import FaissKMeans, KMeans, TokenProjection
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.joined_stores import PatchTokens
+from leopart_kit.evaluation.store.stage_cache import StageCache
 from leopart_kit.evaluation.task import Clock, Task
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
+
+_DETERMINING = {
+    field.name
+    for field in fields(TokenClustering)
+    if field.name not in ("seeds", "score_resolution")
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ def cluster_tokens(
 ) -> ClusterMaps:
     """Standardise, reduce and cluster the tokens of a store, once for every seed.
 
-    Several processes take a share of the seeds each.
+    Several processes take a share of the seeds each. What a seed gave is kept beside the tokens, so
+    that a run which was broken off goes on with the next seed.
 
     Raises:
         ValueError: fewer patches than clusters.
@@ -52,11 +61,18 @@ def cluster_tokens(
     num_points = len(store) * store.tokens.shape[1]
     check_enough_patches(num_clusters, len(store), store.tokens.shape[1])
     points, details = project_tokens(store, protocol)
+    cache = _cache_of(store, protocol)
     found = []
     for seed in processes.share(protocol.seeds):
-        labels, run = cluster_points(
-            points, protocol, num_clusters, seed, device=device, track=track
-        )
+
+        def cluster(seed: int = seed) -> Mapping[str, np.ndarray]:
+            labels, run = cluster_points(
+                points, protocol, num_clusters, seed, device=device, track=track
+            )
+            return {"labels": labels, "run": np.array(json.dumps(run))}
+
+        kept = cache.get("kmeans", {"num_clusters": num_clusters, "seed": seed}, cluster)
+        labels, run = kept["labels"], json.loads(str(kept["run"]))
         found.append((labels.reshape(len(store), *store.grid), run))
         logger.info(
             "seed %d: the largest of %d clusters holds %.1f %% of the patches, %d are empty",
@@ -70,6 +86,12 @@ def cluster_tokens(
     runs = [run for _, run in found]
     details = {"num_clusters": num_clusters, "points": num_points, **details, "kmeans": runs}
     return ClusterMaps(maps, store.indices, num_clusters, details)
+
+
+def _cache_of(store: FeatureStore, protocol: TokenClustering) -> StageCache:
+    used = {name: value for name, value in asdict(protocol).items() if name in _DETERMINING}
+    key = {"store": store.folder.name, "images": store.indices.tolist(), "clustering": used}
+    return StageCache(store.folder / "stages", key)
 
 
 def cluster_images(
