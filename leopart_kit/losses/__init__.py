@@ -14,6 +14,7 @@ from leopart_kit.losses.assignment_statistics import (
 from leopart_kit.losses.contrastive import batch_info_nce, nt_xent, queue_info_nce
 from leopart_kit.losses.distillation import distillation_loss
 from leopart_kit.losses.gathering import gather_rows
+from leopart_kit.losses.ibot import ibot_loss
 from leopart_kit.losses.leopart import (
     assignment_cross_entropy,
     leopart_loss,
@@ -26,6 +27,7 @@ from leopart_kit.losses.reconstruction import (
     patches_of,
 )
 from leopart_kit.losses.region_alignment import align_regions, cells_inside
+from leopart_kit.losses.stego_correlation import stego_correlation
 
 __all__ = [
     "AssignmentStatistics",
@@ -41,6 +43,7 @@ __all__ = [
     "collapse_warning",
     "distillation_loss",
     "gather_rows",
+    "ibot_loss",
     "leopart_loss",
     "masked_squared_error",
     "mean_scores",
@@ -48,6 +51,7 @@ __all__ = [
     "nt_xent",
     "patches_of",
     "queue_info_nce",
+    "stego_correlation",
     "teacher_assignments",
     "transport_plan",
 ]

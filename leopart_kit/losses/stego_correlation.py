@@ -1,0 +1,70 @@
+"""Codes whose correlations follow those of frozen features: STEGO's correspondence loss."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leopart_kit.losses.full_precision import full_precision
+
+
+@full_precision
+def stego_correlation(
+    features: Tensor, other_features: Tensor, codes: Tensor, other_codes: Tensor, shift: float
+) -> Tensor:
+    """Correspondence of two images' codes, weighted by that of their features.
+
+    With F the cosine of the features of each two points, centred over the second image's points
+    with its mean over all put back, and C the cosine of their codes, the loss is the mean of
+    `-max(C, 0) * (F - shift)`: points that are more alike than `shift` pull their codes together.
+
+    Args:
+        features: `[B, D, s, s]`, sampled at s · s points of each image; without gradient.
+        other_features: `[B, D, s, s]`, of the images they are compared with, one for each.
+        codes: `[B, E, s, s]`, at the same points as `features`.
+        other_codes: `[B, E, s, s]`, at the same points as `other_features`.
+        shift: similarity below which points push each other away.
+
+    Returns:
+        scalar, the mean over images and pairs of points.
+
+    Raises:
+        ValueError: shapes that do not fit.
+
+    Source: Hamilton et al. (STEGO), ICLR 2022, equations 3 to 5.
+    """
+    if features.shape != other_features.shape or codes.shape != other_codes.shape:
+        raise ValueError(
+            "both images need features, and codes, of one shape, got "
+            f"{[list(t.shape) for t in (features, other_features, codes, other_codes)]}"
+        )
+    if features.ndim != 4 or codes.ndim != 4 or _points(features) != _points(codes):
+        raise ValueError(
+            "features and codes must be [B, D, s, s] and [B, E, s, s] at the same points, got "
+            f"{list(features.shape)} and {list(codes.shape)}"
+        )
+    with torch.no_grad():
+        alike = _cosines(features, other_features)
+        mean = alike.mean()
+        alike -= alike.mean(dim=2, keepdim=True)
+        alike += mean - alike.mean()
+    return -(_cosines(codes, other_codes).clamp(min=0) * (alike - shift)).mean()
+
+
+def sample_points(maps: Tensor, points: Tensor) -> Tensor:
+    """Values of maps `[B, D, h, w]` at points `[B, s, s, 2]`, bilinear: `[B, D, s, s]`.
+
+    Points are (x, y) from -1 to 1, the centres of the outermost patches; beyond is the border.
+    """
+    return F.grid_sample(maps, points, padding_mode="border", align_corners=True)
+
+
+def _points(maps: Tensor) -> tuple[int, ...]:
+    return (maps.shape[0], *maps.shape[2:])
+
+
+def _cosines(first: Tensor, second: Tensor) -> Tensor:
+    """`[B, s · s, s · s]`: each point of the first with each of the second."""
+    rows, columns = (F.normalize(maps.flatten(2), dim=1) for maps in (first, second))
+    return rows.transpose(1, 2) @ columns
