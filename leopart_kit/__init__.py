@@ -1,13 +1,16 @@
 """Dense self-supervised segmentation: measure, train and export what patch tokens know.
 
-Measure an encoder in three lines:
+Measure an encoder in two lines, by its name or as a network of your own:
 
-    from leopart_kit import Overclustering, evaluate, load_dataset, load_encoder
-    dataset = load_dataset("voc", "VOCdevkit", "val")
-    print(evaluate(load_encoder("dino_vits16"), dataset, Overclustering()).metrics["miou"])
+    import leopart_kit
+    print(leopart_kit.evaluate("dino_vits16", "FOLDER").metrics["miou"])
 
-With tensors of your own: `cluster` gives ids of tokens `[N, h, w, D]`, `match` the classes and
-scores of two stacks of maps, `leopart_loss` and `sinkhorn_knopp` are pure functions.
+`FOLDER` holds `images/` and `masks/`. `load_dataset("voc", root, "val")`, a pair of arrays
+`(images, masks)` or a `Dataset` of torch stand there as well, see `as_dataset`.
+
+With arrays of your own: `extract` gives patch tokens `[N, h, w, D]` of images, `cluster` ids of
+tokens, `match` the classes and scores of two stacks of maps, `UnsupervisedMIoU` those of batches;
+`overlay` and `outline` draw them. `leopart_loss` and `sinkhorn_knopp` are pure functions.
 
 The commands `leopart eval`, `leopart train`, `leopart export` do the same from a shell; each has
 `--help`. A method, a protocol or a data set of your own is one file.
@@ -20,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leopart_kit.arrays import cluster as cluster
+    from leopart_kit.arrays import extract as extract
     from leopart_kit.arrays import match as match
     from leopart_kit.backbones import Encoder as Encoder
+    from leopart_kit.backbones import as_encoder as as_encoder
     from leopart_kit.backbones import list_encoders as list_encoders
     from leopart_kit.backbones import load_encoder as load_encoder
     from leopart_kit.backbones import read_checkpoint as read_checkpoint
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from leopart_kit.clustering import detect_communities as detect_communities
     from leopart_kit.clustering import sinkhorn_knopp as sinkhorn_knopp
     from leopart_kit.data import MultiCropTransform as MultiCropTransform
+    from leopart_kit.data import as_dataset as as_dataset
     from leopart_kit.data import list_datasets as list_datasets
     from leopart_kit.data import load_dataset as load_dataset
     from leopart_kit.data import view_overlaps as view_overlaps
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
     from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27 as Unsupervised27
     from leopart_kit.losses import leopart_loss as leopart_loss
     from leopart_kit.metrics import ConfusionMatrix as ConfusionMatrix
+    from leopart_kit.metrics import UnsupervisedMIoU as UnsupervisedMIoU
     from leopart_kit.metrics import match_hungarian as match_hungarian
     from leopart_kit.metrics import match_many_to_one as match_many_to_one
     from leopart_kit.metrics import segmentation_scores as segmentation_scores
@@ -55,10 +62,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
-    "arrays": "cluster match",
-    "backbones": "Encoder list_encoders load_encoder read_checkpoint",
+    "arrays": "cluster extract match",
+    "backbones": "Encoder as_encoder list_encoders load_encoder read_checkpoint",
     "clustering": "KMeans attention_foreground cooccurrence detect_communities sinkhorn_knopp",
-    "data": "MultiCropTransform list_datasets load_dataset view_overlaps",
+    "data": "MultiCropTransform as_dataset list_datasets load_dataset view_overlaps",
     "drawing": "outline overlay palette",
     "evaluation": "Result RunSettings evaluate",
     "evaluation.protocols.fcn": "FcnProbe",
@@ -68,7 +75,8 @@ _PLACES = {
     "evaluation.protocols.unsupervised": "Unsupervised",
     "evaluation.protocols.unsupervised_27": "Unsupervised27",
     "losses": "leopart_loss",
-    "metrics": "ConfusionMatrix match_hungarian match_many_to_one segmentation_scores",
+    "metrics": "ConfusionMatrix UnsupervisedMIoU match_hungarian match_many_to_one "
+    "segmentation_scores",
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}
 

@@ -1,28 +1,83 @@
-"""Arrays in, arrays out: clustering and matching for people with tokens and maps of their own."""
+"""Arrays in, arrays out: for people with images, tokens and maps of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.backbones import EncoderLike, as_encoder
 from leopart_kit.clustering.kmeans import KMeans
 from leopart_kit.clustering.token_projection import TokenProjection
-from leopart_kit.metrics import (
-    ConfusionMatrix,
-    SegmentationScores,
-    match_hungarian,
-    match_many_to_one,
-    segmentation_scores,
-)
+from leopart_kit.data.pixels import as_pixels
+from leopart_kit.evaluation.devices import choose_device
+from leopart_kit.evaluation.scores.resizing import resize_image
+from leopart_kit.metrics import ConfusionMatrix, Match, match_counts
+from leopart_kit.metrics.matched import Rule
 
 Array = TypeVar("Array", bound=Tensor | np.ndarray)
 
 _IMAGES_AT_ONCE = 32
+
+
+def extract(
+    encoder: EncoderLike,
+    images: Array | Sequence[object],
+    *,
+    resolution: tuple[int, int] | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+) -> Array:
+    """Patch tokens of images, for `cluster` or for work of your own.
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), dtype=np.uint8)
+    >>> tokens = extract("handcrafted", images)
+    >>> tokens.shape, cluster(tokens, num_clusters=2).shape
+    ((2, 4, 6, 30), (2, 4, 6))
+
+    Args:
+        encoder: a name, an encoder or a network of your own, see `as_encoder`.
+        images: a stack `[N, H, W, 3]` (array) or `[N, 3, H, W]` (tensor) or a list of images, each
+            in a form of `as_pixels`.
+        resolution: `(H, W)` to which they are resized (bilinear, antialiased); images of different
+            sizes need it.
+        batch_size: images that the encoder sees at once.
+        device: of the encoder while it runs, and afterwards; auto: a GPU where there is one.
+
+    Returns:
+        float32 `[N, h, w, D]`, a tensor on the CPU for a tensor, an array for all else.
+
+    Raises:
+        ValueError: an unknown encoder, or what is no stack or list of images of one size; see also
+            `as_encoder`.
+    """
+    if isinstance(images, (np.ndarray, Tensor)) and images.ndim != 4:
+        raise ValueError(f"images must be [N, H, W, 3] or [N, 3, H, W], got {list(images.shape)}")
+    if batch_size < 1 or len(images) == 0:
+        raise ValueError(f"{len(images)} images in batches of {batch_size}: both must be 1 or more")
+    place = choose_device(device)
+    network = as_encoder(encoder).to(place).eval()
+    tokens = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            batch = range(start, min(start + batch_size, len(images)))
+            pixels = _stack([as_pixels(images[i], f"image {i}") for i in batch], resolution)
+            tokens.append(network(pixels.to(place)).cpu().permute(0, 2, 3, 1))
+    if len({part.shape[1:] for part in tokens}) > 1:
+        raise ValueError("the images differ in size: set resolution=(H, W)")
+    found = torch.cat(tokens).contiguous()
+    return cast(Array, found if isinstance(images, Tensor) else found.numpy())
+
+
+def _stack(images: Sequence[Tensor], resolution: tuple[int, int] | None) -> Tensor:
+    if resolution is not None:
+        images = [resize_image(image, resolution) for image in images]
+    if len({image.shape for image in images}) > 1:
+        raise ValueError("the images differ in size: set resolution=(H, W)")
+    return torch.stack(list(images))
 
 
 def cluster(
@@ -74,28 +129,13 @@ def cluster(
     return cast(Array, ids if isinstance(tokens, Tensor) else ids.numpy())
 
 
-@dataclass(frozen=True)
-class Match:
-    """Classes of clusters with the scores that they give.
-
-    Attributes:
-        cluster_to_class: int64 `[K]`.
-        scores: see `SegmentationScores`, rates in percent.
-        counts: int64 `[C, K]`, pixels of class c in cluster k.
-    """
-
-    cluster_to_class: Tensor
-    scores: SegmentationScores
-    counts: Tensor
-
-
 def match(
     target: Tensor | np.ndarray,
     prediction: Tensor | np.ndarray,
     num_classes: int,
     *,
     num_clusters: int | None = None,
-    rule: Literal["hungarian", "many_to_one"] | None = None,
+    rule: Rule | None = None,
     unmatched: int = 0,
     ignore_index: int = 255,
 ) -> Match:
@@ -110,9 +150,7 @@ def match(
         prediction: integer cluster ids of the same shape.
         num_classes: C.
         num_clusters: K; the largest id plus one by default.
-        rule: `hungarian`, one cluster a class by IoU; `many_to_one`, each cluster its class of
-            highest precision. By default the former for K = C or fewer, as papers do.
-        unmatched: class of the clusters that are left over; -1 is wrong everywhere.
+        rule, unmatched: see `match_counts`.
 
     Raises:
         ValueError: shapes that differ, ids out of range, or no pixel that counts.
@@ -123,9 +161,4 @@ def match(
     number = int(found.max()) + 1 if num_clusters is None else num_clusters
     confusion = ConfusionMatrix(num_classes, number, ignore_index)
     confusion.update(target, prediction)
-    one_to_one = number <= num_classes if rule is None else rule == "hungarian"
-    if one_to_one:
-        classes = match_hungarian(confusion.counts, unmatched=unmatched)
-    else:
-        classes = match_many_to_one(confusion.counts)
-    return Match(classes, segmentation_scores(confusion.counts, classes), confusion.counts)
+    return match_counts(confusion.counts, rule, unmatched)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 import torch
@@ -11,16 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from leopart_kit import drawing, outline, overlay, palette
+from leopart_kit import outline, overlay, palette
 from leopart_kit.drawing import fit_labels
 
 MAPS = arrays(np.int64, st.tuples(*[st.integers(1, 9)] * 2), elements=st.integers(-1, 5))
 PHOTO = np.arange(9 * 9 * 3, dtype=np.uint8).reshape(9, 9, 3)
-
-
-def test_the_examples_are_true():
-    failed, tried = doctest.testmod(drawing)
-    assert (failed, tried) == (0, 4)
 
 
 @given(MAPS, st.floats(0, 1), st.integers(1, 7))

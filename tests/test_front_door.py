@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import subprocess
 import sys
 
@@ -11,7 +12,6 @@ import pytest
 import torch
 
 import leopart_kit
-from leopart_kit import arrays
 
 
 def test_every_name_is_there():
@@ -27,10 +27,53 @@ def test_importing_it_imports_no_torch():
     assert done.stdout.split()[0] == "False"
 
 
-def test_the_examples_are_true():
-    failed, tried = doctest.testmod(arrays)
-    assert tried >= 4
-    assert failed == 0
+@pytest.mark.parametrize(
+    ("module", "examples"),
+    [
+        ("arrays", 7),
+        ("clustering.sinkhorn", 2),
+        ("data.given", 2),
+        ("drawing", 4),
+        ("losses.leopart", 4),
+        ("metrics.scores", 3),
+        ("metrics.unsupervised_miou", 4),
+    ],
+)
+def test_the_examples_are_true(module: str, examples: int):
+    failed, tried = doctest.testmod(importlib.import_module(f"leopart_kit.{module}"))
+    assert (failed, tried) == (0, examples)
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 24, 3), dtype=np.uint8)
+
+
+def test_tokens_of_images_are_those_of_the_encoder():
+    encoder = leopart_kit.load_encoder("handcrafted")
+    pixels = torch.from_numpy(IMAGES).permute(0, 3, 1, 2)
+    expected = encoder.patch_tokens(encoder.preprocess(pixels)).permute(0, 2, 3, 1)
+    for images in (IMAGES, list(IMAGES), pixels, IMAGES.transpose(0, 3, 1, 2)):
+        tokens = leopart_kit.extract(encoder, images, batch_size=2, device="cpu")
+        assert isinstance(tokens, torch.Tensor if images is pixels else np.ndarray)
+        torch.testing.assert_close(torch.as_tensor(tokens), expected)
+    mixed = [IMAGES[0], IMAGES[1, :8], IMAGES[2, :, :16]]
+    tokens = leopart_kit.extract("handcrafted", mixed, resolution=(16, 24), device="cpu")
+    torch.testing.assert_close(torch.as_tensor(tokens[:1]), expected[:1])
+
+
+@pytest.mark.parametrize(
+    ("images", "named"),
+    [
+        (IMAGES[0], "images"),
+        (IMAGES[:0], "0 images"),
+        ([], "0 images"),
+        (IMAGES / 1.0, "image 0"),
+        ([IMAGES[0], IMAGES[1, :8]], "resolution"),
+        ([*IMAGES[:2], *IMAGES[2:4, :8]], "resolution"),
+    ],
+)
+def test_what_are_no_images_is_told(images, named: str):
+    with pytest.raises(ValueError, match=named):
+        leopart_kit.extract("handcrafted", images, batch_size=2)
 
 
 @pytest.mark.parametrize("as_array", [False, True])

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from leopart_kit.backbones.as_encoder import EncoderLike, as_encoder
 from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
 from leopart_kit.backbones.encoder import Encoder
 from leopart_kit.backbones.load import load_encoder
 from leopart_kit.backbones.zoo import list_encoders
 
-__all__ = ["CheckpointReport", "Encoder", "list_encoders", "load_encoder", "read_checkpoint"]
+__all__ = [
+    "CheckpointReport",
+    "Encoder",
+    "EncoderLike",
+    "as_encoder",
+    "list_encoders",
+    "load_encoder",
+    "read_checkpoint",
+]

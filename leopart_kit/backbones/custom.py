@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
+from leopart_kit.backbones.encoder import Encoder
 
 
 def custom_encoder(factory: str | None, options: Mapping[str, object]) -> Encoder:
@@ -21,17 +21,12 @@ def custom_encoder(factory: str | None, options: Mapping[str, object]) -> Encode
     made = _import_factory(factory)(**options)
     if isinstance(made, Encoder):
         return made
-    lacking = [a for a in ("patch_size", "embed_dim") if not hasattr(made, a)]
-    if not callable(made) or lacking:
+    if not callable(made):
         raise ValueError(
-            f"encoder.factory={factory} returned a {type(made).__name__}"
-            f"{' without ' + ' and '.join(lacking) if lacking else ''}: return "
+            f"encoder.factory={factory} returned a {type(made).__name__}: return "
             "Encoder.from_module(fn, patch_size, embed_dim, mean, std)"
         )
-    mean = as_triple(getattr(made, "mean", IMAGENET_MEAN))
-    std = as_triple(getattr(made, "std", IMAGENET_STD))
-    fn: Any = made
-    return Encoder.from_module(fn, fn.patch_size, fn.embed_dim, mean, std)
+    return Encoder.from_module(made)
 
 
 def _import_factory(factory: str | None) -> Callable[..., Any]:

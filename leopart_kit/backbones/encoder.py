@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leopart_kit.backbones.module_layout import find_layout
 from leopart_kit.backbones.token_grid import token_grid
 from leopart_kit.identity import describe, describe_module, hash_weights
 
@@ -122,6 +123,14 @@ class Encoder(nn.Module):
         std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
         return (images.float() / 255 - mean) / std
 
+    def forward(self, images: Tensor) -> Tensor:
+        """Patch tokens `[B, D, h, w]` of uint8 images, which are normalised first, or of floats.
+
+        Floats are taken as normalised already, see `preprocess`.
+        """
+        pixels = images.dtype == torch.uint8
+        return self.patch_tokens(self.preprocess(images) if pixels else images)
+
     def patch_tokens(self, images: Tensor) -> Tensor:
         """Patch tokens of normalised images: `[B, 3, H, W]` → `[B, D, ceil(H/p), ceil(W/p)]`.
 
@@ -171,10 +180,10 @@ class Encoder(nn.Module):
     @staticmethod
     def from_module(
         fn: Callable[[Tensor], object],
-        patch_size: int,
-        embed_dim: int,
-        mean: Triple = IMAGENET_MEAN,
-        std: Triple = IMAGENET_STD,
+        patch_size: int | None = None,
+        embed_dim: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ) -> Encoder:
         """Make an encoder of any callable.
 
@@ -184,26 +193,49 @@ class Encoder(nn.Module):
                 DINOv2's `forward_features` and the models of Hugging Face return. If it is an
                 `nn.Module`, its weights take part in training and in the fingerprint.
             patch_size: pixels a token covers per side.
-            embed_dim: channels D.
-            mean, std: normalisation that `preprocess` applies.
+            embed_dim: channels D. Without these two, `fn` is run once to see, see `find_layout`.
+            mean, std: normalisation that `preprocess` applies; by default what `fn` names so, or
+                its `pretrained_cfg` (timm), or ImageNet's.
+
+        Raises `ValueError` for what is no encoder, and says what is missing.
         """
-        return _FunctionEncoder(fn, patch_size, embed_dim, mean, std)
+        if not callable(fn) or isinstance(fn, type):
+            raise ValueError(f"from_module needs a callable, got a {type(fn).__name__}")
+        if (patch_size is None) != (embed_dim is None):
+            raise ValueError(
+                f"patch_size={patch_size} and embed_dim={embed_dim}: give both or neither"
+            )
+        mean = _said(fn, "mean", IMAGENET_MEAN) if mean is None else as_triple(mean)
+        std = _said(fn, "std", IMAGENET_STD) if std is None else as_triple(std)
+        network = fn
+        if patch_size is None or embed_dim is None:
+            network, patch_size, embed_dim = find_layout(fn, _label(fn))
+        return _FunctionEncoder(network, _label(fn), patch_size, embed_dim, mean, std)
+
+
+def _said(fn: object, name: str, default: Triple) -> Triple:
+    """Mean or std as a network itself names it."""
+    config = getattr(fn, "pretrained_cfg", None)
+    said = getattr(fn, name, config.get(name) if isinstance(config, dict) else None)
+    return as_triple(said) if isinstance(said, (list, tuple)) else default
+
+
+def _label(fn: object) -> str:
+    return f"custom:{getattr(fn, '__qualname__', type(fn).__qualname__)}"
 
 
 class _FunctionEncoder(Encoder):
     def __init__(
         self,
         fn: Callable[[Tensor], object],
+        name: str,
         patch_size: int,
         embed_dim: int,
         mean: Triple,
         std: Triple,
     ) -> None:
-        if not callable(fn):
-            raise ValueError(f"from_module needs a callable, got {type(fn).__name__}")
-        label = getattr(fn, "__qualname__", type(fn).__qualname__)
         super().__init__(
-            name=f"custom:{label}",
+            name=name,
             embed_dim=embed_dim,
             patch_size=patch_size,
             mean=mean,
@@ -217,7 +249,13 @@ class _FunctionEncoder(Encoder):
     def patch_tokens(self, images: Tensor) -> Tensor:
         images = pad_to_grid(images, self.patch_size)
         grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
-        output = self.fn(images)
+        try:
+            output = self.fn(images)
+        except AssertionError as error:  # how timm refuses a size
+            raise ValueError(
+                f"{self.name} stops at images {list(images.shape)} ({error}): make it for any size "
+                "(timm: dynamic_img_size=True), or resize the images to its own"
+            ) from error
         try:
             return token_grid(output, len(images), self.embed_dim, grid)
         except ValueError as error:

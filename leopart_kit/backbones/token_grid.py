@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -35,6 +36,26 @@ def token_grid(output: object, batch: int, embed_dim: int, grid: tuple[int, int]
             f"[{batch}, {rows * columns}, {embed_dim}] (no CLS, no registers)"
         )
     return tokens
+
+
+def token_side(output: object, batch: int) -> tuple[int, int]:
+    """Tokens a side and channels D of the output of a network on square images.
+
+    Raises ``ValueError`` for an output that holds no square grid of patch tokens.
+    """
+    tokens, where = _find_tokens(output)
+    shape = tuple(tokens.shape)
+    if len(shape) == 4 and shape[0] == batch and shape[2] == shape[3]:
+        return shape[2], shape[1]
+    if len(shape) == 3 and shape[0] == batch:
+        for prefix in _PREFIXES if where == _HUGGING_FACE else (0,):
+            side = math.isqrt(max(shape[1] - prefix, 0))
+            if side and side * side == shape[1] - prefix:
+                return side, shape[2]
+    raise ValueError(
+        f"returned {where or 'a tensor'} of shape {list(shape)}, which is no square grid "
+        f"[{batch}, D, h, h] or [{batch}, h * h, D] of patch tokens (no CLS, no registers)"
+    )
 
 
 def _find_tokens(output: object) -> tuple[Tensor, str]:

@@ -23,6 +23,7 @@ from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.yaml_files import YamlSource
 from leopart_kit.data.loading import PACKAGES as DATASETS
+from leopart_kit.evaluation.evaluate import PROTOCOLS
 from leopart_kit.parts import find_part, list_parts
 from leopart_kit.settings import REQUIRED, Setting, declared, group_of, is_settings
 
@@ -30,7 +31,7 @@ PACKAGES = {
     "command": ("leopart_kit.cli", "leopart_kit.image_level.cli"),
     "dataset": DATASETS,
     "method": ("leopart_kit.methods", "leopart_kit.image_level.methods"),
-    "protocol": ("leopart_kit.evaluation.protocols",),
+    "protocol": PROTOCOLS,
 }
 """Where the parts of a group are, each in the file of its name."""
 

@@ -16,6 +16,10 @@ def sinkhorn_knopp(
 ) -> Tensor:
     """Assign samples to prototypes so that every prototype receives the same mass.
 
+    >>> scores = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    >>> sinkhorn_knopp(scores).argmax(dim=1).tolist()
+    [0, 0, 1, 1]
+
     Starts from `exp(scores / epsilon)` and alternately gives all columns the same sum and all rows
     the sum 1, ending with the rows. Everything happens on logarithms, so that any scores for which
     `scores / epsilon` is finite give finite assignments. The result carries no gradient.

@@ -5,6 +5,7 @@ from leopart_kit.data.center_crop import CenterCrops, center_crops
 from leopart_kit.data.class_histogram import ClassHistogram, check_told_apart, class_histogram
 from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
+from leopart_kit.data.given import as_dataset
 from leopart_kit.data.image_files import read_image, read_label_map
 from leopart_kit.data.image_folder import folder_images
 from leopart_kit.data.image_opening import LARGE, MAX_MEGAPIXELS
@@ -39,6 +40,7 @@ __all__ = [
     "Sample",
     "SegmentationDataset",
     "UnknownClassError",
+    "as_dataset",
     "center_crops",
     "check_told_apart",
     "class_histogram",

@@ -100,6 +100,10 @@ class CenterCrops(SegmentationDataset):
         cut = f"{self.whole.fingerprint()} centre {self.size} {self.interpolation}"
         return hashlib.sha256(cut.encode()).hexdigest()
 
+    def mask_fingerprint(self) -> str:
+        """That of the whole masks: how they are cut is in `fingerprint`."""
+        return self.whole.mask_fingerprint()
+
     def _crop(self, picture: torch.Tensor, how: InterpolationMode) -> torch.Tensor:
         resized = TF.resize(picture, [self.size], how, antialias=True)
         return TF.center_crop(resized, [self.size, self.size]).contiguous()

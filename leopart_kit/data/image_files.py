@@ -48,7 +48,7 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
     return image.size
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """Any mode to 8-bit RGB: 16-bit scaled to its full range, transparency put on white."""
     if image.mode in SIXTEEN_BIT_MODES:
         scaled = np.clip(np.asarray(image, dtype=np.float64) / 257, 0, 255).round()
@@ -105,7 +105,7 @@ def _upright_pixels(image: Image.Image) -> torch.Tensor:
     # A TIFF is upright once loaded and says so.
     method = UPRIGHT.get(_orientation(image))
     upright = image if method is None else image.transpose(method)
-    pixels = np.asarray(_to_rgb(upright)).transpose(2, 0, 1)
+    pixels = np.asarray(to_rgb(upright)).transpose(2, 0, 1)
     return torch.from_numpy(pixels.copy())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import tempfile
 import time
@@ -10,8 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from leopart_kit.backbones import Encoder
-from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
+from leopart_kit.backbones import EncoderLike, as_encoder
+from leopart_kit.data import (
+    ClassHistogram,
+    SegmentationDataset,
+    as_dataset,
+    check_told_apart,
+    class_histogram,
+)
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
 from leopart_kit.evaluation.task import (
@@ -22,24 +29,33 @@ from leopart_kit.evaluation.task import (
     Task,
     view_of,
 )
+from leopart_kit.settings import read_part
+
+PROTOCOLS = ("leopart_kit.evaluation.protocols",)
+"""Where protocols are found by their names."""
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate(
-    encoder: Encoder,
-    dataset: SegmentationDataset,
-    protocol: EvaluationProtocol,
+    encoder: EncoderLike,
+    dataset: object,
+    protocol: EvaluationProtocol | str = "overclustering",
     run: RunSettings | None = None,
     *,
-    train: SegmentationDataset | None = None,
-    prior: Encoder | None = None,
+    train: object = None,
+    prior: EncoderLike | None = None,
     settings: Mapping[str, Any] | None = None,
     benchmark: Benchmark | None = None,
 ) -> Result:
     """Measure an encoder on a data set by a protocol.
 
+    `evaluate("dino_vits16", "FOLDER")` is all that images with masks need.
+
     Args:
+        encoder: one that is built, a name, or a network of your own, see `as_encoder`.
+        dataset: one that is built, a folder, arrays, or a `Dataset` of torch, see `as_dataset`.
+        protocol: one that is built, or the name of one, which then has its defaults.
         run: how to run it; the defaults of `RunSettings` if left out.
         train: the split that the protocol may fit on, where it asks for one.
         prior: another encoder whose attention marks the foreground, for protocols that need one.
@@ -55,16 +71,26 @@ def evaluate(
         UnknownClassError: a mask holds an id outside the label set.
     """
     run = run or RunSettings()
-    dataset = view_of(protocol, dataset)
-    train = None if train is None else view_of(protocol, train)
+    asked = _protocol(protocol) if isinstance(protocol, str) else protocol
+    network = as_encoder(encoder)
+    images = view_of(asked, as_dataset(dataset))
+    fitted_on = None if train is None else view_of(asked, as_dataset(train))
+    prior_network = None if prior is None else as_encoder(prior)
 
     def measure(usable: Sequence[int]) -> Measurement:
         with tempfile.TemporaryDirectory(prefix="leopart_kit_") as folder:
             cache_dir = Path(folder) if run.cache_dir is None else run.cache_dir
-            task = Task(encoder, dataset, usable, run, cache_dir, train, prior)
-            return protocol.measure(task)
+            task = Task(network, images, usable, run, cache_dir, fitted_on, prior_network)
+            return asked.measure(task)
 
-    return result_of(encoder, dataset, protocol, run, measure, settings, benchmark)
+    return result_of(network, images, asked, run, measure, settings, benchmark)
+
+
+def _protocol(name: str) -> EvaluationProtocol:
+    made = read_part(PROTOCOLS, {"name": name}, "protocol")
+    if "task" not in inspect.signature(made.measure).parameters:  # of predictions
+        raise ValueError(f"protocol {name!r} measures no encoder; see evaluate_{name}")
+    return made
 
 
 class Source(Protocol):

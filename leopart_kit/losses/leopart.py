@@ -31,6 +31,12 @@ def leopart_loss(
     `teacher_assignments` followed by `assignment_cross_entropy`; call these two to log the
     assignments as well. Scores are cosine similarities of patches and prototypes.
 
+    >>> scores = torch.rand(2, 4, 3, 3, 6)  # 2 views, 4 images, 3 × 3 patches, K = 6
+    >>> whole = torch.tensor([0.0, 0.0, 48.0, 48.0]).expand(4, 2, 2, 4)
+    >>> loss = leopart_loss(scores, list(scores), whole, whole, patch_size=16)
+    >>> loss.shape, bool(loss > 0)
+    (torch.Size([]), True)
+
     Args:
         teacher_scores: `[G, B, h, w, K]` of the G global views.
         student_scores: V tensors `[B, h_v, w_v, K]`, the G global views first.

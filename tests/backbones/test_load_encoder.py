@@ -240,7 +240,7 @@ def test_a_missing_last_block_is_not_passed_over(tmp_path):
         ("custom", {"factory": "math:gcd", "factory_options": 3}, "factory_options"),
         ("custom", {"factory": "nowhere.at.all:fn"}, "cannot import nowhere.at.all"),
         ("custom", {"factory": "math:nothing"}, "has no function 'nothing'"),
-        ("custom", {"factory": "math:gcd"}, "returned a int without patch_size and embed_dim"),
+        ("custom", {"factory": "math:gcd"}, "math:gcd returned a int"),
     ],
 )
 def test_options_that_do_not_apply(name, options, message):

@@ -48,16 +48,17 @@ class AugmentedImages(SegmentationDataset):
             base.notes,
             base.max_megapixels,
         )
+        self.base = base
         self.epoch, self.resolution, self.scale, self.seed = epoch, resolution, scale, seed
 
     def load_image(self, index: int) -> Tensor:
-        image = super().load_image(index)
+        image = self.base.load_image(index)
         (x0, y0, x1, y1), mirrored = self._draw(index, image.shape[1], image.shape[2])
         crop = resize_image(image[:, y0:y1, x0:x1], self.resolution)
         return TF.horizontal_flip(crop) if mirrored else crop
 
     def load_mask(self, index: int) -> Tensor | None:
-        mask = super().load_mask(index)
+        mask = self.base.load_mask(index)
         if mask is None:
             return None
         (x0, y0, x1, y1), mirrored = self._draw(index, mask.shape[0], mask.shape[1])
@@ -68,8 +69,12 @@ class AugmentedImages(SegmentationDataset):
         return self.resolution
 
     def fingerprint(self) -> str:
-        draw = f"{super().fingerprint()} {self.epoch} {self.resolution} {self.scale} {self.seed}"
+        draw = f"{self.base.fingerprint()} {self.epoch} {self.resolution} {self.scale} {self.seed}"
         return hashlib.sha256(draw.encode()).hexdigest()
+
+    def mask_fingerprint(self) -> str:
+        """That of the whole masks: how they are cut is in `fingerprint`."""
+        return self.base.mask_fingerprint()
 
     def _draw(self, index: int, height: int, width: int) -> tuple[Box, bool]:
         seed = int(np.random.default_rng([self.seed, self.epoch, index]).integers(2**62))
