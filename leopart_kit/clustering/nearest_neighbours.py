@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 Neighbours = tuple[Tensor, Tensor]  # inner products float32 [Q, k], rows int64 [Q, k]
 
-_BUFFER_BYTES = {"cpu": 1 << 26, "cuda": 1 << 30}  # of the products held at a time
+_BUFFER_BYTES = {"cpu": 1 << 28, "cuda": 1 << 30}  # of the products held at a time
 _COLUMNS = 4096  # rows of the memory per product: what a CPU's caches hold
 _GROUP = 16  # scores of which only the largest is looked at first
 _MORE_CANDIDATES = 64  # beside the k wanted: enough that bounds nearly always settle the k
@@ -75,10 +74,9 @@ def _search(queries: Tensor, block: Tensor, k: int) -> Neighbours:
 def search_by_products(queries: Tensor, block: Tensor, k: int) -> Neighbours:
     """Neighbours in one block by float32 products of all pairs."""
     found = []
-    products = _products(queries, block, torch.zeros(len(block), device=block.device))
-    for _, scores in products:
-        places = _largest(scores, k)
-        values, order = scores.gather(1, places).sort(dim=1, descending=True)
+    for _, scores in _products(queries, block):
+        values, places = _largest(scores, k)
+        values, order = values.sort(dim=1, descending=True)
         found.append((values[:, :k], places.gather(1, order)[:, :k]))
     return _concatenate(found, queries, k)
 
@@ -101,8 +99,8 @@ def search_by_bounds(queries: Tensor, block: Tensor, k: int) -> Neighbours:
     found, unsettled = [], []
     shift = queries @ centre
     for rows, bounds in _products(rounded_queries, rounded, slack.bfloat16()):
-        places = _largest(bounds, k + _MORE_CANDIDATES)
-        rest = bounds.gather(1, places).amin(dim=1).float()
+        values, places = _largest(bounds, k + _MORE_CANDIDATES)
+        rest = values.amin(dim=1).float()
         rest += rest.abs() * _BFLOAT16_ROUNDING
         values, order = _exact(queries[rows], block, places).topk(k, dim=1)
         found.append((values, places.gather(1, order)))
@@ -114,35 +112,50 @@ def search_by_bounds(queries: Tensor, block: Tensor, k: int) -> Neighbours:
     return scores, places
 
 
-def _products(queries: Tensor, block: Tensor, bias: Tensor) -> Iterable[tuple[slice, Tensor]]:
+def _products(
+    queries: Tensor, block: Tensor, bias: Tensor | None = None
+) -> Iterable[tuple[slice, Tensor]]:
     """`queries @ block.T + bias` for some queries at a time, in a buffer that is used again.
 
-    Columns are filled up with minus infinity to whole groups.
+    Scores are `[B, n, w]`: row r of the memory is column r % w of part r // w. Each part lies in
+    one piece, so that a product is written where it stays. The last part is filled up with minus
+    infinity.
     """
-    width = -(-len(block) // _GROUP) * _GROUP
+    width = min(_COLUMNS, -(-len(block) // _GROUP) * _GROUP)
+    parts = -(-len(block) // width)
     budget = _BUFFER_BYTES["cuda" if queries.is_cuda else "cpu"]
-    height = min(len(queries), max(1, budget // (width * queries.element_size())))
-    buffer = queries.new_full((height, width), -torch.inf)
+    height = min(len(queries), max(1, budget // (parts * width * queries.element_size())))
+    buffer = queries.new_full((parts, height, width), -torch.inf)
     for start in range(0, len(queries), height):
         rows = slice(start, min(start + height, len(queries)))
-        scores = buffer[: rows.stop - start]
-        for left in range(0, len(block), _COLUMNS):
-            columns = slice(left, min(left + _COLUMNS, len(block)))
-            scores[:, columns] = F.linear(queries[rows], block[columns], bias[columns])
+        scores = buffer[:, : rows.stop - start]
+        for part, left in zip(scores, range(0, len(block), width), strict=True):
+            columns = slice(left, min(left + width, len(block)))
+            found = part[:, : columns.stop - left]
+            if bias is None:
+                torch.mm(queries[rows], block[columns].T, out=found)
+            else:
+                torch.addmm(bias[columns], queries[rows], block[columns].T, out=found)
         yield rows, scores
 
 
-def _largest(scores: Tensor, count: int) -> Tensor:
-    """Columns `[n, count]` of the largest scores `[n, M]`, in any order.
+def _largest(scores: Tensor, count: int) -> Neighbours:
+    """The largest scores `[n, count]` of `[B, n, w]` and their rows of the memory, in any order.
 
     They lie in the groups with the largest maxima: a fast pass over all, a sort of few.
     """
-    num_groups = scores.shape[1] // _GROUP
-    groups = scores.view(len(scores), _GROUP, num_groups).amax(dim=1)
-    best = groups.topk(min(count, num_groups), dim=1, sorted=False).indices
-    members = torch.arange(_GROUP, device=scores.device) * num_groups
-    places = (best[:, :, None] + members).flatten(1)
-    return places.gather(1, scores.gather(1, places).topk(count, dim=1, sorted=False).indices)
+    parts, height, width = scores.shape
+    in_part = width // _GROUP
+    groups = scores.unflatten(2, (_GROUP, in_part)).amax(dim=2)
+    groups = groups.transpose(0, 1).reshape(height, parts * in_part)
+    best = groups.topk(min(count, parts * in_part), dim=1, sorted=False).indices
+    part, column = best // in_part, best % in_part
+    columns = column[:, :, None] + torch.arange(_GROUP, device=scores.device) * in_part
+    queries = torch.arange(height, device=scores.device)
+    candidates = scores[part[:, :, None], queries[:, None, None], columns].flatten(1)
+    places = (part[:, :, None] * width + columns).flatten(1)
+    values, order = candidates.topk(count, dim=1, sorted=False)
+    return values, places.gather(1, order)
 
 
 def _exact(queries: Tensor, block: Tensor, places: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from leopart_kit.evaluation.scores.scoring import Scored, Size, score_classes
+from leopart_kit.evaluation.scores.scoring import Scored, Size, itself, score_classes
 from leopart_kit.evaluation.store.shared_rows import shared_rows
 from leopart_kit.evaluation.task import Task
 
@@ -53,9 +53,18 @@ class PredictedMaps:
         return [found[size] for size in sizes]
 
     def score(
-        self, indices: np.ndarray, seeds: Sequence[int], resolution: Size, score_resolution: Size
+        self,
+        indices: np.ndarray,
+        seeds: Sequence[int],
+        resolution: Size,
+        score_resolution: Size,
+        draw: Callable[[int], int] = itself,
     ) -> Scored:
-        """Score all images, or only label them where there are no masks."""
+        """Score all images, or only label them where there are no masks.
+
+        Args:
+            draw: see `score_classes`; `scores_of` gives scores by draw.
+        """
         dataset, run = self.task.dataset, self.task.run
         if dataset.num_classes:
             return score_classes(
@@ -65,6 +74,7 @@ class PredictedMaps:
                 seeds,
                 resolution=resolution,
                 score_resolution=score_resolution,
+                draw=draw,
                 track=run.track,
                 processes=run.processes,
             )

@@ -128,6 +128,11 @@ def score_predicted_clusters(
     return _scored(counts, classes, matching, dataset.class_names)
 
 
+def itself(seed: int) -> int:
+    """The draw of seeds that all differ."""
+    return seed
+
+
 def score_classes(
     dataset: SegmentationDataset,
     indices: Sequence[int] | np.ndarray,
@@ -136,25 +141,30 @@ def score_classes(
     *,
     resolution: tuple[int, int],
     score_resolution: tuple[int, int],
+    draw: Callable[[int], int] = itself,
     track: Track = quiet,
     processes: Processes = ALONE,
 ) -> Scored:
     """Score predicted classes, see `count_labels`; nothing is matched.
 
     `predict` gives class ids from 0 to C, where C, the number of classes, stands for no class.
+
+    Args:
+        draw: from a seed to what it draws; seeds of one draw are predicted and counted once.
     """
     num_classes = dataset.num_classes
-    counts = count_labels(
+    drawn = count_labels(
         dataset,
         indices,
         predict,
-        seeds,
+        tuple(dict.fromkeys(map(draw, seeds))),
         num_classes + 1,
         resolution=resolution,
         score_resolution=score_resolution,
         track=track,
         processes=processes,
     )
+    counts = {name: {seed: found[draw(seed)] for seed in seeds} for name, found in drawn.items()}
     classes = dict.fromkeys(seeds, torch.tensor([*range(num_classes), -1]))
     return _scored(counts, classes, None, dataset.class_names)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from leopart_kit.evaluation.scores.resizing import resize_image, resize_labels
+from leopart_kit.evaluation.scores.resizing import classes_at, resize_image, resize_labels
 
 sides = st.integers(1, 70)
 
@@ -32,3 +32,12 @@ def test_images_are_resized_smoothly():
     assert halved.dtype == torch.uint8
     inner = halved[:, :, 1:-1].float()  # antialiasing averages neighbours instead of picking one
     assert (inner - 100).abs().max() <= 26
+
+
+@given(st.integers(1, 9), sides, sides, st.integers(0, 9), st.sampled_from([0.0, 0.2]))
+def test_classes_are_those_of_argmax(classes: int, rows: int, cols: int, seed: int, unknown: float):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randint(3, (classes, 4, 5), generator=generator).float()  # many are equal
+    scores[torch.rand(scores.shape, generator=generator) < unknown] = torch.nan
+    planes = F.interpolate(scores[None], size=(rows, cols), mode="bilinear")[0]
+    assert torch.equal(classes_at(scores, (rows, cols)), planes.argmax(dim=0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from leopart_kit.evaluation.scores.scoring import (
     confusion_of_classes,
     count_labels,
     resolution_name,
+    score_classes,
     score_table,
 )
 from leopart_kit.metrics.matching import Rule, match_clusters
@@ -165,3 +167,23 @@ def test_no_interval_of_a_perfect_score_rounds_above_100():
         table, _ = score_table(counts, {0: torch.arange(3)}, ("a", "b", "c"), resolution="full")
         assert table.pixel_accuracy.ci95 == (100.0, 100.0)
         assert table.miou_present.ci95 == (100.0, 100.0)
+
+
+def test_seeds_of_one_draw_are_predicted_once_and_scored_as_if_each_were():
+    masks = [np.array([[0, 1], [1, 255]]), np.array([[1, 1], [0, 0]])]
+    dataset, seeds, asked = dataset_of(masks, 2), (3, 5, 8), []
+
+    def predict(row: int, sizes):
+        asked.append(row)
+        return [{seed: torch.full(size, row) for seed in (1, *seeds)} for size in sizes]
+
+    score = partial(
+        score_classes, dataset, [0, 1], predict, seeds, resolution=(2, 2), score_resolution=(2, 2)
+    )
+    each, alike = score(), score(draw=lambda seed: 1)
+    assert asked == [0, 1, 0, 1]
+    assert alike.scores == each.scores
+    assert len(alike.scores[0].miou.per_seed) == 3
+    assert all(
+        np.array_equal(alike.per_image[name], each.per_image[name]) for name in each.per_image
+    )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from leopart_kit.evaluation.scores.resizing import classes_at
 
 
 def patch_class_counts(masks: Tensor, patch_size: int, num_classes: int) -> Tensor:
@@ -95,5 +96,4 @@ def classes_of_soft_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
     present = labels.amax(dim=(0, 1)).nonzero()[:, 0]
     if len(present) < 2:
         return torch.full(size, int(present[0]) if len(present) else 0)
-    planes = labels[:, :, present].permute(2, 0, 1)[None]
-    return present[F.interpolate(planes, size=size, mode="bilinear")[0].argmax(dim=0)]
+    return present[classes_at(labels[:, :, present].permute(2, 0, 1), size)]

@@ -35,9 +35,9 @@ class InContext(InContextSettings):
         clock = Clock()
         stages = InContextStages(self, task)
         clock.lap("features")
-        memories = {seed: stages.memory(seed) for seed in self.seeds}
+        memories = {draw: stages.memory(draw) for draw in self.draws()}
         clock.lap("memory")
-        labels = {seed: stages.search(memories[seed], seed) for seed in self.seeds}
+        labels = {draw: stages.search(memory, draw) for draw, memory in memories.items()}
         clock.lap("search")
         maps = PredictedMaps(
             task,
@@ -47,7 +47,11 @@ class InContext(InContextSettings):
             classes_of_soft_labels,
         )
         scored = maps.score(
-            stages.store.indices, self.seeds, self.resolution, self.score_resolution
+            stages.store.indices,
+            self.seeds,
+            self.resolution,
+            self.score_resolution,
+            draw=self.draw,
         )
         clock.lap("scoring")
         return Measurement(

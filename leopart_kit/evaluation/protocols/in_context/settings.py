@@ -43,8 +43,12 @@ class InContextSettings:
     """Search: exact looks at all entries; faiss is an approximate inverted file."""
 
     def draw(self, seed: int) -> int:
-        """The seed, or 0 where it makes no difference: such seeds share what was computed."""
+        """The seed, or 0 where it makes no difference: such seeds share what is computed."""
         return seed if self.memory_size is not None or self.train_share < 1 else 0
+
+    def draws(self) -> tuple[int, ...]:
+        """What the seeds draw, each once."""
+        return tuple(dict.fromkeys(map(self.draw, self.seeds)))
 
     def training_images(self, usable: Sequence[int], seed: int) -> list[int]:
         """The share of the training images, ascending."""

@@ -41,7 +41,7 @@ class InContextStages:
     Attributes:
         train: the images that are remembered, `labels` what their masks hold.
         store: patch tokens of the images that are labelled.
-        sources: by seed, tokens of the images that are remembered.
+        sources: by draw (see `InContextSettings.draws`), tokens of the images that are remembered.
     """
 
     def __init__(self, settings: InContextSettings, task: Task) -> None:
@@ -51,45 +51,43 @@ class InContextStages:
         self.patch_size = task.encoder.patch_size
         settings.check_data(len(self.labels.usable), self.patch_size)
         self.store = task.features(settings.resolution)
-        self.sources = {seed: self._sources(seed) for seed in settings.seeds}
+        self.sources = {draw: self._sources(draw) for draw in settings.draws()}
 
-    def _sources(self, seed: int) -> list[Source]:
+    def _sources(self, draw: int) -> list[Source]:
         settings, sets = self.settings, [self.train]
         if settings.num_augmentations:
             sets = [
                 AugmentedImages(self.train, epoch, settings.resolution)
                 for epoch in range(settings.num_augmentations)
             ]
-        chosen = settings.training_images(self.labels.usable, settings.draw(seed))
+        chosen = settings.training_images(self.labels.usable, draw)
         return [
             Source(images, self.task.features_of(images, chosen, settings.resolution))
             for images in sets
         ]
 
-    def _key(self, seed: int) -> dict[str, Any]:
-        """What determines the stages of a seed: the images and their masks."""
-        stores = [source.store for source in self.sources[seed]]
+    def _key(self, draw: int) -> dict[str, Any]:
+        """What determines the stages of a draw: the images and their masks."""
+        stores = [source.store for source in self.sources[draw]]
         return {
             "stores": [store.folder.name for store in stores],
             "images": [store.indices.tolist() for store in stores],
             "masks": self.train.mask_fingerprint(),
         }
 
-    def memory(self, seed: int) -> Memory:
-        """The memory of a seed."""
-        sources, processes = self.sources[seed], self.task.run.processes
-        cache = StageCache(sources[0].store.folder / "stages", self._key(seed), processes)
-        memory = build_memory(sources, cache, self._choice(seed), self.task.run.track)
+    def memory(self, draw: int) -> Memory:
+        """The memory of a draw."""
+        sources, processes = self.sources[draw], self.task.run.processes
+        cache = StageCache(sources[0].store.folder / "stages", self._key(draw), processes)
+        memory = build_memory(sources, cache, self._choice(draw), self.task.run.track)
         self.settings.check_neighbours(len(memory))
         return memory
 
-    def _choice(self, seed: int) -> MemoryChoice:
+    def _choice(self, draw: int) -> MemoryChoice:
         settings = self.settings
-        return MemoryChoice(
-            settings.memory_size, settings.draw(seed), self.patch_size, settings.resolution
-        )
+        return MemoryChoice(settings.memory_size, draw, self.patch_size, settings.resolution)
 
-    def search(self, memory: Memory, seed: int) -> np.ndarray:
+    def search(self, memory: Memory, draw: int) -> np.ndarray:
         """Soft labels of every patch of the images to label, float32 `[N, h·w, C]`."""
         settings, run = self.settings, self.task.run
 
@@ -98,9 +96,9 @@ class InContextStages:
                 return exact_search(memory, settings.neighbours, run.device)
             return faiss_search(memory, settings.neighbours)
 
-        cache = StageCache(self.store.folder / "stages", self._key(seed))
+        cache = StageCache(self.store.folder / "stages", self._key(draw))
         key = {
-            "memory": asdict(self._choice(seed)),
+            "memory": asdict(self._choice(draw)),
             "measured": self.store.indices.tolist(),
             "neighbours": settings.neighbours,
             "temperature": settings.temperature,
@@ -110,10 +108,10 @@ class InContextStages:
         return search_labels(memory, self.store, make_search, settings.temperature, file, run)
 
     def soft_labels(self, labels: Mapping[int, np.ndarray], row: int) -> dict[int, Tensor]:
-        """What `search` found for one image, `[h, w, C]` by seed."""
+        """What `search` found for one image, `[h, w, C]` by draw."""
         return {
-            seed: torch.from_numpy(np.array(found[row])).unflatten(0, self.store.grid)
-            for seed, found in labels.items()
+            draw: torch.from_numpy(np.array(found[row])).unflatten(0, self.store.grid)
+            for draw, found in labels.items()
         }
 
     def details(
@@ -126,6 +124,11 @@ class InContextStages:
         for source in sources:
             broken |= source.store.broken
         shown = np.min([memory.pixels for memory in memories.values()], axis=0)
+        names = self.train.class_names
+        shares = {
+            draw: dict(zip(names, memory.share_of_classes().round(3).tolist(), strict=True))
+            for draw, memory in memories.items()
+        }
         return {
             "num_clusters": self.train.num_classes,
             "training_images_left_out": left_out(self.train, broken),
@@ -142,15 +145,10 @@ class InContextStages:
                     "index": describe_faiss(len(memory))
                     if settings.index == "faiss"
                     else settings.index,
-                    "training_images": len(self.sources[seed][0].store),
-                    "percent_of_class": dict(
-                        zip(
-                            self.train.class_names,
-                            memory.share_of_classes().round(3).tolist(),
-                            strict=True,
-                        )
-                    ),
+                    "training_images": len(self.sources[settings.draw(seed)][0].store),
+                    "percent_of_class": shares[settings.draw(seed)],
                 }
-                for seed, memory in memories.items()
+                for seed in settings.seeds
+                for memory in [memories[settings.draw(seed)]]
             ],
         }

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leopart_kit.data import ClassHistogram
@@ -25,6 +24,7 @@ from leopart_kit.evaluation.protocols.probes.batches import (
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.evaluation.protocols.probes.training import fit_heads, is_finite
 from leopart_kit.evaluation.protocols.training_split.training_images import training_images
+from leopart_kit.evaluation.scores.resizing import classes_at
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.stage_cache import StageCache
@@ -221,4 +221,4 @@ class HeadTraining:
 
 def predicted_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Logits `[1, C, h, w]` → the class of every pixel, int64 `[*size]`."""
-    return F.interpolate(logits, size=size, mode="bilinear")[0].argmax(dim=0).cpu()
+    return classes_at(logits[0], size).cpu()
