@@ -134,7 +134,6 @@ def write_outputs(
         result,
         samples,
         output_dir,
-        palette=dataset.palette,
         command=command,
         sections=[objects_section(result, dataset)] if result.objects is not None else (),
     )

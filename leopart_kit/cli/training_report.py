@@ -23,7 +23,13 @@ from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import Result, RunSettings, collect_samples, evaluate, view_of
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.progress import rich_progress
-from leopart_kit.report import print_result, training_section, write_page, write_results
+from leopart_kit.report import (
+    print_result,
+    training_opening,
+    training_section,
+    write_page,
+    write_results,
+)
 from leopart_kit.training import read_metrics
 
 # Where nothing says how many clusters the pictures of unlabelled images should have.
@@ -106,21 +112,15 @@ class TrainingReport:
         pictures_before, pictures = (
             collect_samples(result, self.dataset, number) for result in (before, after)
         )
-        section = training_section(
-            read_metrics(self.output_dir / "metrics.jsonl"),
-            before,
-            after,
-            pictures_before,
-            pictures,
-            self.dataset.palette,
-        )
+        metrics = read_metrics(self.output_dir / "metrics.jsonl")
         write_page(
             after,
             pictures,
             self.output_dir,
-            palette=self.dataset.palette,
+            samples_before=pictures_before,
             command=command,
-            sections=[section],
+            opening=training_opening(before, after),
+            sections=[training_section(metrics, before, after)],
         )
         print_result(after, Console())
         for name, summary in after.metrics.items():

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+
+_GREY = (125, 124, 122)  # stands out against a light and a dark page alike
+# Lightness and chroma in OKLab, and the colour to begin with.
+_MUTED = (0.38, 0.9, 0.03, 0.165, (0.62, 0.06, -0.14))
+_VIVID = (0.52, 0.82, 0.1, 0.25, (0.63, 0.2, 0.11))
 
 
 def voc_colormap() -> np.ndarray:
@@ -32,23 +38,45 @@ def cluster_palette(num_clusters: int) -> np.ndarray:
     """
     if num_clusters < 1:
         raise ValueError(f"num_clusters must be 1 or more, got {num_clusters}")
+    return _first_colours(num_clusters, _MUTED)
+
+
+def class_palette(class_names: Sequence[str]) -> np.ndarray:
+    """Colours for classes on a page, uint8 `[C, 3]`: told apart on light, dark and photographs.
+
+    Vivid where those of `cluster_palette` are muted; `background` is grey. Files of masks have the
+    colours of their data set instead.
+    """
+    colours = _first_colours(max(1, len(class_names)), _VIVID)[: len(class_names)].copy()
+    for index, name in enumerate(class_names):
+        if name.lower() == "background":
+            # The others keep the colours that are farthest apart.
+            colours[index + 1 :] = colours[index:-1].copy()
+            colours[index] = _GREY
+            break
+    return colours
+
+
+def _first_colours(number: int, range_of: tuple) -> np.ndarray:
     size = 256
-    while size < num_clusters:
+    while size < number:
         size *= 2
-    colours = _farthest_colours(size)
-    return colours[np.arange(num_clusters) % len(colours)]
+    colours = _farthest_colours(size, range_of)
+    return colours[np.arange(number) % len(colours)]
 
 
 @lru_cache(maxsize=4)
-def _farthest_colours(size: int) -> np.ndarray:
+def _farthest_colours(size: int, range_of: tuple) -> np.ndarray:
+    darkest, lightest, dullest, brightest, first = range_of
     steps = np.linspace(0, 255, 26).round()
     rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     lab = _oklab(rgb / 255)
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     # Neither nearly black nor nearly white, neither neon nor grey.
-    usable = (lab[:, 0] > 0.38) & (lab[:, 0] < 0.9) & (chroma < 0.165) & (chroma > 0.03)
+    usable = (lab[:, 0] > darkest) & (lab[:, 0] < lightest)
+    usable &= (chroma < brightest) & (chroma > dullest)
     rgb, lab = rgb[usable], lab[usable]
-    chosen = [int(np.linalg.norm(lab - (0.62, 0.06, -0.14), axis=1).argmin())]
+    chosen = [int(np.linalg.norm(lab - first, axis=1).argmin())]
     distance = np.full(len(lab), np.inf)
     while len(chosen) < min(size, len(lab)):
         distance = np.minimum(distance, ((lab - lab[chosen[-1]]) ** 2).sum(1))

@@ -21,7 +21,7 @@ from leopart_kit.report.page import Section, write_page
 from leopart_kit.report.part_views import part_views
 from leopart_kit.report.representative_patches import representative_patches
 from leopart_kit.report.results_json import read_per_image, read_results, write_results
-from leopart_kit.report.training_section import training_section
+from leopart_kit.report.training_section import training_opening, training_section
 
 __all__ = [
     "Cell",
@@ -38,6 +38,7 @@ __all__ = [
     "read_per_image",
     "read_results",
     "representative_patches",
+    "training_opening",
     "training_section",
     "writable_output_dir",
     "write_between_marks",

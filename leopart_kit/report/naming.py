@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from markupsafe import Markup
 from PIL import Image
 
 from leopart_kit.masks.part_classes import BACKGROUND
 from leopart_kit.masks.part_names import PartNames
 from leopart_kit.report.output import writable_output_dir
-from leopart_kit.report.page import page_environment
+from leopart_kit.report.page import Script, page_environment
 from leopart_kit.report.pictures import css_colour
 from leopart_kit.whole_file import write_whole_text
 
@@ -108,7 +105,6 @@ def render_naming_page(
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"part {twice!r} is given twice; every part must come once")
-    script = (files("leopart_kit.report.templates") / "naming.js").read_text(encoding="utf-8")
     return (
         page_environment()
         .get_template("naming.html")
@@ -118,8 +114,7 @@ def render_naming_page(
             title=title,
             names=json.loads((names or PartNames()).to_json()),
             background=BACKGROUND,
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            scripts=[Script.read("naming.js")],
         )
     )
 

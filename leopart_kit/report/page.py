@@ -6,15 +6,19 @@ result adds a `Section` and a template beside the others.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from leopart_kit.data.palettes import cluster_palette
+from leopart_kit.data.palettes import class_palette, cluster_palette
 from leopart_kit.evaluation.result import Matching, Result, Sample
 from leopart_kit.report import wording
 from leopart_kit.report.comparison import comparison
@@ -40,12 +44,30 @@ _OF_OBJECTS = {
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: `template` in `templates/` is rendered with `data` as its variables."""
+    """A part of the page: `template` in `templates/` is rendered with `data` as its variables.
+
+    `script` is a file of `templates/` that the page runs.
+    """
 
     anchor: str
     title: str
     template: str
     data: Mapping[str, Any]
+    script: str | None = None
+
+
+class Script(NamedTuple):
+    """A script of a page, and what the page's policy calls it."""
+
+    source: Markup
+    sha256: str
+
+    @classmethod
+    def read(cls, name: str) -> Script:
+        """A file of `templates/`."""
+        source = (files("leopart_kit.report.templates") / name).read_text(encoding="utf-8")
+        digest = hashlib.sha256(source.encode()).digest()
+        return cls(Markup(source), base64.b64encode(digest).decode())
 
 
 def write_page(
@@ -53,8 +75,9 @@ def write_page(
     samples: Sequence[Sample],
     output_dir: str | Path,
     *,
-    palette: np.ndarray,
+    samples_before: Sequence[Sample] = (),
     command: str | None = None,
+    opening: Section | None = None,
     sections: Sequence[Section] = (),
 ) -> Path:
     """Write `report.html` and return its path.
@@ -63,16 +86,24 @@ def write_page(
         result: what was measured; without scores the page shows clusters only.
         samples: images to show, in this order.
         output_dir: folder that receives the page.
-        palette: uint8 `[n, 3]`, colours of the classes, n at least their number.
+        samples_before: the same images before a training, shown beside them.
         command: the command line that repeats the run.
+        opening: what the page begins with, instead of the figures of the result.
         sections: further parts, shown after the pictures.
 
     Raises:
-        ValueError: the folder cannot be written, or the palette has too few colours.
+        ValueError: the folder cannot be written, or `samples_before` shows other images.
         OSError: the page cannot be written; carries its name.
     """
     path = writable_output_dir(output_dir) / PAGE_NAME
-    html = render_page(result, samples, palette=palette, command=command, sections=sections)
+    html = render_page(
+        result,
+        samples,
+        samples_before=samples_before,
+        command=command,
+        opening=opening,
+        sections=sections,
+    )
     write_whole_text(path, html)
     return path
 
@@ -81,26 +112,32 @@ def render_page(
     result: Result,
     samples: Sequence[Sample],
     *,
-    palette: np.ndarray,
+    samples_before: Sequence[Sample] = (),
     command: str | None = None,
+    opening: Section | None = None,
     sections: Sequence[Section] = (),
 ) -> str:
     """The page of `write_page` as text."""
-    num_classes = result.dataset.num_classes
-    if len(palette) < num_classes:
-        raise ValueError(f"the palette has {len(palette)} colours for {num_classes} classes")
-    colours = np.asarray(palette, dtype=np.uint8)[:num_classes]
     parts = [
         *([Section("scores", "Scores", "scores.html", {})] if result.scores else []),
         *_published_section(result),
         *_comparison_section(result),
-        *_picture_section(result, samples, colours),
+        *_picture_section(result, samples, samples_before),
         *sections,
-        *(_class_sections(result, colours) if result.scores else []),
+        *(_class_sections(result) if result.scores else []),
         Section("meaning", "What these figures mean", "meaning.html", {}),
         Section("run", "The run", "run.html", _run_data(result, command)),
     ]
-    return page_environment().get_template("page.html").render(result=result, sections=parts)
+    template = page_environment().get_template("page.html")
+    return template.render(
+        result=result, opening=opening, sections=parts, scripts=scripts_of(parts)
+    )
+
+
+def scripts_of(sections: Sequence[Section]) -> list[Script]:
+    """The scripts that sections need, each once."""
+    names = dict.fromkeys(section.script for section in sections if section.script)
+    return [Script.read(name) for name in names]
 
 
 def _published_section(result: Result) -> list[Section]:
@@ -118,17 +155,34 @@ def _comparison_section(result: Result) -> list[Section]:
 
 
 def _picture_section(
-    result: Result, samples: Sequence[Sample], colours: np.ndarray
+    result: Result, samples: Sequence[Sample], before: Sequence[Sample]
 ) -> list[Section]:
     if not samples:
         return []
-    views = sample_views(samples, result.dataset.class_names, colours)
-    data = {"samples": views, "num_panels": max(len(view.panels) for view in views)}
-    return [Section("pictures", "Pictures", "pictures.html", data)]
+    names = result.dataset.class_names
+    views = sample_views(samples, names, before)
+    highest = [
+        int(sample.clusters.max()) for sample in (*samples, *before) if sample.clusters is not None
+    ]
+    data = {
+        "samples": views,
+        "trained": bool(before),
+        "scored": any(view.mious for view in views),
+        "colours": {
+            "classes": [css_colour(colour) for colour in class_palette(names)],
+            "class_names": names,
+            "clusters": [
+                css_colour(colour) for colour in cluster_palette(1 + max(highest, default=0))
+            ],
+        },
+        "classes": sorted({c for view in views for found in view.ious for c in found}),
+    }
+    return [Section("pictures", "Pictures", "pictures.html", data, "pictures.js")]
 
 
-def _class_sections(result: Result, colours: np.ndarray) -> list[Section]:
+def _class_sections(result: Result) -> list[Section]:
     headline = result.scores[0]
+    colours = class_palette(result.dataset.class_names)
     present = sorted((s for s in headline.per_class if s.pixels), key=lambda s: (-s.iou, s.id))
     absent = [score.name for score in headline.per_class if not score.pixels]
     total = sum(score.pixels for score in present)

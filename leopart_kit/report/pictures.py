@@ -10,11 +10,11 @@ from PIL import Image
 
 from leopart_kit.drawing import colour_labels, fit_labels
 
-MAX_SIDE = 480
+MAX_SIDE = 640
 
 
 def photo_uri(image: np.ndarray) -> str:
-    """uint8 RGB `[H, W, 3]` as a JPEG data URI, the longer side at most 480 pixels."""
+    """uint8 RGB `[H, W, 3]` as a JPEG data URI, the longer side at most 640 pixels."""
     height, width = shrunk_size(*image.shape[:2])
     picture = Image.fromarray(image)
     if (height, width) != image.shape[:2]:
@@ -23,7 +23,7 @@ def photo_uri(image: np.ndarray) -> str:
 
 
 def label_uri(labels: np.ndarray, palette: np.ndarray) -> str:
-    """Integer labels `[H, W]` as a PNG data URI, the longer side at most 480 pixels.
+    """Integer labels `[H, W]` as a PNG data URI, the longer side at most 640 pixels.
 
     Labels outside `0 … len(palette) − 1` belong to no class; they are hatched in grey.
     """
@@ -46,7 +46,7 @@ def css_colour(colour: np.ndarray) -> str:
 
 
 def shrunk_size(height: int, width: int) -> tuple[int, int]:
-    """`(H, W)` with the longer side at most 480 pixels, the aspect kept."""
+    """`(H, W)` with the longer side at most 640 pixels, the aspect kept."""
     scale = min(1.0, MAX_SIDE / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 

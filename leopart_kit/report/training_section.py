@@ -1,19 +1,15 @@
-"""What a training changed, as a section of the page: scores, curves, and clusters side by side."""
+"""What a training changed, as the opening and a section of the page: scores and curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
-from leopart_kit.data.palettes import cluster_palette
-from leopart_kit.evaluation.result import Result, Sample, ScoreTable
+from leopart_kit.evaluation.result import Result, ScoreTable
 from leopart_kit.metrics import PairedComparison, paired_bootstrap
 from leopart_kit.report import wording
-from leopart_kit.report.cluster_colours import agreeing_ids
 from leopart_kit.report.curves import (
     Chart,
     ChartView,
@@ -23,15 +19,16 @@ from leopart_kit.report.curves import (
     read_series,
 )
 from leopart_kit.report.page import Section
-from leopart_kit.report.pictures import label_uri, photo_uri, shrink_labels, shrunk_size
-from leopart_kit.report.sample_view import Panel, sample_accuracy
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One metric before and after, and its change in points, all in words."""
+    """One metric before and after, and its change in points, all in words.
+
+    `direction` is `gain` or `loss` where the interval of the change leaves 0, else empty.
+    """
 
     metric: str
     scored_at: str
@@ -41,38 +38,30 @@ class ComparisonRow:
     after_interval: str
     change: str
     change_interval: str | None  # None where the two cannot be compared image by image
+    direction: Literal["gain", "loss", ""]
 
 
-@dataclass(frozen=True)
-class ChangeView:
-    """One image before and after; `panels` by their place in the grid."""
+def training_opening(before: Result, after: Result) -> Section | None:
+    """What a page on a training opens with: the headline before and after; None without scores."""
+    rows = comparison(before, after)[: len(wording.METRIC_NAMES)]
+    if not rows:
+        return None
+    data = {
+        "rows": rows,
+        "paired": any(row.change_interval is not None for row in rows),
+        "num_seeds": len(after.metrics["miou"].per_seed),
+    }
+    return Section("change", "What the training changed", "training_opening.html", data)
 
-    name: str
-    size: tuple[int, int]  # (width, height) of the panels
-    panels: Mapping[str, Panel]
-    accuracy: tuple[float, float] | None  # percent of its labelled pixels, before and after
 
-
-def training_section(
-    metrics: Rows,
-    before: Result,
-    after: Result,
-    samples_before: Sequence[Sample],
-    samples_after: Sequence[Sample],
-    colours: np.ndarray,
-) -> Section:
-    """The section of `write_page` that shows what a training changed; works without ground truth.
+def training_section(metrics: Rows, before: Result, after: Result) -> Section:
+    """The section of `write_page` on what a training changed; works without ground truth.
 
     Args:
         metrics: logged rows, each with `step`; curves are drawn of `loss`,
             `loss_over_log_prototypes`, `learning_rate/…`, `prototypes_used`, `assignment_entropy`,
             `usage_entropy` and `evaluation/…`, of those that are there.
         before, after: the encoder evaluated without and with the training, by the same protocol.
-        samples_before, samples_after: the same images in the same order.
-        colours: uint8 `[n, 3]`, colours of the classes, n at least their number.
-
-    Raises:
-        ValueError: the samples show different images.
     """
     rows = comparison(before, after)
     data = {
@@ -80,9 +69,8 @@ def training_section(
         "num_seeds": len(after.metrics["miou"].per_seed) if after.scores else 0,
         "paired": any(row.change_interval is not None for row in rows),
         "charts": training_charts(metrics, before, after),
-        "samples": change_views(samples_before, samples_after, after.dataset.class_names, colours),
     }
-    return Section("training", "What the training changed", "training.html", data)
+    return Section("training", "The training", "training.html", data)
 
 
 def comparison(before: Result, after: Result) -> list[ComparisonRow]:
@@ -111,9 +99,10 @@ def _compare_tables(
     rows = []
     for key, title in wording.METRIC_NAMES.items():
         first, second = getattr(before, key), getattr(after, key)
-        interval = None
+        interval, direction = None, ""
         if paired is not None:
             low, high = getattr(paired, key).interval
+            direction = "gain" if low > 0 else "loss" if high < 0 else ""
             interval = f"{wording.signed(low)} to {wording.signed(high)}"
         rows.append(
             ComparisonRow(
@@ -125,6 +114,7 @@ def _compare_tables(
                 after_interval=wording.interval(second.ci95),
                 change=wording.signed(second.mean - first.mean),
                 change_interval=interval,
+                direction=direction,
             )
         )
     return rows
@@ -186,67 +176,3 @@ def _evaluations(metrics: Rows, before: Result, after: Result) -> tuple[Series, 
             ends = (0.0, before.metrics[key].mean), (float(last), after.metrics[key].mean)
             found.append(Series(title, (ends[0], *during, ends[1])))
     return different(found)
-
-
-def change_views(
-    before: Sequence[Sample],
-    after: Sequence[Sample],
-    class_names: Sequence[str],
-    colours: np.ndarray,
-) -> list[ChangeView]:
-    """Images with their clusters before and after, colours agreeing where clusters overlap."""
-    names = [sample.name for sample in before], [sample.name for sample in after]
-    if names[0] != names[1]:
-        raise ValueError(
-            f"samples_before show {', '.join(names[0]) or 'nothing'}, samples_after "
-            f"{', '.join(names[1]) or 'nothing'}; give the same images in the same order"
-        )
-    if not before:
-        return []
-    maps = [
-        [shrink_labels(_shown_labels(sample)) for sample in samples] for samples in (before, after)
-    ]
-    ids = agreeing_ids(*maps)
-    recoloured = [np.where(m >= 0, ids[m], m) for m in maps[1]]
-    num_colours = 1 + max(int(m.max()) for m in (*maps[0], *recoloured))
-    palette = cluster_palette(max(1, num_colours))
-    return [
-        _change_view(first, second, (clusters, others), palette, class_names, colours)
-        for first, second, clusters, others in zip(before, after, maps[0], recoloured, strict=True)
-    ]
-
-
-def _shown_labels(sample: Sample) -> np.ndarray:
-    labels = sample.prediction if sample.clusters is None else sample.clusters
-    if labels is None:
-        raise ValueError(f"sample {sample.name} has neither clusters nor a prediction")
-    return labels
-
-
-def _change_view(
-    before: Sample,
-    after: Sample,
-    clusters: tuple[np.ndarray, np.ndarray],
-    palette: np.ndarray,
-    class_names: Sequence[str],
-    colours: np.ndarray,
-) -> ChangeView:
-    name = before.name
-    panels = {"photo": Panel("Image", f"Photo {name}", photo_uri(before.image))}
-    if before.target is not None:
-        uri = label_uri(before.target, colours[: len(class_names)])
-        panels["truth"] = Panel("Ground truth", f"Ground truth of {name}", uri)
-    for when, sample, labels in zip(("before", "after"), (before, after), clusters, strict=True):
-        number = int((np.unique(labels) >= 0).sum())
-        alt = f"Clusters of {name} {when} the training: {number} different"
-        panels[f"clusters-{when}"] = Panel(f"Clusters {when}", alt, label_uri(labels, palette))
-        if sample.prediction is not None:
-            uri = label_uri(sample.prediction, colours[: len(class_names)])
-            alt = f"Prediction of {name} {when} the training"
-            panels[f"prediction-{when}"] = Panel(f"Prediction {when}", alt, uri)
-    height, width = shrunk_size(*before.image.shape[:2])
-    accuracies = [sample_accuracy(sample, len(class_names)) for sample in (before, after)]
-    accuracy = None
-    if accuracies[0] is not None and accuracies[1] is not None:
-        accuracy = accuracies[0], accuracies[1]
-    return ChangeView(name, (width, height), panels, accuracy)

@@ -101,7 +101,7 @@ def test_one_class_of_several_is_said(tmp_path: Path, caplog):
     result = evaluate(encoder_of(MeanColour()), dataset, PROTOCOL)
     assert "one class alone, dog" in caplog.text
     assert len(collect_samples(result, dataset, 2)) == 2
-    assert wording.ONE_CLASS in render_page(result, [], palette=dataset.palette)
+    assert wording.ONE_CLASS in render_page(result, [])
     console = Console(file=io.StringIO(), width=200)
     print_result(result, console)
     assert wording.ONE_CLASS in console.file.getvalue()  # type: ignore[attr-defined]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +15,14 @@ from leopart_kit.masks.part_names import PartNames, read_names
 from leopart_kit.report.naming import write_naming_page
 from tests.cli.command import run_command_line
 from tests.evaluation.tiny_data import COLOURS, SIDE
+from tests.report.browser import Opened, browser
 from tests.report.naming_parts import some_parts
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright, of the extra dev, is not installed"
-)
-# None stands for the one that `playwright install chromium` brings.
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+__all__ = ["browser"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        try:
-            browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        except playwright.Error as error:
-            pytest.skip(f"Chromium cannot be started (apt-get install chromium): {error}")
-        yield browser
-        browser.close()
-
-
-class Opened:
-    """A page in a browser profile of its own; it fails on errors and on any request."""
-
-    def __init__(self, browser: Any, path: Path, before: str = "", **options: Any):
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        if before:
-            self.page.add_init_script(before)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda message: self.errors.append(message.text))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+class NamingPage(Opened):
+    """The naming page, opened."""
 
     def name_of(self, part: int) -> Any:
         return self.page.get_by_label(f"Name of Part {part}", exact=True)
@@ -75,11 +46,6 @@ class Opened:
             self.page.get_by_role("button", name="Load names.json", exact=True).click()
         waiting.value.set_files(path)
 
-    def close(self) -> None:
-        self.context.close()
-        assert self.errors == []
-        assert {url.split(":")[0] for url in self.requests} <= {"file", "data", "blob"}
-
 
 @pytest.fixture
 def page_path(tmp_path: Path) -> Path:
@@ -89,7 +55,7 @@ def page_path(tmp_path: Path) -> Path:
 def test_two_parts_named_alike_survive_a_reload_and_reach_the_export(
     browser: Any, page_path: Path, tmp_path: Path
 ):
-    opened = Opened(browser, page_path)
+    opened = NamingPage(browser, page_path)
     assert opened.count == "0 of 6 named"
     opened.name_of(1).fill("wheel")
     opened.name_of(4).fill(" wheel ")
@@ -109,7 +75,7 @@ def test_two_parts_named_alike_survive_a_reload_and_reach_the_export(
 
 
 def test_pages_of_different_models_do_not_share_names(browser: Any, page_path: Path):
-    opened = Opened(browser, page_path)
+    opened = NamingPage(browser, page_path)
     opened.name_of(0).fill("sky")
     other = write_naming_page(
         some_parts(), page_path.with_name("b.html"), model_id="cd34", title="Zoo"
@@ -126,7 +92,7 @@ def test_pages_of_different_models_do_not_share_names(browser: Any, page_path: P
 
 def test_without_storage_the_address_keeps_the_names(browser: Any, page_path: Path):
     denied = "Object.defineProperty(window, 'localStorage', {get() {throw new Error('denied')}})"
-    opened = Opened(browser, page_path, before=denied)
+    opened = NamingPage(browser, page_path, before=denied)
     opened.name_of(3).fill("größer & “more”")
     opened.page.reload()
     assert opened.names()[3] == "größer & “more”"
@@ -134,7 +100,7 @@ def test_without_storage_the_address_keeps_the_names(browser: Any, page_path: Pa
 
 
 def test_enter_goes_to_the_next_part_that_is_shown(browser: Any, page_path: Path):
-    opened = Opened(browser, page_path)
+    opened = NamingPage(browser, page_path)
     opened.name_of(0).focus()
     for text in ("ear", "eye"):
         opened.page.keyboard.type(text)
@@ -153,7 +119,7 @@ def test_enter_goes_to_the_next_part_that_is_shown(browser: Any, page_path: Path
 
 def test_parts_are_found_by_number_and_name(browser: Any, tmp_path: Path):
     path = write_naming_page(some_parts(13), tmp_path / "parts.html", model_id="x", title="Zoo")
-    opened = Opened(browser, path)
+    opened = NamingPage(browser, path)
     opened.name_of(7).fill("Left wheel")
     search = opened.page.get_by_label("Find a part by number or name")
 
@@ -174,7 +140,7 @@ def test_parts_are_found_by_number_and_name(browser: Any, tmp_path: Path):
 
 
 def test_loaded_names_take_the_place_of_the_others(browser: Any, page_path: Path, tmp_path: Path):
-    opened = Opened(browser, page_path)
+    opened = NamingPage(browser, page_path)
     opened.name_of(0).fill("gone")
     names = tmp_path / "names.json"
     names.write_text('{"part_005": "tail", "2": "ear", "99": "far", "object_001": "dog"}')
@@ -202,7 +168,7 @@ def test_names_that_were_given_are_shown_and_typed_ones_go_before_them(
     path = write_naming_page(
         some_parts(), tmp_path / "parts.html", model_id="x", title="Zoo", names=names
     )
-    opened = Opened(browser, path)
+    opened = NamingPage(browser, path)
     assert opened.names()[:2] == ["</script><b>", 'a "b"']
     opened.name_of(1).fill("c")
     opened.page.reload()
@@ -214,7 +180,7 @@ def test_names_that_were_given_are_shown_and_typed_ones_go_before_them(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_a_phone_and_text_stands_out(browser: Any, page_path: Path, scheme: str):
     viewport = {"width": 375, "height": 700}
-    opened = Opened(browser, page_path, viewport=viewport, color_scheme=scheme)
+    opened = NamingPage(browser, page_path, viewport=viewport, color_scheme=scheme)
     wide = opened.page.evaluate("document.documentElement.scrollWidth")
     assert wide == 375
     colours = opened.page.evaluate(
@@ -246,7 +212,7 @@ def test_names_typed_on_the_page_of_one_folder_name_the_masks_of_another(
             f"output_dir={first}",
         ],
     )
-    opened = Opened(browser, first / "parts.html")
+    opened = NamingPage(browser, first / "parts.html")
     opened.name_of(0).fill("wheel")
     opened.name_of(3).fill("wheel")
     opened.page.get_by_role("button", name="Name Part 1 background").click()

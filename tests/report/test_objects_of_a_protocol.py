@@ -39,6 +39,6 @@ def test_the_choice_without_labels_is_weighed_against_that_by_labels(
     }
     assert measured["stability"] == headline
     section = objects_section(result, dataset)
-    page = Page(render_page(result, [], palette=PALETTE, sections=[section]))
+    page = Page(render_page(result, [], sections=[section]))
     change = f"{measured['stability'] - measured['labels']:+.1f}".replace("+0.0", "0.0")
     assert f"{change} points of mIoU over all classes".replace("-", "−") in page.text

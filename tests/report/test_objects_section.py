@@ -137,7 +137,7 @@ Show = Callable[[Result], Page]
 def show(dataset: SegmentationDataset) -> Show:
     def render(result: Result) -> Page:
         section = objects_section(result, dataset)
-        return Page(render_page(result, [], palette=PALETTE, sections=[section]))
+        return Page(render_page(result, [], sections=[section]))
 
     return render
 
@@ -229,7 +229,7 @@ def test_details_of_the_section_are_not_listed_again(found: Result, show: Show):
     for key in ("comparison", "chosen", "tried", "communities", "foreground", "boundary"):
         assert not re.search(rf"\b{key}\.", run), key
     assert "points 4321" in run
-    without = Page(render_page(replace(found, objects=None), [], palette=PALETTE)).text
+    without = Page(render_page(replace(found, objects=None), [])).text
     assert "chosen.edge_threshold 0.07" in without.split("The run")[-1]
 
 

@@ -28,15 +28,15 @@ def decode(uri: str) -> Image.Image:
 
 @pytest.mark.parametrize(
     ("size", "shrunk"),
-    [((300, 400), (300, 400)), ((960, 480), (480, 240)), ((1, 5000), (1, 480))],
+    [((300, 400), (300, 400)), ((1280, 640), (640, 320)), ((1, 5000), (1, 640))],
 )
 def test_longer_side_is_bounded(size: tuple[int, int], shrunk: tuple[int, int]):
     assert shrunk_size(*size) == shrunk
 
 
 def test_labels_shrink_by_the_pixel_at_the_centre():
-    labels = np.arange(1440)[None].repeat(3, axis=0)
-    np.testing.assert_array_equal(shrink_labels(labels), np.arange(1, 1440, 3)[None])
+    labels = np.arange(1920)[None].repeat(3, axis=0)
+    np.testing.assert_array_equal(shrink_labels(labels), np.arange(1, 1920, 3)[None])
 
 
 def test_label_map_keeps_exact_colours():
@@ -58,7 +58,7 @@ def test_photo_is_a_small_jpeg():
     image = np.full((600, 1200, 3), (200, 30, 60), dtype=np.uint8)
     picture = decode(photo_uri(image))
     assert picture.format == "JPEG"
-    assert picture.size == (480, 240)
+    assert picture.size == (640, 320)
     assert np.abs(np.asarray(picture).astype(int) - (200, 30, 60)).max() <= 4
 
 

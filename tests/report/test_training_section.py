@@ -11,17 +11,12 @@ from PIL import Image
 
 from leopart_kit.evaluation.result import Result, Sample, ScoreTable
 from leopart_kit.metrics import paired_bootstrap
-from leopart_kit.report import training_section
+from leopart_kit.report import training_opening, training_section
 from leopart_kit.report.page import render_page
-from leopart_kit.report.training_section import (
-    change_views,
-    comparison,
-    training_charts,
-)
+from leopart_kit.report.sample_view import sample_views
+from leopart_kit.report.training_section import comparison, training_charts
 from leopart_kit.report.wording import METRIC_NAMES
-from tests.report.test_page import PALETTE, Page
-
-COLOURS = PALETTE
+from tests.report.test_page import Page
 
 
 def shifted(table: ScoreTable, points: float) -> ScoreTable:
@@ -143,51 +138,64 @@ def test_a_run_of_one_step_has_no_curve(before: Result, after: Result):
     assert training_charts([], before, after) == []
 
 
+def test_a_change_has_a_direction_only_where_its_interval_leaves_zero(before, after):
+    assert [row.direction for row in comparison(before, after)[::4]] == ["gain", ""]
+    assert comparison(after, before)[0].direction == "loss"
+    assert comparison(before, before)[0].direction == ""
+
+
 def test_clusters_keep_their_colour_through_the_training(sample: Sample, trained: Sample):
-    view = change_views([sample], [trained], ("a", "b", "c"), COLOURS)[0]
-    first, second = (pixels(view.panels[f"clusters-{when}"].uri) for when in ("before", "after"))
+    (view,) = sample_views([trained], ("a", "b", "c"), [sample])
+    panels = {panel.caption: panel for panel in view.panels}
+    first, second = (pixels(panels[f"Clusters {when}"].uri) for when in ("before", "after"))
     # Before: left cluster 0 and right 3; after: left 2 and right 0.
     np.testing.assert_array_equal(first[:, :20], second[:, :20])
     np.testing.assert_array_equal(first[:, 25:], second[:, 25:])
     assert (first[0, 0] != first[0, -1]).any()
 
 
-def test_accuracy_of_an_image_before_and_after(sample: Sample, trained: Sample):
-    view = change_views([sample], [trained], ("a", "b", "c"), COLOURS)[0]
-    assert view.accuracy == pytest.approx((100 * 34 / 38, 100.0))
-    assert list(view.panels) == [
-        "photo",
-        "truth",
-        "clusters-before",
-        "prediction-before",
-        "clusters-after",
-        "prediction-after",
+def test_iou_of_an_image_before_and_after(sample: Sample, trained: Sample):
+    (view,) = sample_views([trained], ("a", "b", "c"), [sample])
+    # 38 of 40 columns are labelled, 19 a class; 4 of class 1 were taken for class 0.
+    assert view.mious == pytest.approx((50 * (19 / 23 + 15 / 19), 100.0))
+    assert [panel.caption for panel in view.panels] == [
+        "Image",
+        "Ground truth",
+        "Prediction before",
+        "Prediction after",
+        "Clusters before",
+        "Clusters after",
     ]
 
 
 def test_other_samples_are_an_error(sample: Sample, trained: Sample):
-    other = replace(trained, name="z")
-    with pytest.raises(ValueError, match="samples_before show a&b <1>, samples_after z; give the"):
-        change_views([sample], [other], ("a", "b", "c"), COLOURS)
+    with pytest.raises(ValueError, match="a&b <1>"):
+        sample_views([replace(trained, name="z")], ("a", "b", "c"), [sample])
 
 
-def test_the_page_with_the_section(before: Result, after: Result, sample: Sample, trained: Sample):
-    section = training_section(logged(), before, after, [sample], [trained], COLOURS)
-    page = Page(render_page(after, [trained], palette=PALETTE, sections=[section]))
+def test_the_page_of_a_training(before: Result, after: Result, sample: Sample, trained: Sample):
+    opening = training_opening(before, after)
+    html = render_page(
+        after,
+        [trained],
+        samples_before=[sample],
+        opening=opening,
+        sections=[training_section(logged(), before, after)],
+    )
+    page = Page(html)
+    assert "mIoU +5.2 points 41.7 ± 0.7 → 47.0 ± 0.7" in page.text
     assert "mIoU 100 × 100 pixels 41.7 ± 0.7 38.5 – 46.0 47.0 ± 0.7" in page.text
-    assert "over 2 clustering seeds" in page.text
-    assert "89.5 → 100.0 % of its labelled pixels right" in page.text
+    assert "80.8 → 100.0 mIoU of its classes" in page.text
     labels = [a["aria-label"] for a in page.all("svg") if a.get("role") == "img"]
     assert labels[0] == "Loss in nats over the steps: 5.13 → 2.85"
-    assert "Clusters of a&b <1> after the training: 2 different" in {
-        image["alt"] for image in page.all("img")
-    }
+    assert "Clusters after of a&b <1>: 2 different" in {i["alt"] for i in page.all("img")}
 
 
 def test_the_page_without_ground_truth(unlabelled: Result, sample: Sample, trained: Sample):
-    samples = [replace(s, target=None, prediction=None) for s in (sample, trained)]
-    section = training_section([], unlabelled, unlabelled, samples[:1], samples[1:], COLOURS[:0])
-    page = Page(render_page(unlabelled, samples[:1], palette=PALETTE, sections=[section]))
+    first, second = ([replace(s, target=None, prediction=None)] for s in (sample, trained))
+    assert training_opening(unlabelled, unlabelled) is None
+    section = training_section([], unlabelled, unlabelled)
+    page = Page(render_page(unlabelled, second, samples_before=first, sections=[section]))
     assert "There was no ground truth to score the encoder by" in page.text
     assert "Clusters before" in page.text
     assert "Prediction" not in page.text
@@ -196,9 +204,7 @@ def test_the_page_without_ground_truth(unlabelled: Result, sample: Sample, train
 
 def test_names_are_escaped(before: Result, after: Result, sample: Sample):
     attack = "<script>alert('x')</script>"
-    named = [replace(sample, name=attack)]
     rows = [{**row, f"learning_rate/{attack}": float(row["step"] or 0)} for row in logged()]
-    section = training_section(rows, before, after, named, named, COLOURS)
-    html = render_page(after, [], palette=PALETTE, sections=[section])
+    html = render_page(after, [], sections=[training_section(rows, before, after)])
     assert "<script" not in html
     assert "&lt;script" in html

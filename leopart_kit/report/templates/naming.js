@@ -1,4 +1,3 @@
-"use strict";
 // Names by key, as in names.json; an empty text means that a name was taken away.
 const STORE_KEY = "leopart-kit names " + document.body.dataset.model;
 const HASH_START = "#names=";
