@@ -84,6 +84,11 @@ def run_lengths(region: Region, size: tuple[int, int]) -> dict[str, Any]:
     return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
 
 
-def edge_polygons(region: Region, size: tuple[int, int]) -> list[list[float]]:
+def edge_polygons(tolerance: float) -> Encode:
     """COCO's polygons, `[x1, y1, x2, y2, …]` in continuous coordinates; see `trace_edges`."""
-    return [(ring + region.origin).ravel().tolist() for ring in trace_edges(region.mask)]
+
+    def encode(region: Region, size: tuple[int, int]) -> list[list[float]]:
+        rings = trace_edges(region.mask, tolerance)
+        return [(ring + region.origin).ravel().tolist() for ring in rings]
+
+    return encode

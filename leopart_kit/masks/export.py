@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field
 
 from leopart_kit.masks.coco_instances import CocoInstances, edge_polygons, run_lengths
 from leopart_kit.masks.coco_panoptic import CocoPanoptic
@@ -18,10 +20,11 @@ from leopart_kit.masks.regions import Instances, LabelledImage, Region, find_reg
 from leopart_kit.masks.written_files import WrittenFiles
 from leopart_kit.masks.yolo import Images, YoloFolder
 from leopart_kit.progress import Track, quiet
-from leopart_kit.settings import Whole, settings, several
+from leopart_kit.settings import NotNegative, Whole, settings, several
 from leopart_kit.whole_file import folders_below, remove_leftovers, scratch_folder
 
 Format = Literal["png", "coco_rle", "coco_polygons", "panoptic", "labelme", "yolo"]
+ValShare = Annotated[float, Field(ge=0, lt=1)]
 GroupBy = Literal["image", "cluster"]
 PLACES = ("masks", "coco", "labelme", "yolo", "clusters")
 """The folders of an export."""
@@ -40,11 +43,15 @@ class ExportSettings:
     instances: Instances = "components"
     """components: 8-connected regions; whole: one region for each class of an image."""
     min_area: Whole = 0
-    """Pixels; smaller regions become background in every format."""
+    """Pixels; smaller regions go to their largest neighbour, or else to the background."""
+    polygon_tolerance: NotNegative = 1.0
+    """Pixels by which polygons may be off, with fewer points; 0: exact."""
     group_by: GroupBy = "image"
     """image; cluster: a folder for each class, with the images it occurs in."""
     images: Images = "link"
     """What yolo puts beside its labels for each image: a link or a copy."""
+    val: ValShare = 0.0
+    """Share of the images that yolo keeps for validation; 0: it has all of them, too."""
 
 
 @dataclass(frozen=True)
@@ -162,17 +169,20 @@ class _Writers:
     ) -> dict[str, MaskWriter]:
         """The writers of the formats asked for, in one folder, by their keys."""
         coco, things = folder / "coco", self._settings.instances == "components"
+        tolerance, val = self._settings.polygon_tolerance, self._settings.val
         makers: dict[Format, Callable[[], MaskWriter]] = {
             "png": lambda: MaskFolder(folder / "masks", self._table.palette),
             "coco_rle": lambda: CocoInstances(
                 coco / "instances.json", classes, scratch, run_lengths
             ),
             "coco_polygons": lambda: CocoInstances(
-                coco / "instances_polygons.json", classes, scratch, edge_polygons
+                coco / "instances_polygons.json", classes, scratch, edge_polygons(tolerance)
             ),
             "panoptic": lambda: CocoPanoptic(coco / "panoptic", classes, scratch, things),
-            "labelme": lambda: LabelmeFolder(folder / "labelme", classes),
-            "yolo": lambda: YoloFolder(folder / "yolo", classes, self._settings.images),
+            "labelme": lambda: LabelmeFolder(folder / "labelme", classes, tolerance),
+            "yolo": lambda: YoloFolder(
+                folder / "yolo", classes, self._settings.images, tolerance, val
+            ),
         }
         makers_asked = (makers[name]() for name in self._settings.formats)
         return dict(zip(self.keys, makers_asked, strict=True))

@@ -21,11 +21,12 @@ class LabelmeFolder:
     """Writes `folder/<name>.json` with the path to the image, relative to the file, inside.
 
     A region is a polygon; the polygons of a class with several components, where regions are
-    whole classes, share a `group_id`.
+    whole classes, share a `group_id`. `tolerance` is that of `trace_polygons`.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[MaskClass]) -> None:
+    def __init__(self, folder: Path, classes: Sequence[MaskClass], tolerance: float) -> None:
         self._folder = folder
+        self._tolerance = tolerance
         self._names = {item.id: item.name for item in classes}
 
     def add(self, image: LabelledImage, regions: list[Region]) -> list[Path]:
@@ -35,15 +36,16 @@ class LabelmeFolder:
         height, width = image.size
         shapes = []
         for number, region in enumerate(regions, start=1):
+            rings = region.polygons(self._tolerance)
             shapes += [
                 {
                     "label": self._names[region.class_id],
                     "points": (ring + PIXEL_OFFSET).tolist(),
-                    "group_id": number if len(region.polygons) > 1 else None,
+                    "group_id": number if len(rings) > 1 else None,
                     "shape_type": "polygon",
                     "flags": {},
                 }
-                for ring in region.polygons
+                for ring in rings
             ]
         content = {
             "version": VERSION,

@@ -1,4 +1,4 @@
-"""Outlines of masks as polygons that draw the same mask again.
+"""Outlines of masks as polygons that draw the same mask again, or one very much like it.
 
 A polygon runs through the centres of the region's border pixels, as OpenCV and labelme draw them
 (border included). A hole is joined to the contour on its left by a slit of no width, since the
@@ -12,14 +12,22 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+LEAST_OVERLAP = 0.99
+"""Intersection over union of a region and its simplified outline, at least."""
 
-def trace_polygons(mask: np.ndarray) -> list[np.ndarray]:
+_LEAST_TOLERANCE = 0.25  # pixels; below it no point of an outline drops out
+_SHRINKS = 0.8  # what a tolerance shrinks to, where it costs too much
+
+
+def trace_polygons(mask: np.ndarray, tolerance: float = 0) -> list[np.ndarray]:
     """One closed ring for each 8-connected component of a mask.
 
     The time grows with the border's length, hardly more, however many holes there are.
 
     Args:
         mask: uint8 `[H, W]`, 0 outside.
+        tolerance: pixels by which an outline may be off, with fewer points (Douglas & Peucker
+            1973). It shrinks where less than `LEAST_OVERLAP` of a region would be left.
 
     Returns:
         Rings, int `[n, 2]` of (x, y) pixel indices, n at least 3: a region of one or two pixels
@@ -34,20 +42,51 @@ def trace_polygons(mask: np.ndarray) -> list[np.ndarray]:
         if parent >= 0:
             holes.setdefault(parent, []).append(contour[:, 0])
     return [
-        _at_least_three(_corners(_join(contour[:, 0], holes.get(index, []))))
+        _at_least_three(_ring(_join(contour[:, 0], holes.get(index, [])), tolerance))
         for index, (contour, parent) in enumerate(zip(contours, parents, strict=True))
         if parent < 0
     ]
 
 
-def trace_edges(mask: np.ndarray) -> list[np.ndarray]:
+def trace_edges(mask: np.ndarray, tolerance: float = 0) -> list[np.ndarray]:
     """Rings in continuous coordinates, where pixel (x, y) covers x to x + 1 and y to y + 1.
 
     They run a quarter pixel inside the region's edges (outside of holes), so that they hold the
-    centres of its pixels and no other, however thin it is. Float `[n, 2]` of (x, y), n at least 4.
+    centres of its pixels and no other, however thin it is. Float `[n, 2]` of (x, y), n at least 3;
+    `tolerance` as of `trace_polygons`.
     """
     doubled = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
-    return [(ring + 0.5) / 2 for ring in trace_polygons(doubled)]
+    return [(ring + 0.5) / 2 for ring in trace_polygons(doubled, 2 * tolerance)]
+
+
+def _ring(pieces: Sequence[np.ndarray], tolerance: float) -> np.ndarray:
+    """One ring of the pieces of an outline, which meet where slits begin and end."""
+    exact = _corners(np.concatenate(pieces))
+    while tolerance >= _LEAST_TOLERANCE:
+        ring = _simplified(pieces, tolerance)
+        if len(ring) < len(exact) and _overlap(ring, exact) >= LEAST_OVERLAP:
+            return ring
+        tolerance *= _SHRINKS
+    return exact
+
+
+def _simplified(pieces: Sequence[np.ndarray], tolerance: float) -> np.ndarray:
+    """Each piece with fewer points; its ends stay, so that the two sides of a slit do."""
+    if len(pieces) == 1:
+        return cv2.approxPolyDP(pieces[0].astype(np.int32), tolerance, closed=True)[:, 0]
+    fewer = [cv2.approxPolyDP(p.astype(np.int32), tolerance, closed=False) for p in pieces]
+    return np.concatenate([piece[:, 0] for piece in fewer])
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of what two rings draw, borders included."""
+    low = np.minimum(one.min(axis=0), other.min(axis=0))
+    size = np.maximum(one.max(axis=0), other.max(axis=0)) - low + 1
+    masks = []
+    for ring in (one, other):
+        canvas = np.zeros((int(size[1]), int(size[0])), np.uint8)
+        masks.append(cv2.fillPoly(canvas, [(ring - low).astype(np.int32)], 1).astype(bool))
+    return float((masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum())
 
 
 def _corners(ring: np.ndarray) -> np.ndarray:
@@ -62,15 +101,15 @@ def _at_least_three(ring: np.ndarray) -> np.ndarray:
     return ring if len(ring) >= 3 else np.resize(ring, (3, 2))
 
 
-def _join(outline: np.ndarray, holes: Sequence[np.ndarray]) -> np.ndarray:
-    """The outline with every hole spliced in, by a slit along its row.
+def _join(outline: np.ndarray, holes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The pieces of the outline with every hole spliced in, by a slit along its row.
 
     A slit leads from the hole's leftmost point to the next contour on the left. That one begins
     further left, or at the same point, so that following slits always ends at the outline; and
     between the two lie only pixels of the region.
     """
     if not holes:
-        return outline
+        return [outline]
     starts = [np.lexsort(hole.T[::-1])[0] for hole in holes]
     turned = [np.roll(hole, -start, axis=0) for hole, start in zip(holes, starts, strict=True)]
     rings = [outline, *sorted(turned, key=lambda hole: tuple(hole[0]))]
@@ -88,7 +127,7 @@ def _join(outline: np.ndarray, holes: Sequence[np.ndarray]) -> np.ndarray:
     slits: list[list[tuple[int, int]]] = [[] for _ in rings]
     for hole, (parent, at) in enumerate(zip(number[ends], place[ends], strict=True), start=1):
         slits[parent].append((int(at), hole))
-    return np.concatenate(list(_splice(rings, slits)))
+    return list(_splice(rings, slits))
 
 
 def _splice(
@@ -105,9 +144,8 @@ def _splice(
             yield ring[begin : at + 1]
             yield hole
             begin = at
-        yield ring[begin:]
-        if index:
-            yield ring[:1]  # back to where the slit came in
+        # A hole is gone round back to where the slit came in.
+        yield np.concatenate([ring[begin:], ring[:1]]) if index else ring[begin:]
 
     # A stack, since slits may follow one another through more holes than Python recurses.
     walks = [walk(0)]

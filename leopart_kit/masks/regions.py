@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from leopart_kit.masks.polygons import trace_polygons
+from leopart_kit.masks.small_regions import absorbed
 
 Instances = Literal["components", "whole"]
 
@@ -37,10 +37,9 @@ class Region:
         """`[x, y, width, height]` in pixels."""
         return [self.x, self.y, self.mask.shape[1], self.mask.shape[0]]
 
-    @cached_property
-    def polygons(self) -> list[np.ndarray]:
+    def polygons(self, tolerance: float = 0) -> list[np.ndarray]:
         """Its outlines in pixels of the image, see `trace_polygons`."""
-        return [ring + self.origin for ring in trace_polygons(self.mask)]
+        return [ring + self.origin for ring in trace_polygons(self.mask, tolerance)]
 
     def paint(self, canvas: np.ndarray, value: int) -> None:
         """Set the region's pixels of an image `[H, W]` to a value."""
@@ -82,8 +81,23 @@ def find_regions(labels: np.ndarray, instances: Instances, min_area: int = 0) ->
     Args:
         labels: integers `[H, W]`, 0 for no class.
         instances: `components` (8-connected), or `whole`: all pixels of a class.
-        min_area: regions of fewer pixels are left out.
+        min_area: regions of fewer pixels go to their largest neighbour, see `absorbed`.
     """
+    regions = _split(labels, instances)
+    if all(region.area >= min_area for region in regions):
+        return regions
+    parts = _split(labels, "components")
+    ids = np.zeros(labels.shape, dtype=np.int32)
+    for number, part in enumerate(parts, start=1):
+        part.paint(ids, number)
+    classes = np.array([0, *(part.class_id for part in parts)])
+    groups = range(len(classes)) if instances == "components" else classes.tolist()
+    ends = absorbed(ids, [0, *(part.area for part in parts)], groups, min_area)
+    return _split(classes[ends][ids], instances)
+
+
+def _split(labels: np.ndarray, instances: Instances) -> list[Region]:
+    """The regions of a label map, however small."""
     # 32 bits are what SciPy's search and OpenCV handle without a copy.
     labels = labels.astype(np.int32)
     regions = []
@@ -93,7 +107,7 @@ def find_regions(labels: np.ndarray, instances: Instances, min_area: int = 0) ->
         mask = (labels[window] == class_id).astype(np.uint8)
         whole = Region(class_id, window[1].start, window[0].start, int(mask.sum()), mask)
         regions += [whole] if instances == "whole" else _components(whole)
-    return [region for region in regions if region.area >= min_area]
+    return regions
 
 
 def _components(whole: Region) -> list[Region]:

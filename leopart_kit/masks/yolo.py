@@ -17,7 +17,7 @@ import yaml
 from leopart_kit.masks.labelme import PIXEL_OFFSET
 from leopart_kit.masks.part_classes import MaskClass
 from leopart_kit.masks.regions import LabelledImage, Region
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import whole_file, write_whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,27 @@ class YoloFolder:
     labels have one name, see `yolo_name`.
 
     Classes are numbered from 0 in the order of their ids. A line is `class x1 y1 x2 y2 …`; a
-    region of several components, where regions are whole classes, has a line for each.
+    region of several components, where regions are whole classes, has a line for each. Paths are
+    relative to `data.yaml`, so that the folder may be moved.
+
+    Args:
+        tolerance: of the polygons, see `trace_polygons`.
+        val: share of the images that is kept for validation, drawn by their names and listed in
+            `val.txt`; 0: training and validation both have all.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[MaskClass], images: Images) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[MaskClass],
+        images: Images,
+        tolerance: float = 0,
+        val: float = 0,
+    ) -> None:
         self._folder = folder
+        self._tolerance = tolerance
+        self._val = val
+        self._listed: list[str] = []
         self._names = [item.name for item in classes]
         self._numbers = {item.id: number for number, item in enumerate(classes)}
         self._images = images
@@ -55,7 +71,7 @@ class YoloFolder:
         lines = []
         for region in regions:
             number = self._numbers[region.class_id]
-            for ring in region.polygons:
+            for ring in region.polygons(self._tolerance):
                 shares = ((ring + PIXEL_OFFSET) / (width, height)).ravel().tolist()
                 lines.append(" ".join([str(number), *(f"{share:.6f}" for share in shares)]))
         with whole_file(path) as temporary:
@@ -65,23 +81,33 @@ class YoloFolder:
             self._unread[suffix] += 1
         place = self._folder / "images" / f"{name}{suffix}"
         self._place(image.file, place)
+        self._listed.append(f"{name}{suffix}")
         return [path, place]
 
     def finish(self) -> list[Path]:
         """Write data.yaml and return its path; raises `OSError`."""
         self._warn()
         self._folder.mkdir(parents=True, exist_ok=True)
-        content: dict[str, Any] = {"path": str(self._folder.resolve())}
-        try:
-            content["path"].encode("utf-8")
-        except UnicodeEncodeError:
-            del content["path"]  # YAML cannot hold it, and without one the file's own folder counts
-        content |= {"train": "images", "val": "images", "names": dict(enumerate(self._names))}
+        lists = self._write_lists()
+        content: dict[str, Any] = {"train": "images", "val": "images"}
+        content |= {path.stem: path.name for path in lists}
+        content["names"] = dict(enumerate(self._names))
         path = self._folder / "data.yaml"
         with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            file.write("# path: this folder; set it where it lies when you train\n")
             yaml.safe_dump(content, file, allow_unicode=True, sort_keys=False, width=10**6)
-        return [path]
+        return [path, *lists]
+
+    def _write_lists(self) -> list[Path]:
+        """The files train.txt and val.txt, where validation has images of its own."""
+        if not self._val or len(self._listed) < 2:
+            return []
+        drawn = sorted(self._listed, key=lambda name: hashlib.sha256(name.encode()).digest())
+        count = min(max(1, round(self._val * len(drawn))), len(drawn) - 1)
+        lists = {"train": sorted(drawn[count:]), "val": sorted(drawn[:count])}
+        for name, images in lists.items():
+            text = "".join(f"./images/{image}\n" for image in images)
+            write_whole_text(self._folder / f"{name}.txt", text)
+        return [self._folder / f"{name}.txt" for name in lists]
 
     def _place(self, image: Path, place: Path) -> None:
         """Link or copy an image; a link leaves a file alone that lies in its place."""
@@ -135,14 +161,14 @@ def yolo_name(name: str) -> str:
 
     Trainers find labels by the last `images` in the path of an image, so that sub-folders of this
     name get a `_`. Names that are not UTF-8, which trainers cannot hash, get their bytes escaped
-    and a number made of them.
+    and a number made of them; so do line breaks, since lists have a name a line.
     """
     *folders, stem = (_in_utf8(part) for part in PurePosixPath(name).parts)
     return "/".join([*(f"{part}_" if _IMAGES.fullmatch(part) else part for part in folders), stem])
 
 
 def _in_utf8(part: str) -> str:
-    escaped = re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", part)
+    escaped = re.sub("[\udc80-\udcff\n\r]", lambda byte: f"%{ord(byte[0]) % 256:02X}", part)
     if escaped == part:
         return part
     return f"{escaped}-{hashlib.sha256(os.fsencode(part)).hexdigest()[:8]}"

@@ -19,7 +19,7 @@ def read(path: str) -> dict[str, Any]:
 
     data = check_det_dataset(path)
     dataset = YOLODataset(
-        img_path=data["train"],
+        img_path=sorted({data["train"], data["val"]}),
         data=data,
         task="segment",
         imgsz=64,

@@ -104,15 +104,18 @@ def masks_in(found: dict[str, Any], names: Mapping[str, str]) -> Masks:
 
 def test_ultralytics_trains_on_the_yolo_export(tmp_path: Path):
     """Wherever the photographs lie, linked or copied, and when the folder is used again."""
-    ways: list[tuple[str, Images]] = [
-        ("photos", "link"),
-        ("data/images/set/images", "link"),
-        ("more/images", "copy"),
+    ways: list[tuple[str, Images, float]] = [
+        ("photos", "link", 0),
+        ("data/images/set/images", "link", 0.3),
+        ("more/images", "copy", 0.5),
     ]
-    folders = [
-        export(tmp_path / place, tmp_path / f"images/{way}{number}", ("yolo",), images=way) / "yolo"
-        for number, (place, way) in enumerate(ways)
-    ]
+    folders = []
+    for number, (place, way, val) in enumerate(ways):
+        out = tmp_path / f"images/{way}{number}"
+        options = {"images": way, "val": val, "polygon_tolerance": 0}
+        export(tmp_path / place, out, ("yolo",), **options)
+        # A folder that was moved is trained on as well.
+        folders.append((out / "yolo").rename(out / "moved") if way == "copy" else out / "yolo")
     # As earlier releases left it, and with fewer images than then.
     shutil.rmtree(folders[0] / "images")
     (folders[0] / "images").symlink_to(tmp_path / "photos")
@@ -210,7 +213,12 @@ def test_labelme_opens_its_export(tmp_path: Path, instances: Instances):
     utils = program("labelme.utils")
     odd = {os.fsdecode(b"caf\xe9"): blobs(5, (20, 30))}
     out = export(
-        tmp_path / "photos", tmp_path / "out", ("labelme",), {**MAPS, **odd}, instances=instances
+        tmp_path / "photos",
+        tmp_path / "out",
+        ("labelme",),
+        {**MAPS, **odd},
+        instances=instances,
+        polygon_tolerance=0,
     )
     for name, labels in {**MAPS, **odd}.items():
         # Reads the image too, by the path in the file, and compares its size.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageDraw
@@ -139,3 +139,37 @@ def test_one_pixel():
 
 def test_no_mask_has_no_polygon():
     assert trace_polygons(np.zeros((3, 3), np.uint8)) == []
+
+
+def overlaps(exact: list[np.ndarray], simple: list[np.ndarray], mask: np.ndarray) -> list[float]:
+    """Intersection over union of each region as OpenCV draws it, exactly and with fewer points."""
+    found = []
+    for rings in zip(exact, simple, strict=True):
+        one, other = (np.zeros(mask.shape, np.uint8) for _ in rings)
+        for canvas, ring in zip((one, other), rings, strict=True):
+            cv2.fillPoly(canvas, [ring.astype(np.int32)], 1)
+        found.append(float(np.sum(one & other) / np.sum(one | other)))
+    return found
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 1, 3, 50])
+@pytest.mark.parametrize("seed", range(4))
+def test_simplified_outlines_have_few_points_and_nearly_the_same_pixels(seed, tolerance):
+    """Holes too: the two sides of a slit stay one line."""
+    noise = np.random.default_rng(seed).normal(size=(300, 400)).astype(np.float32)
+    mask = (cv2.GaussianBlur(noise, (0, 0), 12) > 0).astype(np.uint8)
+    exact, simple = trace_polygons(mask), trace_polygons(mask, tolerance)
+    assert min(overlaps(exact, simple, mask)) >= 0.99
+    points = [sum(map(len, rings)) for rings in (exact, simple)]
+    assert points[1] < 0.7 * points[0]
+    edges = [sum(map(len, trace_edges(mask, level))) for level in (0, tolerance)]
+    assert edges[1] < 0.7 * edges[0]
+
+
+@settings(max_examples=60)
+@given(mask=MASKS, tolerance=st.floats(0, 20))
+def test_no_tolerance_loses_a_region(mask: np.ndarray, tolerance: float):
+    exact, simple = trace_polygons(mask), trace_polygons(mask, tolerance)
+    assert len(simple) == len(exact)
+    assert all(len(ring) >= 3 for ring in simple)
+    assert min(overlaps(exact, simple, mask), default=1) >= 0.99

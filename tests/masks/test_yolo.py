@@ -89,3 +89,24 @@ def test_images_that_trainers_do_not_read_are_counted(
     (photos / "sub/a.ppm").write_bytes(b"photograph")
     export(photos, tmp_path / "out", suffix=".ppm")
     assert "1 images are .ppm files" in caplog.text
+
+
+@pytest.mark.parametrize(("count", "val", "kept"), [(10, 0.2, 2), (3, 0.01, 1), (3, 0.99, 2)])
+def test_validation_has_images_of_its_own(tmp_path: Path, count: int, val: float, kept: int):
+    (tmp_path / "photos").mkdir()
+    images = []
+    for number in range(count):
+        file = tmp_path / f"photos/{number}.jpg"
+        file.write_bytes(b"photograph")
+        images.append(LabelledImage(str(number), file, file.name, np.array([[1, 2]])))
+    settings = ExportSettings(("yolo",), val=val)
+    export_masks(images, count, TABLE, tmp_path, settings)
+    folder = tmp_path / "yolo"
+    lists = {name: (folder / f"{name}.txt").read_text().splitlines() for name in ("train", "val")}
+    assert len(lists["val"]) == kept
+    together = sorted(lists["train"] + lists["val"])
+    assert together == [f"./images/{number}.jpg" for number in range(count)]
+    export_masks(images[::-1], count, TABLE, tmp_path, settings)
+    assert (folder / "val.txt").read_text().splitlines() == lists["val"]
+    export_masks(images, count, TABLE, tmp_path, ExportSettings(("yolo",)))
+    assert not (folder / "val.txt").exists()
