@@ -16,7 +16,9 @@ import timm
 import torch
 from PIL import Image
 
+from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data.scenes import SceneGenerator, write_coco_stuff, write_voc
+from leopart_kit.parts import find_part, list_parts
 
 REPOSITORY = Path(__file__).parents[1]
 GUIDES = [
@@ -201,3 +203,35 @@ def test_relative_links_lead_to_files_and_headings(document: Path):
         assert target.exists(), f"{document} links to {link}"
         if anchor:
             assert anchor in anchors_of(target.read_text()), f"{document} links to {link}"
+
+
+def test_every_protocol_has_a_paragraph_with_its_code():
+    text = (REPOSITORY / "eval/protocol/README.md").read_text()
+    paragraphs = dict(
+        re.findall(r"^## .*`protocol=(\w+).*\n((?:(?!^## ).*\n)+)", text, re.MULTILINE)
+    )
+    packages = PACKAGES["protocol"]
+    assert set(paragraphs) == set(list_parts(packages))
+    for name, paragraph in paragraphs.items():
+        file = find_part(packages, name, "protocol").__module__.replace(".", "/")
+        assert f"(../../{file}.py)" in paragraph, name
+
+
+def test_the_map_names_every_package_and_nothing_else():
+    package = REPOSITORY / "leopart_kit"
+    rows = re.findall(r"^\| (`.*?) \|", (package / "README.md").read_text(), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
+    modules = {path.name for path in package.glob("[!_]*.py")}
+    inside = {name for name in named if "/" in name}
+    assert named - inside == packages | modules
+    assert all((package / name).is_dir() for name in inside)
+
+
+@pytest.mark.parametrize("document", MARKDOWN, ids=str)
+def test_files_of_the_package_that_a_document_names_are_there(document: Path):
+    prose = re.sub(r"^```.*?^```$", "", (REPOSITORY / document).read_text(), flags=re.M | re.S)
+    places = [REPOSITORY, REPOSITORY / "leopart_kit", (REPOSITORY / document).parent]
+    for name in re.findall(r"`([\w./]+/[\w.]+\.(?:py|md|yaml))`", prose):
+        if "NAME" not in name:
+            assert any((place / name).exists() for place in places), f"{document} names {name}"
