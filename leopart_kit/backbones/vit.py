@@ -98,7 +98,7 @@ class ViTEncoder(Encoder):
     def cls_token(self, images: Tensor) -> Tensor:
         """CLS of the chosen block and facet, `[B, D]`; the mean of patches without one."""
         tokens, _, _ = self._forward(images, attention=False)
-        return tokens[:, 0] if self._has_cls else tokens[:, self.num_prefix :].mean(dim=1)
+        return tokens[:, 0] if self.has_cls else tokens[:, self.num_prefix :].mean(dim=1)
 
     def attention(self, images: Tensor) -> Tensor:
         """See `Encoder.attention`; always the last block, whatever `block` is."""
@@ -106,7 +106,7 @@ class ViTEncoder(Encoder):
 
     def tokens_and_attention(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Patch tokens `[B, D, h, w]` and CLS attention `[B, heads, h, w]` in one forward."""
-        if not self._has_cls or not is_open(self.vit.blocks[-1]):
+        if not self.has_cls or not is_open(self.vit.blocks[-1]):
             raise no_attention(self.name)
         tokens, attention, grid = self._forward(images, attention=True)
         assert attention is not None
@@ -156,13 +156,34 @@ class ViTEncoder(Encoder):
             x = self.vit.norm(x)
         return x.float()
 
+    def masked_tokens(self, images: Tensor, mask: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        """The network run with some patches replaced by a token, as iBOT trains it.
+
+        Args:
+            images: normalised `[B, 3, H, W]`.
+            mask: bool `[B, h, w]`, True for patches that are replaced.
+            token: `[D]`; the position is added to it.
+
+        Returns:
+            CLS `[B, D]` and patches `[B, h · w, D]` of the last block, after the final norm.
+        """
+        images = pad_to_grid(images, self.patch_size)
+        grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
+        with autocast_to(self.precision, images.device):
+            x, rope = self._embed(images, grid, (mask, token)), self._rope(grid)
+            for index in range(self.depth or 0):
+                x = self._run_block(index, x, rope)
+            x = self.vit.norm(x).float()
+        return x[:, 0], x[:, self.num_prefix :]
+
     @property
     def num_prefix(self) -> int:
         """Tokens in front of the patches: CLS and registers."""
         return int(self.vit.num_prefix_tokens)
 
     @property
-    def _has_cls(self) -> bool:
+    def has_cls(self) -> bool:
+        """Whether there is a CLS token."""
         return getattr(self.vit, "cls_token", None) is not None
 
     def _patch_grid(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -196,9 +217,17 @@ class ViTEncoder(Encoder):
         cls = cls_attention(*heads) if attention and heads else None
         return tokens.float(), cls, grid
 
-    def _embed(self, images: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _embed(
+        self,
+        images: Tensor,
+        grid: tuple[int, int],
+        replaced: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         embed = self.vit.patch_embed
         x = embed.norm(embed.proj(images).flatten(2).transpose(1, 2))
+        if replaced is not None:
+            mask, token = replaced
+            x = torch.where(mask.flatten(1).unsqueeze(-1), token.to(x.dtype), x)
         named = (getattr(self.vit, name, None) for name in _PREFIX_NAMES)
         prefix = [token.expand(len(x), -1, -1) for token in named if token is not None]
         position = self._positions(grid)

@@ -16,7 +16,7 @@ from tests.image_level.methods.tiny_image_methods import METHODS, STEPS, Stopped
 from tests.training.test_training_resume import assert_same, environment, last_state
 
 PROGRAM = Path(__file__).with_name("tiny_image_methods.py")
-IN_TWO = ("simclr", "moco_v2", "swav", "dino", "clip", "sela")
+IN_TWO = ("simclr", "moco_v2", "swav", "dino", "ibot", "clip", "sela")
 
 
 @pytest.mark.parametrize("name", METHODS)

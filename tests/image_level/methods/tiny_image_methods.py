@@ -15,6 +15,12 @@ from leopart_kit.image_level.data import CentralView, OfImage, RandomViews, View
 from leopart_kit.image_level.methods.clip import CLIP, CLIPSettings
 from leopart_kit.image_level.methods.deep_cluster import DeepCluster, DeepClusterSettings
 from leopart_kit.image_level.methods.dino import DINO
+from leopart_kit.image_level.methods.ibot import (
+    IBOT,
+    IBOTSettings,
+    MaskedClusterer,
+    MaskedViews,
+)
 from leopart_kit.image_level.methods.mae import MAE, MAESettings
 from leopart_kit.image_level.methods.moco_v2 import MoCoV2, MoCoV2Settings
 from leopart_kit.image_level.methods.sela import SeLa, SeLaSettings
@@ -82,6 +88,12 @@ def _clip() -> CLIP:
     return CLIP(tiny_vit(), CaptionTokenizer.train(CAPTIONS, 300), settings)
 
 
+def _ibot() -> IBOT:
+    plain = _clusterer()
+    student = MaskedClusterer(plain.backbone, plain.projection, plain.prototypes)
+    return IBOT(student, IBOTSettings(num_outputs=5))
+
+
 SIMCLR = SimCLRSettings(hidden_dim=16, out_dim=8, batch_norm=False)
 MOCO_V2 = MoCoV2Settings(hidden_dim=16, out_dim=8, queue_length=16)
 SMALL_DECODER = MAESettings(decoder_dim=16, decoder_depth=1, decoder_heads=2)
@@ -105,6 +117,7 @@ METHODS: Mapping[str, tuple[Callable[[], Method], int, list[Any] | None]] = {
         list(range(NUM_IMAGES)),
     ),
     "clip": (_clip, 1, CAPTIONS),
+    "ibot": (_ibot, 2, None),
 }
 """The method, its views, and what comes with each image."""
 
@@ -118,6 +131,8 @@ def train_method(
     torch.manual_seed(2)
     method = make()
     transform = views(num_views) if values is None else OfImage(views(num_views))
+    if name == "ibot":
+        transform = MaskedViews(views(num_views), (4, 4), 2, 0.5, (0.1, 0.5))
     loader = TrainingLoader(
         SeededSamples(Items(values), transform, seed=4),
         batch_size,
