@@ -78,7 +78,7 @@ def _lock(descriptor: int, file: Path) -> None:
 
 
 def _is_there(descriptor: int, file: Path) -> bool:
-    """Whether the file of a descriptor is still the one of that name."""
+    """True if the file of a descriptor is still the one of that name."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(file))
     except FileNotFoundError:

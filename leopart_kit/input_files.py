@@ -111,7 +111,7 @@ def read_lines(path: AnyPath) -> list[str]:
 
 
 def read_json(path: AnyPath) -> Any:
-    """What a JSON file holds; raises as `read_text`, and `ValueError` where it is not JSON."""
+    """Content of a JSON file; raises as `read_text`, and `ValueError` where it is not JSON."""
     return parse_json(read_text(path), path)
 
 
@@ -142,7 +142,7 @@ def _json_of(source: object) -> Iterator[None]:
 
 
 def is_text(value: str) -> bool:
-    """Whether it has a sign that shows, and none that UTF-8 cannot hold (JSON may escape those)."""
+    """True for a text that shows and that UTF-8 can hold, which escapes in JSON need not."""
     return bool(value.strip()) and not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 

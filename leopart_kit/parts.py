@@ -49,7 +49,7 @@ def find_part(packages: Sequence[str], name: str, setting: str) -> Any:
 
 
 def import_named(factory: str | None, setting: str) -> Any:
-    """What `package.module:name` names.
+    """The object that `package.module:name` names.
 
     Args:
         setting: where the user wrote it, for the error.

@@ -37,7 +37,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes files and speaks to the user."""
+        """True for the process that writes files and speaks to the user."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
@@ -71,7 +71,7 @@ class Processes:
         return [shares[i % self.count][i // self.count] for i in range(total)]
 
     def once(self, compute: Callable[[], T]) -> T:
-        """What the first process computes, in every process."""
+        """The value that the first process computes, in every process."""
         if self.count == 1:
             return compute()
         values: list[Any] = [compute() if self.first else None]

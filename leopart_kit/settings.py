@@ -98,7 +98,7 @@ Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 """A whole number from 0."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-"""What random numbers start from."""
+"""Start of the random numbers."""
 Positive = Annotated[float, Field(gt=0)]
 """A number above 0."""
 NotNegative = Annotated[float, Field(ge=0)]
@@ -202,7 +202,7 @@ def _words(cls: type) -> dict[str, str]:
 
 
 def is_settings(kind: Any) -> bool:
-    """Whether a type is a class under `@settings`."""
+    """True for a class under `@settings`."""
     return isinstance(kind, type) and is_pydantic_dataclass(kind)
 
 
@@ -260,7 +260,7 @@ def read_part(packages: Sequence[str], values: Mapping[str, Any], group: str) ->
 
 
 def unknown_setting(name: str, known: Sequence[str], group: str, deeper: Sequence[str] = ()) -> str:
-    """What is wrong with a setting that does not exist, and what may have been meant.
+    """Error text for a setting that does not exist, with the setting that may have been meant.
 
     Args:
         known: settings of the class.
@@ -357,7 +357,7 @@ def _first_problem(error: ValidationError, cls: type) -> str:
 
 
 def _place(item: Any) -> str:
-    """Where in a list a value stands; pydantic names the branches of a union by texts."""
+    """Position of a value in a list; pydantic names the branches of a union by texts."""
     return "".join(f"[{step}]" for step in item["loc"][1:] if isinstance(step, int))
 
 

@@ -53,7 +53,7 @@ def write_whole_text(path: Path, text: str) -> None:
 
 
 def scratch_path(path: Path) -> Path:
-    """Where `path` is made, beside it, under a name that is never too long.
+    """Place beside `path` where it is made, under a name that is never too long.
 
     The name is that of `path` with this process's number, or a hash of it where it is long.
     """

@@ -1,4 +1,4 @@
-"""What network a state dict in timm naming belongs to, and which of its tensors are absent."""
+"""The network of a state dict in timm naming, and the tensors that it lacks."""
 
 from __future__ import annotations
 

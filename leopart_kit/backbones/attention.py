@@ -20,7 +20,7 @@ _MOST_TOKENS_WITH_SCORES = 1100  # beyond 448 px with patches of 14, memory come
 
 
 def is_open(block: TimmModule) -> bool:
-    """Whether the block is one that `block_forward` reproduces."""
+    """True for a block that `block_forward` reproduces."""
     return type(block) in (Block, EvaBlock) and type(block.attn) in (Attention, EvaAttention)
 
 

@@ -33,7 +33,7 @@ _MOST_KEYS = 200_000
 
 @dataclass(frozen=True)
 class CheckpointReport:
-    """What was found in a checkpoint file.
+    """Findings in a checkpoint file.
 
     Attributes:
         path: the file.
@@ -156,7 +156,7 @@ def _flatten(
 
 
 def _holds_weights(value: dict, depth: int, known: dict[int, bool]) -> bool:
-    """Whether there are named tensors inside; optimiser state is filed under numbers.
+    """True if there are named tensors inside; optimiser state is filed under numbers.
 
     `known` has the answers for dictionaries that a file holds many times.
     """
@@ -173,7 +173,7 @@ def _holds_weights(value: dict, depth: int, known: dict[int, bool]) -> bool:
 
 
 def _own_network(content: dict[str, Any], networks: Sequence[Network]) -> str | None:
-    """Which network a training checkpoint of this toolkit is for; `None` for other files."""
+    """The network that a training checkpoint of this toolkit is for; `None` for other files."""
     if content.get("format") != "leopart_kit":
         return None
     said = f"state_dict.{content.get('encoder')}."

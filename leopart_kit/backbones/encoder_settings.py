@@ -30,7 +30,7 @@ class EncoderSettings:
     facet: Literal["token", "key", "query", "value"] = "token"
     """Tokens after the block, or keys, queries or values of its attention."""
     network: Text = "auto"
-    """Which of several networks in one file; auto: the one that its project evaluates."""
+    """Network of a file with several; auto: the one that its project evaluates."""
     grid: Size | None = None
     """[rows, columns] in patches of the file's positions, where they are no square."""
     patch_size: Count | None = None

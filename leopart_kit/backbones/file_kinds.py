@@ -41,7 +41,7 @@ _HEAD = 4096
 
 
 def weight_format(path: Path) -> WeightFormat:
-    """How the weights in a regular file are stored.
+    """The format of the weights in a regular file.
 
     Raises `ValueError`, which says what the file is instead, for one that holds none.
     """

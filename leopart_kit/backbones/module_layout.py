@@ -33,7 +33,7 @@ class PatchFeatures(nn.Module):
 
 
 def find_layout(fn: Network, label: str) -> tuple[Network, int, int]:
-    """What gives the patch tokens of `fn`, with its patch size in pixels and its channels D.
+    """The module that gives the patch tokens of `fn`, its patch size in pixels and its channels D.
 
     Those that `fn` names itself, as `patch_size` and `embed_dim`, are believed. Otherwise it runs
     once on two black images of 224 × 224; where that gives no grid of tokens and the network has

@@ -100,7 +100,7 @@ def choose(networks: Sequence[Network], wanted: str, tensors: Mapping[str, Tenso
 
 
 def _names(prefixes: Sequence[str]) -> list[str]:
-    """What tells the networks apart: prefixes without what all of them begin or end with."""
+    """Distinct parts of the networks' prefixes: without what all begin or end with."""
     whole = [[part for part in prefix.split(".") if part] for prefix in prefixes]
     names = [".".join(parts) or _TOP for parts in whole]
     if len(prefixes) < 2:
@@ -169,7 +169,7 @@ def _evaluated(networks: Sequence[Network], tensors: Mapping[str, Tensor]) -> tu
 
 
 def _preferred(group: Sequence[Network], others: Sequence[Network]) -> str:
-    """Who evaluates one of the first networks and none of the others; empty if nobody does."""
+    """The projects that evaluate one of the first networks and none of the others."""
     for one in group:
         for other in others:
             own, its = _names([one.prefix, other.prefix])
@@ -184,7 +184,7 @@ def _has(name: str, pattern: str) -> bool:
 
 
 def _equal(one: Network, other: Network, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether two networks are the same weights, saved twice."""
+    """True if two networks are the same weights, saved twice."""
     if one.scheme.name != other.scheme.name:
         return False
     first, second = _weights(one, tensors), _weights(other, tensors)

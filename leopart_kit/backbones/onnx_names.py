@@ -198,7 +198,7 @@ def _tokens(graph: _Graph, channels: int) -> tuple[list[Constant], list[Constant
 
 
 def _fits(constant: Constant, channels: int) -> bool:
-    """Whether it can be tokens `[1, N, D]`, or a grid of them that was transposed or not."""
+    """True if it can be tokens `[1, N, D]`, or a grid of them, transposed or not."""
     shape = constant.shape
     return len(shape) in (3, 4) and shape[0] == 1 and channels in (shape[-1], shape[-3])
 

@@ -31,7 +31,7 @@ def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp3
 
 
 def saved_precision(path: Path) -> SavedPrecision:
-    """How `save_backbone` wrote the weights of a file.
+    """The precision in which `save_backbone` wrote the weights of a file.
 
     Raises:
         ValueError: the file is damaged.

@@ -34,7 +34,7 @@ def check_weights(tensors: Mapping[str, Tensor]) -> None:
 
 
 def storage_fault(value: Tensor) -> str | None:
-    """Why the numbers of a tensor cannot be read one by one; `None` where they can."""
+    """The reason why a tensor's numbers cannot be read one by one; `None` where they can."""
     if value.is_nested or value.layout != torch.strided:
         return f"is {'nested' if value.is_nested else str(value.layout).removeprefix('torch.')}"
     if value.is_quantized:

@@ -1,4 +1,4 @@
-"""Where weights come from: a file, the local cache, the hub that timm uses, or a random seed."""
+"""Sources of weights: a file, the local cache, the hub that timm uses, or a random seed."""
 
 from __future__ import annotations
 

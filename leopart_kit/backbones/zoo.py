@@ -55,17 +55,17 @@ class EncoderSpec:
 
     @property
     def on_timm_hub(self) -> bool:
-        """Whether `weights="auto"` can fetch the weights through timm."""
+        """True if `weights="auto"` can fetch the weights through timm."""
         return "." in self.timm_name
 
     @property
     def is_random(self) -> bool:
-        """Whether there are no weights that `weights="auto"` could mean but random ones."""
+        """True if `weights="auto"` can mean no weights but random ones."""
         return self.from_scratch or self.is_baseline
 
     @property
     def is_baseline(self) -> bool:
-        """Whether the encoder stands for an untrained network."""
+        """True for an untrained network."""
         return self.name.startswith("random_")
 
 

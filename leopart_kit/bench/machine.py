@@ -1,4 +1,4 @@
-"""What the machine can do: matrix products a second, and how to time and weigh a function."""
+"""The machine's matrix products a second; time and memory of a function."""
 
 from __future__ import annotations
 

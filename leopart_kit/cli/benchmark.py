@@ -57,7 +57,7 @@ class EncoderEntry(EncoderSettings):
     name: Text | None = None  # type: ignore[assignment]
     """Of the zoo, or of a timm model; not needed beside factory."""
     precision: Precision | None = None
-    """Where it differs from that of the others, as handcrafted has no bf16."""
+    """If not that of the others, as handcrafted has no bf16."""
     published_as: Annotated[tuple[Text, Text], Field(strict=False)] | None = None
     """[method, encoder] of the published row that it should reach."""
     only: Text | several(Text) = "*"  # type: ignore[valid-type]
@@ -164,7 +164,7 @@ class Entry:
     only: tuple[str, ...]
 
     def runs(self, benchmark: str) -> bool:
-        """Whether the encoder is to be measured on this benchmark."""
+        """True if the encoder is to be measured on this benchmark."""
         return any(fnmatch(benchmark, pattern) for pattern in self.only)
 
 
@@ -193,7 +193,7 @@ def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[st
 
 
 def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
-    """What to override in `leopart eval` for every benchmark, by its name.
+    """Overrides of `leopart eval` for every benchmark, by its name.
 
     Raises:
         ValueError: none is named, or one that does not exist.

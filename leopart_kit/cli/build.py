@@ -85,7 +85,7 @@ def build_benchmark(config: DictConfig | None) -> Benchmark | None:
 
 
 def build_run_settings(config: DictConfig, processes: Processes = ALONE) -> RunSettings:
-    """How to run, from the settings beside the groups; bars are drawn by one process."""
+    """The run's settings, from those beside the groups; bars are drawn by one process."""
     names = [setting.name for setting in declared(RunSettings)]
     options = {name: value for name, value in plain(config).items() if name in names}
     track = rich_progress if processes.first else quiet

@@ -1,4 +1,4 @@
-"""What commands share in their settings, and how a configuration becomes a checked command."""
+"""Settings that commands share, and the step from a configuration to a checked command."""
 
 from __future__ import annotations
 

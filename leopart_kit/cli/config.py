@@ -1,4 +1,4 @@
-"""Where the configuration lies, and how a command runs: compose, build, call, fail in one line."""
+"""The run of a command: compose its configuration, build, call, fail in one line."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ PACKAGES = {
     "method": ("leopart_kit.methods", "leopart_kit.image_level.methods"),
     "protocol": PROTOCOLS,
 }
-"""Where the parts of a group are, each in the file of its name."""
+"""Packages of the parts of each group; a part is in the file of its name."""
 
 
 def node_of(cls: type) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def write_outputs(
 
 
 def lacks_outputs(config: DictConfig, folder: Path) -> bool:
-    """Whether a run with these settings would leave more than lies in a folder."""
+    """True if a run with these settings would leave more than lies in a folder."""
     pictures = [OVERVIEW_NAME] if config.page_images else []
     masks = [MASKS_NAME] if config.masks else []
     return not all((folder / name).exists() for name in (PAGE_NAME, *pictures, *masks))

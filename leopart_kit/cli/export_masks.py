@@ -89,7 +89,7 @@ class ExportCommand(Running):
     communities: CommunitySettings = Field(default_factory=CommunitySettings)
     """Objects that parts make up."""
     export: Export = Field(default_factory=Export)
-    """What is written."""
+    """Files that are written."""
     output_dir: Text = "outputs/export/${now:%Y-%m-%d_%H-%M-%S}"
     """Folder of everything that the run writes; outside of images."""
     cache_dir: Text = "${output_dir}/features"

@@ -1,4 +1,4 @@
-"""Where the YAML of the toolkit lies."""
+"""Folders of the toolkit's YAML."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def _prepare(word: str, groups: Sequence[str]) -> str:
 
 
 def _is_text(key: str, value: str) -> bool:
-    """Whether a value is a name that Hydra would take for a number or a truth value."""
+    """True for a name that Hydra would take for a number or a truth value."""
     if key.rpartition(".")[2] not in TEXTS or not _PLAIN.fullmatch(value) or value == "null":
         return False
     try:

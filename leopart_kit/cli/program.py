@@ -18,7 +18,7 @@ from leopart_kit.cli.shorthand import explain, spelled_out
 
 
 class Command(NamedTuple):
-    """Where a command is, and what it is in a line."""
+    """A command: its module, and its purpose in a line."""
 
     module: str
     line: str

@@ -1,4 +1,4 @@
-"""What the results and the trainings of commands follow from, and when they stand for new ones."""
+"""Identities of results and trainings, and their reuse in place of new ones."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def measurement_identity(
 
 
 def _of_own_code(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the user's own parts compute by: settings that were not given, and their source.
+    """Identity of the user's own parts: settings that were not given, and their source.
 
     Encoders tell this by their fingerprints.
     """

@@ -53,7 +53,7 @@ class RunParts:
         return built.method, SeededSamples(built.images, built.transform, self.config.seed)
 
     def parts(self) -> Parts:
-        """What the method may be built from."""
+        """The parts that a method may be built from."""
         images = self.config.batch_size * self.fabric.world_size * self.settings.accumulate_steps
         workers = choose_workers(self.config.num_workers, self.fabric)
         return Parts(
@@ -71,7 +71,7 @@ class RunParts:
 
     @property
     def resumes(self) -> bool:
-        """Whether a checkpoint will fill the method."""
+        """True if a checkpoint will fill the method."""
         named = self.config.trainer.resume not in ("auto", "never")
         return named or bool(list_checkpoints(self.output_dir / "checkpoints"))
 

@@ -17,7 +17,7 @@ _FOLDER = {
     "export": ["images={}"],
     "image": ["dataset=image_folder_classes", "dataset.root={}"],
 }
-"""What a folder alone stands for."""
+"""The words that a folder alone stands for."""
 
 
 def spelled_out(name: str, words: Sequence[str]) -> list[str]:
@@ -60,7 +60,7 @@ def _is_chosen(word: str, words: Sequence[str]) -> bool:
 
 
 def explain(name: str, module: str) -> str:
-    """What a command does, in a screen: the examples that begin its page of help."""
+    """A command in a screen: the examples that begin its page of help."""
     config = module.rpartition(".")[2]
     text = (config_folder("configs") / f"{config}.yaml").read_text(encoding="utf-8")
     template = yaml.safe_load(text)["hydra"]["help"]["template"]

@@ -1,4 +1,4 @@
-"""What asks a command to stop ends it in one line, with its scratch files removed."""
+"""Signals that end a command in one line, with its scratch files removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ASKING = (signal.SIGTERM, signal.SIGHUP)  # of schedulers and `kill`; of a term
 
 
 def is_interruption(error: BaseException | None) -> bool:
-    """Whether an error is an interrupt, or was raised while one was on its way up.
+    """True for an interrupt, and for an error that was raised while one was on its way up.
 
     Libraries that are interrupted while they tidy up may fail with errors of their own.
     """

@@ -39,7 +39,7 @@ class TrainerSettings(TrainingSettings):
 
 @settings
 class TrainEvaluation:
-    """What shows the effect of the training."""
+    """Measures and pictures that show the effect of the training."""
 
     dataset: Annotated[Any, Group(PACKAGES["dataset"])] = None
     protocol: Annotated[Any, Group(PACKAGES["protocol"])] = None
@@ -93,6 +93,6 @@ class TrainCommand:
     views: MultiCropSettings = Field(default_factory=MultiCropSettings)
     """Overlapping views of dense methods; image-level methods take the two sizes."""
     evaluation: TrainEvaluation = Field(default_factory=TrainEvaluation)
-    """What shows the effect of the training."""
+    """Measures and pictures that show the effect of the training."""
     reproduce: Reproduce = Field(default_factory=Reproduce)
     """Evaluations of papers at the end."""

@@ -1,4 +1,4 @@
-"""What a training run shows of itself: the encoder before and after, on one page."""
+"""Report of a training run: the encoder before and after, on one page."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _BLOCK = 1 << 22
 
 
 def cluster_precision(cluster_maps: Tensor, foreground: Tensor, num_clusters: int) -> Tensor:
-    """How far each cluster lies in the foreground, averaged over the images that contain it.
+    """Share of each cluster that lies in the foreground, averaged over images that contain it.
 
     In an image, the precision of a cluster is the share of its pixels that are foreground. Every
     image counts alike, however many pixels the cluster has there.

@@ -1,4 +1,4 @@
-"""Which clusters lie next to each other: the directed graph of parts that occur together."""
+"""The directed graph of parts that occur together: clusters that lie next to each other."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def cooccurrence(
     distances: Sequence[int] = (1, 2),
     neighbourhood: Neighbourhood = "symmetric",
 ) -> Tensor:
-    """How often, among the neighbours of a cluster that are not itself, there is another cluster.
+    """Rate of each other cluster among the neighbours of a cluster that are not itself.
 
     In every image, the pixels of a cluster count their neighbours of *other* clusters in 8
     directions at each distance; the counts are divided by their sum, and the rows averaged over the

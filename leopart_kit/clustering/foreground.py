@@ -53,7 +53,7 @@ def attention_foreground(attention: Tensor, mass: float = 0.6, blur_sigma: float
 
 
 def foreground_confidence(attention: Tensor, mask: Tensor) -> Tensor:
-    """How clearly the attention separates a foreground from the rest of the image.
+    """Clarity with which the attention separates a foreground from the rest of the image.
 
     The contrast of the mean attention (over the heads) inside the mask and outside of it,
     (inside - outside) / (inside + outside) (Michelson 1927): 0 for even attention, 1 if there is

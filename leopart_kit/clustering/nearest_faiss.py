@@ -59,7 +59,7 @@ def describe_faiss(size: int) -> str:
 
 
 def _lists(size: int) -> tuple[int, int]:
-    """How many lists there are, and how many of them a query looks into."""
+    """Number of lists, and of those that a query looks into."""
     num_lists = max(1, min(round(4 * math.sqrt(size)), size // _SAMPLES_PER_LIST))
     return num_lists, -(-num_lists // _PROBED)
 

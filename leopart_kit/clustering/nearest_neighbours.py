@@ -178,7 +178,7 @@ def _concatenate(found: list[Neighbours], queries: Tensor, k: int) -> Neighbours
 
 @lru_cache
 def bfloat16_is_faster(device: str) -> bool:
-    """Whether a bfloat16 product takes less time here; either way the neighbours are the same."""
+    """True if a bfloat16 product takes less time here; either way the neighbours are the same."""
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         a, b = torch.ones(256, 256, dtype=dtype, device=device), None

@@ -1,4 +1,4 @@
-"""What a partition is worth without labels: how well it fits its graph, and how stable it is."""
+"""Quality of a partition without labels: its fit to the graph, and its stability."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leopart_kit.clustering.communities import check_weights
 
 @dataclass(frozen=True)
 class PartitionQuality:
-    """How well communities fit the graph they were found in.
+    """Fit of communities to the graph they were found in.
 
     Attributes:
         modularity: weight inside communities beyond what the strengths of the nodes predict, as a
@@ -84,7 +84,7 @@ def partition_quality(
 
 
 def partition_stability(partitions: Sequence[Tensor] | Tensor) -> float:
-    """How far partitions of the same clusters agree: mean adjusted Rand index over all pairs.
+    """Agreement of partitions of the same clusters: mean adjusted Rand index over all pairs.
 
     1 for equal partitions, about 0 for independent ones (Hubert & Arabie 1985). Clusters that are
     in no community (-1) in both partitions of a pair are left out of it; a cluster that is in none

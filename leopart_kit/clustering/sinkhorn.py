@@ -55,7 +55,7 @@ def sinkhorn_potentials(
     num_iterations: int = 3,
     process_group: dist.ProcessGroup | None = None,
 ) -> Tensor:
-    """What balancing adds to each prototype, so that further samples can be assigned alike.
+    """Offset of each prototype from balancing, so that further samples can be assigned alike.
 
     `softmax(scores / epsilon + potentials)` equals `sinkhorn_knopp(scores)` on the same samples,
     and assigns a new one as if it had been among them: the dual variables of the columns.

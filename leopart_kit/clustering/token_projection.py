@@ -1,4 +1,4 @@
-"""What is done to patch tokens before they are clustered, kept so that it can be done again."""
+"""Preparation of patch tokens for clustering, kept so that it can be done again."""
 
 from __future__ import annotations
 

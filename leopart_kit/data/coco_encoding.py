@@ -1,4 +1,4 @@
-"""Which of its two encodings a folder of COCO-Stuff masks uses.
+"""The encoding of a folder of COCO-Stuff masks, of which there are two.
 
 The released `stuffthingmaps` store 0 to 181 with 255 for unlabelled; the original annotations
 store 1 to 182 with 0 for unlabelled. Read in the wrong one, every class is off by one.

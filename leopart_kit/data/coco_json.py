@@ -1,4 +1,4 @@
-"""What is needed of COCO's JSON files, which reach a gigabyte for the training images."""
+"""The needed parts of COCO's JSON files, which reach a gigabyte for the training images."""
 
 from __future__ import annotations
 

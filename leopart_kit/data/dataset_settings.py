@@ -18,14 +18,14 @@ class DatasetSettings:
     """
 
     needs_root: ClassVar[bool] = True
-    """Whether the root must be a folder that is there."""
+    """True if the root must be a folder that is there."""
 
     root: PathText
     """Folder of the data set."""
     split: Text
     """Part of it."""
     label_set: Text | None = None
-    """Which classes, where there is a choice; null: the usual ones."""
+    """Classes, where there is a choice; null: the usual ones."""
     limit: Count | None = None
     """For a quick try: at most so many images, spread evenly over the set; null: all."""
 
@@ -33,7 +33,7 @@ class DatasetSettings:
         object.__setattr__(self, "root", Path(self.root).expanduser())
 
     def arguments(self) -> dict[str, Any]:
-        """What a function that lists the images is given: all settings but `limit`."""
+        """Arguments of a function that lists the images: all settings but `limit`."""
         return {name: value for name, value in vars(self).items() if name != "limit"}
 
     def load(self) -> SegmentationDataset:

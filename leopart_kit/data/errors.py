@@ -1,4 +1,4 @@
-"""What can be wrong with one sample of a data set."""
+"""Errors of one sample of a data set."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class _Arrays(Dataset):
 
 
 def _source(data: Any) -> Any:
-    """What has a length and items."""
+    """Anything with a length and items."""
     if isinstance(data, tuple):
         if len(data) != 2:
             raise ValueError(f"expected a pair (images, masks), got a tuple of {len(data)}")
@@ -128,7 +128,7 @@ class _Item(NamedTuple):
 
 
 class _Facts(NamedTuple):
-    """What is kept of an item once it was read; `highest` is its highest class, −1 for none."""
+    """Facts about an item that was read; `highest` is its highest class, −1 for none."""
 
     row: int
     name: str

@@ -79,7 +79,7 @@ def _check_file(path: str | os.PathLike[str]) -> None:
 
 
 def _what_instead(path: str | os.PathLike[str]) -> str:
-    """What a file is that no decoder knows, and what to do."""
+    """The kind of a file that no decoder knows, and what to do."""
     with open(path, "rb") as file:
         head = file.read(256).lstrip().lower()
     if head.startswith(b"version https://git-lfs"):

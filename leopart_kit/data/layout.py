@@ -54,7 +54,7 @@ def files_by_stem(folder: Path, ending: str | tuple[str, ...] = IMAGE_SUFFIXES) 
 
 
 def notes_of_walk(others: Counter[str], repeated: Sequence[str]) -> list[str]:
-    """How many files of which suffix are no images, and which links led to a folder again."""
+    """Notes: files that are no images, by suffix, and links that led to a folder again."""
     notes = []
     if others:
         # Files that number themselves by suffix or have none would fill a page.

@@ -117,7 +117,7 @@ class SegmentationDataset(Dataset[Item]):
 
     @property
     def has_background(self) -> bool:
-        """Whether class 0 is a background, as in Pascal VOC."""
+        """True if class 0 is a background, as in Pascal VOC."""
         return self.label_set.has_background
 
     @property

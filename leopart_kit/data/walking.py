@@ -12,7 +12,7 @@ Identity = tuple[int, int]  # device and inode
 
 
 class FilesBelow(NamedTuple):
-    """What a walk found.
+    """Findings of a walk.
 
     Attributes:
         files: paths, sorted by folder and name. Strings: with a million files that saves minutes

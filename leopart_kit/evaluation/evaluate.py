@@ -32,7 +32,7 @@ from leopart_kit.evaluation.task import (
 from leopart_kit.settings import read_part
 
 PROTOCOLS = ("leopart_kit.evaluation.protocols",)
-"""Where protocols are found by their names."""
+"""Packages in which protocols are found by their names."""
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _protocol(name: str) -> EvaluationProtocol:
 
 
 class Source(Protocol):
-    """What is measured: an encoder, or a folder of predictions."""
+    """The thing that is measured: an encoder, or a folder of predictions."""
 
     name: str
     weights: str

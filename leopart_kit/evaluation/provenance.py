@@ -1,4 +1,4 @@
-"""Where and with what a result was made: versions, the commit, memory."""
+"""Origin of a result: versions, the commit, memory."""
 
 from __future__ import annotations
 

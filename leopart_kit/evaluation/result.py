@@ -1,4 +1,4 @@
-"""What an evaluation returns: every number of a run with what is needed to trust and repeat it."""
+"""Result of an evaluation: every number of a run with all that repeats it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class EncoderInfo:
 
 @dataclass(frozen=True)
 class Matching:
-    """How clusters were given classes: `cluster_to_class[seed]` is `[K]`, −1 for none."""
+    """Classes of the clusters: `cluster_to_class[seed]` is `[K]`, −1 for none."""
 
     rule: str
     cluster_to_class: Mapping[int, tuple[int, ...]]
@@ -96,7 +96,7 @@ class Matching:
 
 @dataclass(frozen=True)
 class LabelsUsed:
-    """Which steps saw ground truth: fitting, choosing settings, naming clusters."""
+    """Steps that saw ground truth: fitting, choosing settings, naming clusters."""
 
     fit: bool
     select: bool
@@ -135,7 +135,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class ObjectView:
-    """How parts became objects, for pictures of the first seed.
+    """The merging of parts into objects, for pictures of the first seed.
 
     `part_maps` int32 `[N, h, w]` are the parts of the scored images, 0 for background, rows as in
     `Result.image_indices`; `object_of_part` int64 `[K + 1]` gives the object of background and of

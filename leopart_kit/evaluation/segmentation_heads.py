@@ -139,7 +139,7 @@ def load_head(
 
 @dataclass(frozen=True)
 class _Description:
-    """What is said of a head beside its weights."""
+    """Facts about a head beside its weights."""
 
     kind: HeadKind
     class_names: tuple[str, ...]

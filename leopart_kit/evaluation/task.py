@@ -1,4 +1,4 @@
-"""What a protocol is given, and what it gives back."""
+"""The input of a protocol, and its output."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Task:
     prior: Encoder | None = None
 
     def labels_of(self, dataset: SegmentationDataset) -> ClassHistogram:
-        """What the masks of a further split hold; names those that are broken.
+        """Class histogram of another split; names masks that are broken.
 
         Raises `ValueError` as `check_told_apart`.
         """
@@ -160,7 +160,7 @@ class Clock:
 
 
 def view_of(protocol: object, dataset: SegmentationDataset) -> SegmentationDataset:
-    """What a protocol looks at: the data set itself, or what its method `view` makes of it.
+    """The images of a protocol: the data set itself, or what its method `view` makes of it.
 
     Masks and pictures of a result are made from the same view: give it to `iter_masks` and
     `collect_samples` too.

@@ -35,7 +35,7 @@ def hash_weights(state: Mapping[str, Tensor]) -> str:
 
 
 def describe(value: object) -> str:
-    """What a value computes with: its source, and all that it holds, is bound to or captured.
+    """Identity of a value: its source, and all that it holds, is bound to or captured.
 
     Two functions from one factory differ in what they captured, and two objects of one class in
     their attributes, so the source alone is not enough. A value that changes as it is used, such as
@@ -113,14 +113,14 @@ def _names(code: CodeType) -> set[str]:
 
 
 def _is_own(item: object, module: str) -> bool:
-    """Whether a global is of the user's file: no library, nor a function or class of one."""
+    """True for a global of the user's file: no library, nor a function or class of one."""
     if isinstance(item, (type, FunctionType)):
         return item.__module__ == module
     return not isinstance(item, ModuleType)
 
 
 def _is_opaque(value: object) -> bool:
-    """Whether nothing but its kind is told: classes, built-in functions, loggers, locks, files."""
+    """True for values known by their kind: classes, built-in functions, loggers, locks, files."""
     if isinstance(value, (type, ModuleType)) or not hasattr(value, "__dict__"):
         return True
     library = type(value).__module__.partition(".")[0]

@@ -1,4 +1,4 @@
-"""What files hold, as hashes: content counts, not where a file lies or when it was touched."""
+"""Hashes of files: content counts, not where a file lies or when it was touched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHOLE_BYTES = 512 << 20
 """Sets of files up to this size together are read whole."""
 
 END_BYTES = 16 << 10
-"""What is read of the beginning and of the end of each file of a larger set."""
+"""Bytes read from the beginning and the end of each file of a larger set."""
 
 MOST_FILES = 100_000
 """Of still larger sets so many files are opened, at even distances."""
@@ -84,7 +84,7 @@ def _find(path: str, times: int) -> _Found:
 
 
 def _contents(found: Sequence[_Found]) -> Iterator[str]:
-    """What each file holds, in order, once for each of its times."""
+    """Hash of each file, in order, once for each of its times."""
     whole = sum(one.size for one in found) <= WHOLE_BYTES
     step = -(-len(found) // MOST_FILES)
 

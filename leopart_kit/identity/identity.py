@@ -14,7 +14,7 @@ _SHOWN = 60  # characters of a value in a message
 
 @dataclass(frozen=True)
 class Identity:
-    """What a result follows from, plain JSON values by dotted name such as `method.epsilon`.
+    """All that determines a result: plain JSON values by dotted name such as `method.epsilon`.
 
     Where two are equal, one result stands for the other: they differ by rounding at most. A value
     of None is one that is not given.

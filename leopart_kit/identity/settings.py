@@ -1,4 +1,4 @@
-"""Which settings determine a result, and which only say how it is made.
+"""Settings that determine a result, and those that only say how it is made.
 
 A setting counts unless it is listed here, so that a new one is noticed rather than forgotten.
 """
@@ -71,7 +71,7 @@ def determining(settings: Mapping[str, Any], how: Collection[str], prefix: str =
 
 
 def _content(text: str) -> str:
-    """What a file of that name holds, as its SHA-256; other texts stay."""
+    """SHA-256 of the file of that name; other texts stay."""
     if "/" not in text and not Path(text).suffix:  # a name of something else, such as a split
         return text
     try:

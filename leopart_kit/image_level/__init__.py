@@ -1,1 +1,1 @@
-"""What concerns whole images: the methods that dense ones stand on."""
+"""Learning and evaluation of whole images, which the dense methods stand on."""

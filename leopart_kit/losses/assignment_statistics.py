@@ -1,4 +1,4 @@
-"""What assignments say about collapse."""
+"""Signs of collapse in assignments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONCENTRATED_SHARE = 0.5
 
 
 class AssignmentStatistics(NamedTuple):
-    """How assignments spread over prototypes. Entropies in nats, at most `log_num_prototypes`."""
+    """Spread of assignments over prototypes. Entropies in nats, at most `log_num_prototypes`."""
 
     usage: Tensor  # [K] share of all mass on each prototype, sums to 1
     prototypes_used: int  # prototypes that are the first choice of at least one sample

@@ -1,4 +1,4 @@
-"""What a teacher says of whole views, and of patches that the student does not see: iBOT."""
+"""iBOT: a teacher's view of whole images, and of patches that the student does not see."""
 
 from __future__ import annotations
 

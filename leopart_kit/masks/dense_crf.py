@@ -10,7 +10,7 @@ from leopart_kit.masks.pairwise import Pairwise
 
 
 def dense_crf_available() -> bool:
-    """Whether the extra `crf` is installed."""
+    """True if the extra `crf` is installed."""
     return importlib.util.find_spec("pydensecrf") is not None
 
 

@@ -49,14 +49,14 @@ class ExportSettings:
     group_by: GroupBy = "image"
     """image; cluster: a folder for each class, with the images it occurs in."""
     images: Images = "link"
-    """What yolo puts beside its labels for each image: a link or a copy."""
+    """Image that yolo puts beside its labels: a link or a copy."""
     val: ValShare = 0.0
     """Share of the images that yolo keeps for validation; 0: it has all of them, too."""
 
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """How many images were exported, how many of them show no class, and regions of all."""
+    """Numbers of an export: images, those of them without a class, and regions of all."""
 
     num_images: int
     num_empty: int
@@ -138,7 +138,7 @@ class _Writers:
 
     @property
     def keys(self) -> list[str]:
-        """What the list of written files calls the writers of these settings."""
+        """Names of the writers of these settings in the list of written files."""
         return [f"{self._settings.group_by} {name}" for name in self._settings.formats]
 
     def add(self, image: LabelledImage, regions: list[Region]) -> None:

@@ -1,4 +1,4 @@
-"""What an export could not write in the end, found before the work begins."""
+"""Checks of what an export could not write in the end, before the work begins."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class PartModel:
         return 0 if self.communities is None else int(self.communities.max(initial=-1)) + 1
 
     def scores(self, tokens: Tensor) -> Tensor:
-        """How close tokens `[..., D]` are to every centroid: float32 `[..., K]`, highest nearest.
+        """Likeness of tokens `[..., D]` to every centroid: float32 `[..., K]`, highest nearest.
 
         Euclidean: twice the inner product less the squared length of the centroid, in coordinates
         centred at the mean centroid. The difference of two clusters' scores is linear in the

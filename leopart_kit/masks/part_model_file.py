@@ -26,7 +26,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def read_fields(path: Path) -> dict[str, Any]:
-    """What `PartModel` is made of, by the names of its fields.
+    """Content of a `PartModel`, by the names of its fields.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -12,7 +12,7 @@ import numpy as np
 def absorbed(
     ids: np.ndarray, areas: Sequence[int], groups: Sequence[int], min_area: int
 ) -> np.ndarray:
-    """What each region becomes a part of, int64 `[n + 1]`; itself where it is large enough.
+    """The region that each becomes a part of, int64 `[n + 1]`; itself where it is large enough.
 
     The smallest group comes first, and each of its regions goes to the largest region that it
     touches, corners included; what this one makes large is small no more. A region that touches

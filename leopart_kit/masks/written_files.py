@@ -142,7 +142,7 @@ def _is_unchanged(file: Path, entry: WrittenFile) -> bool:
 
 
 def _is_alive(image: str, folder: Path | None) -> bool:
-    """Whether an image still exists and does not lie in a folder."""
+    """True if an image still exists and does not lie in a folder."""
     below = folder is not None and Path(image).is_relative_to(os.path.abspath(folder))
     return not below and os.path.exists(image)
 

@@ -151,7 +151,7 @@ def _link(place: Path, target: str) -> None:
 
 
 def _same_state(place: Path, image: Path) -> bool:
-    """Whether a file is a copy that was made of an image as it is now."""
+    """True if a file is a copy that was made of an image as it is now."""
     here, there = place.stat(), image.stat()
     return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 

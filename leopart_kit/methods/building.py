@@ -1,4 +1,4 @@
-"""What a method is built from, and what building one gives."""
+"""The parts that a method is built from, and what building one gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leopart_kit.settings import DropRate, NotNegative, Positive, Probability, s
 
 @settings
 class TrainingDefaults:
-    """What a method's paper says of its training; `epochs` and `trainer` win."""
+    """Training numbers of a method's paper; `epochs` and `trainer` win."""
 
     epochs: Positive = 50
     """Passes over the images."""
@@ -34,12 +34,12 @@ class TrainingDefaults:
 
 @settings
 class MethodSettings:
-    """What every method declares; each adds its own numbers and how it is built."""
+    """Settings of every method; each adds its own, and builds its method."""
 
     drop_path: DropRate = 0.0
     """Stochastic depth of the last block of a vision transformer, rising from 0."""
     training: TrainingDefaults = TrainingDefaults()
-    """What the paper says of the training; epochs and trainer win."""
+    """The paper's numbers of the training; epochs and trainer win."""
 
     def build(self, parts: Parts) -> Built:
         """The method, and what it is trained on.

@@ -81,7 +81,7 @@ def start_statistics(
 
 
 def _is_unmeasured(norm: _BatchNorm) -> bool:
-    """Whether running mean and variance are the 0 and 1 that PyTorch starts with."""
+    """True if running mean and variance are the 0 and 1 that PyTorch starts with."""
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
         return False

@@ -38,11 +38,11 @@ class FeatureQueue(nn.Module):
 
     @property
     def full(self) -> bool:
-        """Whether every view's ring is full; only then should the features be used."""
+        """True if every view's ring is full; only then should the features be used."""
         return int(self.stored.min()) >= self.length
 
     def content(self, view: int) -> Tensor:
-        """What is stored of a view so far, `[n, dim]` with n up to the length."""
+        """Features of a view that are stored so far, `[n, dim]` with n up to the length."""
         return self.features[view, : int(self.stored[view])]
 
     @torch.no_grad()

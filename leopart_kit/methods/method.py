@@ -1,4 +1,4 @@
-"""What the training loop needs from a method: a loss, parameter groups, hooks around a step."""
+"""Contract of a method with the training loop: loss, parameter groups, hooks around a step."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Prototypes(nn.Module):
         self.weight.copy_(F.normalize(self.weight, dim=1))
 
     def hold_still(self, yes: bool) -> None:
-        """Whether the weights get a gradient of zero from now on; embeddings get theirs.
+        """Stop, or allow, gradients of the weights; embeddings get theirs.
 
         Adam counts such steps, and its first real ones would then be several times too large: name
         the weights in `Method.started_anew` when they are let go.

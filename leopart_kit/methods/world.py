@@ -11,7 +11,7 @@ def process_group() -> dist.ProcessGroup | None:
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     group = process_group()
     return 1 if group is None else dist.get_world_size(group)
 

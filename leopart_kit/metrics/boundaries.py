@@ -1,4 +1,4 @@
-"""How well the outlines of a prediction lie on those of the ground truth."""
+"""Match of the outlines of a prediction with those of the ground truth."""
 
 from __future__ import annotations
 

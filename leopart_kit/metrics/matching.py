@@ -1,4 +1,4 @@
-"""Which class each cluster stands for: Hungarian and many-to-one rules on joint counts."""
+"""Classes of clusters: Hungarian and many-to-one rules on joint counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves for people and programs: results.json, the console table, the page."""
+"""Output of a run for people and programs: results.json, the console table, the page."""
 
 from leopart_kit.report.console import print_result
 from leopart_kit.report.leaderboard import (

@@ -27,7 +27,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a chart shows.
+    """Content of a chart.
 
     Attributes:
         title: what is drawn.

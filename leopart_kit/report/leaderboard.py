@@ -88,7 +88,7 @@ def _benchmark(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What holds for every row of a benchmark."""
+    """Facts that hold for every row of a benchmark."""
     data, benchmark = document["dataset"], document["benchmark"]
     scores = document["scores"]
     return {

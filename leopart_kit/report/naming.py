@@ -29,7 +29,7 @@ _FADED = 150  # grey level that stands out against neither a light nor a dark pa
 
 @dataclass(frozen=True, eq=False)
 class PartView:
-    """What the page shows of a cluster, or of a community of clusters.
+    """A cluster, or a community of clusters, as the page shows it.
 
     Attributes:
         id: number of the cluster or the community.
@@ -59,7 +59,7 @@ class PartView:
 
     @property
     def title(self) -> str:
-        """What the page calls it as long as it has no name."""
+        """Title on the page as long as there is no name."""
         return f"{self.kind.capitalize()} {self.id}"
 
 

@@ -1,4 +1,4 @@
-"""How parts became objects, as a section of the page: figures, the graph, and the attention."""
+"""The merging of parts into objects as a section of the page: figures, graph and attention."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def objects_section(result: Result, dataset: SegmentationDataset) -> Section:
 
 
 def cost_of_no_labels(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """What the choice without labels changes against that by labels; None unless both are there."""
+    """Difference of the choice without labels from that by labels; None unless both are there."""
     chosen_by = {
         row["chosen_by"]: row
         for row in rows
@@ -92,7 +92,7 @@ def cost_of_no_labels(rows: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def chosen_facts(details: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the parts were made and merged by, by its name in words."""
+    """The settings that parts were made and merged by, by their names in words."""
     chosen = details.get("chosen", {})
     facts = [(title, f"{chosen[key]:.3g}") for key, title in _COLUMNS.items() if key in chosen]
     found = [entry["num_communities"] for entry in details.get("communities", ())]
@@ -111,7 +111,7 @@ def tried_table(tried: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def foreground_facts(result: Result) -> list[tuple[str, str]]:
-    """What was taken for foreground and how well it and the outlines fit the ground truth."""
+    """The foreground, and its fit and that of the outlines to the ground truth."""
     found, total = result.details.get("foreground", {}), len(result.image_names)
     facts = []
     if "jaccard" in found:
@@ -152,7 +152,7 @@ def foreground_facts(result: Result) -> list[tuple[str, str]]:
 
 
 def _names(names: Sequence[str]) -> str:
-    """How many, and the first of them by name."""
+    """The number, and the first of them by name."""
     if not names:
         return "none"
     more = ", …" if len(names) > _NAMES_SHOWN else ""

@@ -1,4 +1,4 @@
-"""Where a run writes: the output folder is checked before the work starts."""
+"""The output folder of a run, checked before the work starts."""
 
 from __future__ import annotations
 

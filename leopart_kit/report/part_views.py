@@ -1,4 +1,4 @@
-"""What the naming page shows of each part or object of a model: crops, colour and how common."""
+"""Parts and objects of a model as the naming page shows them: crops, colour and frequency."""
 
 from __future__ import annotations
 

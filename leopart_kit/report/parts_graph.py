@@ -215,7 +215,7 @@ def object_colours(objects: ObjectView) -> np.ndarray:
 
 
 def class_names(result: Result, objects: ObjectView) -> list[str | None]:
-    """What the ground truth called each object for the first seed, None for nothing."""
+    """Class of each object in the ground truth for the first seed, None for none."""
     number = int(objects.object_of_part.max()) + 1
     if result.matching is None:
         return [None] * number

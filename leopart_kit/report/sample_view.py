@@ -1,4 +1,4 @@
-"""What the page shows of one image: its panels, and the IoU of the classes in it."""
+"""One image on the page: its panels, and the IoU of the classes in it."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ _DOCUMENT = _fields(
 
 
 def _validate_agreement(document: dict[str, Any]) -> None:
-    """What one field says of another."""
+    """Rules between two fields."""
     num_classes = document["dataset"]["num_classes"]
     if len(document["dataset"]["class_names"]) != num_classes:
         raise ValueError(f"dataset.class_names must hold num_classes = {num_classes} names")

@@ -1,4 +1,4 @@
-"""What a training changed, as the opening and a section of the page: scores and curves."""
+"""Effect of a training, as the opening and a section of the page: scores and curves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ComparisonRow:
 
 
 def training_opening(before: Result, after: Result) -> Section | None:
-    """What a page on a training opens with: the headline before and after; None without scores."""
+    """Opening of a page on a training: the headline before and after; None without scores."""
     rows = comparison(before, after)[: len(wording.METRIC_NAMES)]
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""How figures and facts of a result are put into words, in the terminal and on the page alike."""
+"""Figures and facts of a result in words, in the terminal and on the page alike."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rate_or_nothing(value: float | None) -> str:
 
 
 def benchmark(target: Benchmark) -> str:
-    """What published figures may be compared with."""
+    """Note on what published figures may be compared with."""
     return (
         f"Published figures for {target.name}, scored at {resolution(target.scored_at)}; compare "
         f"the row of that name. The same weights should agree within {target.tolerance:g} points."
@@ -97,7 +97,7 @@ def share(percent: float) -> str:
 
 
 def how_spread(num_seeds: int) -> str:
-    """What stands behind ± and the interval."""
+    """Meaning of ± and of the interval."""
     if num_seeds < 2:
         return "one seed; 95 % interval over images"
     return f"mean ± standard deviation over {num_seeds} seeds; 95 % interval over images"
@@ -116,12 +116,12 @@ def duration(seconds: float) -> str:
 
 
 def matching(rule: str) -> str:
-    """What a matching rule does, in one sentence; a protocol of one's own may have another."""
+    """A matching rule in one sentence; a protocol of one's own may have another."""
     return _MATCHING.get(rule, f"Clusters were given classes by the rule “{rule}”.")
 
 
 def labels_used(labels: LabelsUsed) -> str:
-    """Which steps saw ground truth, in one sentence."""
+    """Steps that saw ground truth, in one sentence."""
     steps = (
         ("to train", labels.fit),
         ("to choose settings", labels.select),

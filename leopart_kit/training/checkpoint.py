@@ -24,7 +24,7 @@ class CheckpointWriteError(OSError):
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the state after `step` optimiser steps lies."""
+    """File of the state after `step` optimiser steps."""
     return folder / f"step_{step:08d}.pt"
 
 

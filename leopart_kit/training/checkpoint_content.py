@@ -1,4 +1,4 @@
-"""What must be in a checkpoint of the loop, so that a damaged one is refused before it is used."""
+"""Content that a checkpoint of the loop must have; a damaged one is refused before it is used."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_parts(path: Path, content: Mapping[str, Any], rank: int) -> None:
 
 
 def saved_identity(path: Path, content: Mapping[str, Any]) -> Identity:
-    """What the run of a checkpoint follows from; raises ValueError where that is not there."""
+    """Identity of the run of a checkpoint; raises ValueError where it is not there."""
     _check_type(path, "identity", content.get("identity"), dict)
     return Identity(content["identity"])
 
@@ -117,7 +117,7 @@ def _is_moment(key: str, value: object, parameter: Tensor) -> bool:
 
 
 def _kind(value: object) -> str:
-    """What may stand for what: any finite number for another, else the same type."""
+    """True if a value may stand for another: any finite number for a number, else the same type."""
     if type(value) in (int, float):
         return "number" if math.isfinite(value) else "no number"  # type: ignore[arg-type]
     if isinstance(value, tuple):

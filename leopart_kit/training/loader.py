@@ -86,7 +86,7 @@ class TrainingLoader:
             yield batch
 
     def position_settings(self) -> dict[str, int]:
-        """What the position in the data means; a resumed run must agree on all of it."""
+        """Meaning of the position in the data; a resumed run must agree on all of it."""
         return {
             "num_images": len(self.samples),
             "batch_size": self.batch_size,

@@ -42,7 +42,7 @@ Evaluate = Callable[[Method, int], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """How a finished run ended.
+    """Summary of a finished run.
 
     steps: optimiser steps of the whole run, earlier parts included.
     checkpoint: the last one.

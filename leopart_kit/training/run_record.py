@@ -40,7 +40,7 @@ def record_run(output_dir: Path, identity: Identity) -> Path:
 
 
 def recorded_identity(output_dir: Path) -> Identity:
-    """What the finished run in a folder follows from; of no value where there is none.
+    """Identity of the finished run in a folder; without a value where there is none.
 
     Raises ValueError for a record that is damaged.
     """

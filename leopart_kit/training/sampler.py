@@ -1,4 +1,4 @@
-"""Which image each process reads at each step: a pure function of the seed and the step."""
+"""The image that each process reads at each step: a pure function of the seed and the step."""
 
 from __future__ import annotations
 

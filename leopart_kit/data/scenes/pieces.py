@@ -1,4 +1,4 @@
-"""What an object of a procedural scene is made of: named parts, jointed pieces, colours.
+"""Material of an object in a procedural scene: named parts, jointed pieces, colours.
 
 An object is a tree of pieces. Every piece is an outline on the unit square (x along its length,
 y across), scaled to `length` x `width`, and turned around a joint of its parent. Posing an object

@@ -80,7 +80,7 @@ def _cells(rng: np.random.Generator, y: np.ndarray, x: np.ndarray) -> np.ndarray
 
 
 def _near_edge(y: np.ndarray, x: np.ndarray, gap: float) -> np.ndarray:
-    """Whether a point lies within `gap` of the lower edges of its unit square."""
+    """True where a point lies within `gap` of the lower edges of its unit square."""
     return ((y - np.floor(y)) < gap) | ((x - np.floor(x)) < gap)
 
 
@@ -228,7 +228,7 @@ def hills(rng: np.random.Generator, height: int, width: int, horizon: float) -> 
 def pattern(
     kind: str, rng: np.random.Generator, height: int, width: int, unit: float, angle: float
 ) -> np.ndarray:
-    """How much of a piece's second colour shows, float32 `[H, W]` in 0 to 1.
+    """Share of a piece's second colour, float32 `[H, W]` in 0 to 1.
 
     `unit` is the height of the object in pixels, `angle` its direction in radians. Kinds: fur,
     spots, stripes, checks, scales, feathers, veins, planks, glare.

@@ -43,7 +43,7 @@ class StageCache:
         return self.processes.once(lambda: self._load_or_make(path, stage, compute))
 
     def path(self, stage: str, key: Mapping[str, Any]) -> Path:
-        """Where `get` keeps the arrays of a stage."""
+        """Folder in which `get` keeps the arrays of a stage."""
         identity = Identity.of(**{**self.key, "stage": stage, **key})
         return self.folder / f"{stage}-{identity.key}.npz"
 

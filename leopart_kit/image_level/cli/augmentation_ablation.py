@@ -58,7 +58,7 @@ Augmentation = Literal["crop", "flip", "jitter", "grey", "blur"]
 
 @dataclass(frozen=True)
 class Study:
-    """How a method is trained and measured.
+    """Training and measurement of a method.
 
     Attributes:
         everything: settings of `leopart train` that turn all augmentations on.
@@ -167,7 +167,7 @@ def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
 
 
 def is_trained(config: DictConfig, folder: Path) -> bool:
-    """Whether this training has ended in a folder; of another one it is an error, as above."""
+    """True if this training has ended in a folder; another training there is an error."""
     if not ((folder / BACKBONE_NAME).is_file() and (folder / PAGE_NAME).is_file()):
         return False
     dataset = build_dataset(config.dataset)

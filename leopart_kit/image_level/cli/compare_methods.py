@@ -72,7 +72,7 @@ PART = CompareCommand
 
 @dataclass(frozen=True)
 class Comparison:
-    """What all runs share.
+    """Settings that all runs share.
 
     Attributes:
         protocol: the node of `leopart image`.

@@ -1,4 +1,4 @@
-"""Which methods `leopart compare` trains with which seeds, and what may be said of each."""
+"""Methods and seeds that `leopart compare` trains, and the settings of each."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class CompareCommand:
 
 
 def chosen_methods(command: CompareCommand) -> Mapping[str, Sequence[str]]:
-    """What to set in `leopart train` for every method, by its name.
+    """Settings of `leopart train` for every method, by its name.
 
     Raises:
         ValueError: a name without settings of which there is no recipe, or seeds of a method that
@@ -93,7 +93,7 @@ def chosen_methods(command: CompareCommand) -> Mapping[str, Sequence[str]]:
 
 
 def check_words(command: CompareCommand, methods: Mapping[str, Sequence[str]]) -> None:
-    """Whether all that is set for trainings and measurements has an effect.
+    """Check that all that is set for trainings and measurements has an effect.
 
     Raises:
         ValueError: a setting that every run gets from the command itself, or that a measurement
@@ -124,13 +124,13 @@ def _refuse(words: Sequence[str], of: str, instead: Mapping[str, str]) -> None:
 
 
 def _sets(word: str, name: str) -> bool:
-    """Whether a word of a command line sets what has this name, or a part of it."""
+    """True if a word of a command line sets this name, or a part of it."""
     key = word.lstrip("+~").partition("=")[0]
     return key == name or key.startswith(f"{name}.")
 
 
 def brings_images(overrides: Sequence[str]) -> bool:
-    """Whether the settings of a method say what it is trained on."""
+    """True if the settings of a method say what it is trained on."""
     return any(_sets(word, "dataset") for word in overrides)
 
 
@@ -140,7 +140,7 @@ def shared_images(config: DictConfig) -> dict[str, Any]:
 
 
 def other_images(shared: Mapping[str, Any], own: Mapping[str, Any]) -> str | None:
-    """What a method was trained on in words, if on other images than those of the comparison."""
+    """Training images of a method in words, if they are not those of the comparison."""
     shared, own = _which_images(shared), _which_images(own)
     if own == shared:
         return None

@@ -46,7 +46,7 @@ class StyleCommand:
     precision: Precision = "fp32"
     """Of the encoder; bf16 by autocast."""
     transfer: StyleSettings = Field(default_factory=StyleSettings)
-    """What the pixels are changed for."""
+    """Objective that the pixels are changed for."""
 
 
 PART = StyleCommand

@@ -195,7 +195,7 @@ def random_frame(
 
 
 def cut_frame(image: Tensor, frame: Tensor, size: int) -> Tensor:
-    """What a frame shows of an image, float32 `[3, size, size]` in [0, 1].
+    """Content of a frame of an image, float32 `[3, size, size]` in [0, 1].
 
     Args:
         image: uint8 `[3, H, W]`.

@@ -1,4 +1,4 @@
-"""How far two partitions agree: mutual information, Rand index, accuracy after matching."""
+"""Agreement of two partitions: mutual information, Rand index, accuracy after matching."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _check(
     settings: ImageLevelSettings,
     assignments: np.ndarray | None,
 ) -> None:
-    """What would otherwise show after hours of extraction."""
+    """Checks of what would otherwise show after hours of extraction."""
     if train.num_classes < 2:
         raise ValueError(
             f"{train.name} {train.split} has one class, {train.class_names[0]!r}; nothing can be "

@@ -1,4 +1,4 @@
-"""What the discovered clusters hold: the images nearest to each centre, and the classes inside."""
+"""Content of the clusters: the images nearest to each centre, and the classes inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images keep their labels when only a share of them may."""
+"""Choice of the images that keep their labels when only a share may."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from leopart_kit.image_level.networks.image_classifier import ImageClassifier
 
 @dataclass(frozen=True)
 class Measured:
-    """What every evaluation works on: features of both splits, and how to go about it."""
+    """Input of every evaluation: features of both splits, and how to go about it."""
 
     train: LabelledFeatures
     test: LabelledFeatures

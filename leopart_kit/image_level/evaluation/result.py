@@ -1,4 +1,4 @@
-"""What an image-level evaluation returns."""
+"""Result of an image-level evaluation."""
 
 from __future__ import annotations
 

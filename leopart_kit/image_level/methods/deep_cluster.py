@@ -83,7 +83,7 @@ class DeepCluster(Method):
         return split_by_decay("all", self, self.settings.learning_rate)
 
     def before_step(self, step: int) -> None:
-        """Where it is due, cluster the set and start the classifier anew."""
+        """Cluster the set and start the classifier anew, where it is due."""
         if step % self.relabel_every == 0:
             self._relabel(step)
 

@@ -167,7 +167,7 @@ class DINOSettings(ImageMethodSettings):
     temperature_warmup_epochs: NotNegative = 30
     """Passes over the images in which it rises."""
     centring: Literal["mean", "sinkhorn"] = "mean"
-    """What keeps one output from winning everywhere: mean, the teacher's scores less their running
+    """Guard against one output that wins everywhere: mean, the teacher's scores less their running
     mean; sinkhorn, equal shares of each batch, as DINOv2, for small batches."""
     centre_momentum: Probability = 0.9
     """Of the running mean."""

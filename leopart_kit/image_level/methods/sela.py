@@ -83,7 +83,7 @@ class SeLa(Method):
         return split_by_decay("all", self, self.settings.learning_rate)
 
     def before_step(self, step: int) -> None:
-        """Where it is due, label the set anew."""
+        """Label the set anew, where it is due."""
         if step in self.relabel_at:
             self._relabel(step)
 

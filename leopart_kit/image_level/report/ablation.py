@@ -1,4 +1,4 @@
-"""What each part of a training is worth: figures with all of them and without one at a time."""
+"""Worth of each part of a training: figures with all of them and without one at a time."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How one network was trained.
+    """Training of one network.
 
     Attributes:
         encoder, num_parameters: the network, without the heads that a method adds.

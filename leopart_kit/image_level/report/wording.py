@@ -1,4 +1,4 @@
-"""How image-level figures are put into words, in the terminal and on the page alike."""
+"""Image-level figures in words, in the terminal and on the page alike."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def headline(result: ImageLevelResult) -> list[tuple[str, Score]]:
 
 
 def num_seeds(result: ImageLevelResult) -> int:
-    """How many seeds were run."""
+    """The number of seeds in words."""
     return max(len(score.per_seed) for score in result.scores)
 
 
@@ -75,7 +75,7 @@ def _validation_accuracy(score: Score) -> float:
 
 
 def chosen(score: Score) -> str:
-    """What the seeds chose: `learning rate 3, weight decay 1e-05`, each once."""
+    """Choices of the seeds: `learning rate 3, weight decay 1e-05`, each once."""
     found = dict.fromkeys(
         f"learning rate {c['learning_rate']:g}, weight decay {c['weight_decay']:g}"
         for c in score.chosen

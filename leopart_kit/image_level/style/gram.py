@@ -1,4 +1,4 @@
-"""What texture a layer sees: which channels are active together, wherever it may be."""
+"""Texture that a layer sees: channels that are active together, wherever that may be."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from leopart_kit.settings import Count, NotNegative, Text, settings, several
 
 @settings
 class StyleSettings:
-    """What the pixels are changed for.
+    """Objective that the pixels are changed for.
 
     Raises:
         ValueError: a value of another type or out of range; names the setting.

@@ -42,7 +42,7 @@ def patch_labels(counts: Tensor) -> Tensor:
 
 
 def patch_scores(counts: Tensor) -> Tensor:
-    """How common the content of each patch is in its own image; low scores are worth keeping.
+    """Score of each patch by how common its content is in its own image; low is worth keeping.
 
     The sum over the classes of a patch of how many patches of the image hold that class.
 

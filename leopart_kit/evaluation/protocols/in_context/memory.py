@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class MemoryChoice:
-    """Which patches are remembered: `memory_size` in total (`None`: all), drawn by `seed`."""
+    """The patches that are remembered: `memory_size` in total (`None`: all), drawn by `seed`."""
 
     memory_size: int | None
     seed: int

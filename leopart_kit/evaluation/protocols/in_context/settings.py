@@ -47,7 +47,7 @@ class InContextSettings:
         return seed if self.memory_size is not None or self.train_share < 1 else 0
 
     def draws(self) -> tuple[int, ...]:
-        """What the seeds draw, each once."""
+        """Draws of the seeds, each once."""
         return tuple(dict.fromkeys(map(self.draw, self.seeds)))
 
     def training_images(self, usable: Sequence[int], seed: int) -> list[int]:

@@ -67,7 +67,7 @@ class InContextStages:
         ]
 
     def _key(self, draw: int) -> dict[str, Any]:
-        """What determines the stages of a draw: the images and their masks."""
+        """Identity of the stages of a draw: the images and their masks."""
         stores = [source.store for source in self.sources[draw]]
         return {
             "stores": [store.folder.name for store in stores],
@@ -108,7 +108,7 @@ class InContextStages:
         return search_labels(memory, self.store, make_search, settings.temperature, file, run)
 
     def soft_labels(self, labels: Mapping[int, np.ndarray], row: int) -> dict[int, Tensor]:
-        """What `search` found for one image, `[h, w, C]` by draw."""
+        """Class scores that `search` found for one image, `[h, w, C]` by draw."""
         return {
             draw: torch.from_numpy(np.array(found[row])).unflatten(0, self.store.grid)
             for draw, found in labels.items()
@@ -117,7 +117,7 @@ class InContextStages:
     def details(
         self, memories: Mapping[int, Memory], scored: Scored, search_seconds: float
     ) -> dict[str, Any]:
-        """What a result tells beside scores."""
+        """Facts that a result tells beside scores."""
         settings = self.settings
         sources = [source for found in self.sources.values() for source in found]
         broken = {**self.labels.broken}

@@ -1,4 +1,4 @@
-"""What is wrong with a prediction before it is scored: its size or its ids."""
+"""Checks of a prediction before it is scored: its size and its ids."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Predictions:
         files: Mapping[str, Path],
         run: RunSettings,
     ) -> tuple[dict[int, _Checked], dict[int, str]]:
-        """What the predictions are like, and why there is none, both by the sample's index."""
+        """Facts about the predictions, and reasons for missing ones, both by the sample's index."""
         mine = run.processes.share(list(usable))
         found = [
             self._check(dataset, index, files, strict=run.strict or self.missing == "error")

@@ -194,7 +194,7 @@ class HeadTraining:
         )
 
     def _miou_of_first_batches(self, head: nn.Module) -> float:
-        """What the released code of Leopart chose an epoch by."""
+        """The score by which Leopart's released code chose an epoch."""
         places = np.arange(len(self._first_targets))
         return self._miou(head, self.measured, places, self._first_targets)
 

@@ -70,7 +70,7 @@ def fit_heads(
 
 
 def is_finite(head: nn.Module) -> bool:
-    """Whether training has not diverged."""
+    """True if training has not diverged."""
     return all(bool(torch.isfinite(value).all()) for value in head.parameters())
 
 

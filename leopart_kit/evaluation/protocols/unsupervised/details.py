@@ -1,4 +1,4 @@
-"""What a result tells of unsupervised segmentation beside its scores."""
+"""Facts about unsupervised segmentation that a result tells beside its scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DOUBTFUL = 0.2  # confidence below which an image may show no foreground at all
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen and what else was tried.
+    """The choice, and what else was tried.
 
     Attributes:
         threshold: of the foreground, None where it has none.
@@ -57,7 +57,7 @@ class Segmentation:
 
 
 def segmentation_details(stages: Stages, segmentation: Segmentation) -> dict[str, Any]:
-    """What was chosen and found, the partition of every seed included."""
+    """Choices and findings, the partition of every seed included."""
     choice = segmentation.choice
     merging = choice.best.merging
     first = next(iter(segmentation.objects.values()))
@@ -87,7 +87,7 @@ def segmentation_details(stages: Stages, segmentation: Segmentation) -> dict[str
 
 
 def foreground_details(stages: Stages, threshold: float | None) -> dict[str, Any]:
-    """How much is foreground, which images to doubt, and the Jaccard index where it is known."""
+    """Share of the foreground, images to doubt, and the Jaccard index where it is known."""
     masks = stages.foreground_masks(threshold)[stages.scored]
     attention = stages.attention[stages.scored]
     confidence = stages.confidence[stages.scored]

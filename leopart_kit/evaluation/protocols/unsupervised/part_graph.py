@@ -30,7 +30,7 @@ NUM_TRIALS = 10  # a single search often ends in a poor partition, which would p
 
 @dataclass(frozen=True)
 class Merging:
-    """How parts become objects: what is an edge, and how communities are searched.
+    """The step from parts to objects: its edges, and its search for communities.
 
     Attributes:
         edge_threshold: two parts are joined where each makes up at least this share of the
@@ -49,7 +49,7 @@ class Merging:
 
 @dataclass(frozen=True)
 class MergingQuality:
-    """What can be said of a merging without labels.
+    """Figures of a merging that need no labels.
 
     Attributes:
         stability: mean adjusted Rand index of the communities of resampled images.

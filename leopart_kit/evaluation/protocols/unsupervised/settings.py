@@ -81,7 +81,7 @@ class UnsupervisedSettings(TokenClustering):
             )
 
     def fixed_merging(self, num_objects: int) -> Merging:
-        """What is not searched; a threshold and a Markov time that are not set are 0 and 1.
+        """Settings that are not searched; the threshold is 0 and the Markov time 1 unless set.
 
         Args:
             num_objects: classes to be found, background left out; 0 where nothing says how many.

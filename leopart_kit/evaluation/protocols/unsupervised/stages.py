@@ -184,7 +184,7 @@ class Stages:
 
     @property
     def has_train_labels(self) -> bool:
-        """Whether there are training images with ground truth."""
+        """True if there are training images with ground truth."""
         train = self.task.train
         return train is not None and train.num_classes > 0
 
