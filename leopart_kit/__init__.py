@@ -52,7 +52,13 @@ if TYPE_CHECKING:
     from leopart_kit.evaluation.protocols.overclustering import Overclustering as Overclustering
     from leopart_kit.evaluation.protocols.unsupervised import Unsupervised as Unsupervised
     from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27 as Unsupervised27
+    from leopart_kit.losses import gram_anchoring as gram_anchoring
+    from leopart_kit.losses import ibot_loss as ibot_loss
     from leopart_kit.losses import leopart_loss as leopart_loss
+    from leopart_kit.losses import neco_loss as neco_loss
+    from leopart_kit.losses import patch_kernel_alignment as patch_kernel_alignment
+    from leopart_kit.losses import soft_sort as soft_sort
+    from leopart_kit.losses import stego_correlation as stego_correlation
     from leopart_kit.metrics import ConfusionMatrix as ConfusionMatrix
     from leopart_kit.metrics import UnsupervisedMIoU as UnsupervisedMIoU
     from leopart_kit.metrics import match_hungarian as match_hungarian
@@ -74,7 +80,8 @@ _PLACES = {
     "evaluation.protocols.overclustering": "Overclustering",
     "evaluation.protocols.unsupervised": "Unsupervised",
     "evaluation.protocols.unsupervised_27": "Unsupervised27",
-    "losses": "leopart_loss",
+    "losses": "gram_anchoring ibot_loss leopart_loss neco_loss patch_kernel_alignment soft_sort "
+    "stego_correlation",
     "metrics": "ConfusionMatrix UnsupervisedMIoU match_hungarian match_many_to_one "
     "segmentation_scores",
 }

@@ -14,6 +14,7 @@ from leopart_kit.bench.in_context import bench_in_context
 from leopart_kit.bench.processes import bench_probe, bench_processes
 from leopart_kit.bench.refine import bench_refine
 from leopart_kit.bench.startup import bench_startup
+from leopart_kit.bench.soft_sort import bench_soft_sort
 from leopart_kit.bench.training import bench_train
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "extraction": bench_extraction,
     "memory": bench_memory,
     "train": bench_train,
+    "soft_sort": bench_soft_sort,
     "communities": bench_communities,
     "refine": bench_refine,
     "export": bench_export,

@@ -1,0 +1,79 @@
+"""Features of two views of an image where both show the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from leopart_kit.losses.region_alignment import align_regions
+
+
+def aligned_pairs(
+    teacher_features: Tensor,
+    student_features: Sequence[Tensor],
+    overlap_in_global: Tensor,
+    overlap_in_view: Tensor,
+    patch_size: int,
+    roi_size: int = 7,
+) -> tuple[Tensor, Tensor]:
+    """RoI-align the teacher in global view g and the student in view v, for all pairs g != v.
+
+    Args:
+        teacher_features: `[G, B, h, w, D]` of the G global views; taken without gradient.
+        student_features: V tensors `[B, h_v, w_v, D]`, the G global views first.
+        overlap_in_global, overlap_in_view, patch_size, roi_size: see `leopart_loss`.
+
+    Returns:
+        Teacher and student `[G · (V - 1), B, roi_size², D]`; pairs by g, then v ascending.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or there are no two views.
+    """
+    _check_shapes(teacher_features, student_features, overlap_in_global, overlap_in_view)
+    num_global, num_views = len(teacher_features), len(student_features)
+    dtype = torch.promote_types(student_features[0].dtype, torch.float32)
+    in_global = overlap_in_global.to(teacher_features.device, dtype) / patch_size
+    in_view = overlap_in_view.to(teacher_features.device, dtype) / patch_size
+    others = [[v for v in range(num_views) if v != g] for g in range(num_global)]
+    teacher = [
+        align_regions(maps, in_global[:, g, others[g]], roi_size).transpose(0, 1)
+        for g, maps in enumerate(teacher_features.detach().to(dtype))
+    ]
+    student: dict[tuple[int, int], Tensor] = {}
+    for v, maps in enumerate(student_features):
+        seen_by = [g for g in range(num_global) if g != v]
+        if seen_by:
+            cells = align_regions(maps.to(dtype), in_view[:, v, seen_by], roi_size)
+            student.update(zip(((g, v) for g in seen_by), cells.unbind(1), strict=True))
+    pairs = torch.stack([student[g, v] for g in range(num_global) for v in others[g]])
+    return torch.cat(teacher).flatten(2, 3), pairs.flatten(2, 3)
+
+
+def _check_shapes(
+    teacher: Tensor, student: Sequence[Tensor], in_global: Tensor, in_view: Tensor
+) -> None:
+    if teacher.ndim != 5:
+        raise ValueError(
+            "teacher_features must be [global views, images, h, w, D], got shape "
+            f"{list(teacher.shape)}"
+        )
+    num_global, batch, dim, num_views = *teacher.shape[:2], teacher.shape[-1], len(student)
+    if num_views < max(2, num_global):
+        raise ValueError(
+            f"{num_global} global views of {num_views} give no pair of two; use 2 views or more, "
+            "the global ones first"
+        )
+    for v, maps in enumerate(student):
+        if maps.ndim != 4 or (len(maps), maps.shape[-1]) != (batch, dim):
+            raise ValueError(
+                f"student_features[{v}] must be [{batch}, h, w, {dim}] to fit the teacher's, got "
+                f"shape {list(maps.shape)}"
+            )
+    for name, boxes, shape in (
+        ("overlap_in_global", in_global, (batch, num_global, num_views, 4)),
+        ("overlap_in_view", in_view, (batch, num_views, num_global, 4)),
+    ):
+        if boxes.shape != shape:
+            raise ValueError(f"{name} must be {list(shape)}, got shape {list(boxes.shape)}")
