@@ -13,8 +13,8 @@ from leopart_kit.bench.export import bench_export
 from leopart_kit.bench.in_context import bench_in_context
 from leopart_kit.bench.processes import bench_probe, bench_processes
 from leopart_kit.bench.refine import bench_refine
-from leopart_kit.bench.startup import bench_startup
 from leopart_kit.bench.soft_sort import bench_soft_sort
+from leopart_kit.bench.startup import bench_startup
 from leopart_kit.bench.training import bench_train
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
