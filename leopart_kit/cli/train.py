@@ -32,6 +32,7 @@ from leopart_kit.training import (
     TrainingInterrupted,
     build_fabric,
     check_folder,
+    find_loggers,
     record_run,
     seed_everything,
     train,
@@ -50,7 +51,7 @@ def train_command(config: DictConfig, output_dir: Path) -> None:
 
 def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
     """One training with all it leaves on disk, `identity.json` last; `command` repeats it."""
-    read_command(TrainCommand, config)
+    loggers = find_loggers(read_command(TrainCommand, config).logger)
     writable_output_dir(output_dir)
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
     precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
@@ -89,6 +90,7 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
         output_dir,
         fabric=fabric,
         identity=identity,
+        loggers=loggers,
         on_evaluate=on_evaluate,
         progress=training_bar,
     )

@@ -41,7 +41,7 @@ HOW_TRAINED = frozenset(
         "trainer.checkpoint_every",  # what is written on the way
         "trainer.keep_checkpoints",
         "trainer.log_every",
-        "trainer.tensorboard",
+        "logger",
         "trainer.evaluate_every",  # measuring leaves the random generators as they were
         "evaluation",  # what is measured and shown of the trained network, anew in every run
         "reproduce",

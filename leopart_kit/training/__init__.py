@@ -3,6 +3,7 @@
 from leopart_kit.training.checkpoint import CheckpointWriteError, list_checkpoints
 from leopart_kit.training.engine import build_fabric
 from leopart_kit.training.loader import TrainingLoader, default_num_workers
+from leopart_kit.training.loggers import find_loggers
 from leopart_kit.training.loop import TrainingSummary, train
 from leopart_kit.training.metrics_log import read_metrics
 from leopart_kit.training.parameter_groups import adamw
@@ -30,6 +31,7 @@ __all__ = [
     "check_folder",
     "cosine_schedule",
     "default_num_workers",
+    "find_loggers",
     "list_checkpoints",
     "quiet_progress",
     "read_metrics",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from leopart_kit.training.checkpoint import (
     write_checkpoint,
 )
 from leopart_kit.training.loader import TrainingLoader
+from leopart_kit.training.loggers import MakeLogger
 from leopart_kit.training.metrics_log import MetricsLog
 from leopart_kit.training.parameter_groups import adamw, check_parameter_groups
 from leopart_kit.training.progress_bar import TrainingProgress, quiet_progress
@@ -66,12 +67,14 @@ def train(
     fabric: Fabric,
     make_optimizer: Callable[[list[dict[str, Any]]], Optimizer] = adamw,
     identity: Identity | None = None,
+    loggers: Sequence[MakeLogger] = (),
     on_evaluate: Evaluate | None = None,
     progress: TrainingProgress = quiet_progress,
 ) -> TrainingSummary:
     """Train `method` in place for `settings.max_steps` optimiser steps.
 
-    Everything goes to `output_dir`: `checkpoints/step_*.pt`, `metrics.jsonl`, `tensorboard/`.
+    Everything goes to `output_dir`: `checkpoints/step_*.pt`, `metrics.jsonl`, and what
+    the loggers write.
     On the CPU a resumed run with the same number of threads continues bit for bit (optimiser,
     schedules, the method's buffers and extra state, random generators, position in the data).
 
@@ -80,6 +83,7 @@ def train(
         decay are set anew at each step.
     identity: all that the run follows from; checkpoints of another one are refused. By default
         what is known here: the method's name, the loader's numbers and `settings`.
+    loggers: where else the curves go, see `find_loggers`.
     on_evaluate: called in the first process with the method in eval mode and the number of
         finished steps, every `evaluate_every` steps and after the last; its figures are logged
         under "evaluation/". Whatever it draws at random does not change the training.
@@ -102,7 +106,7 @@ def train(
     with ExitStack() as stack:
         if fabric.is_global_zero:
             run.metrics = stack.enter_context(
-                MetricsLog(output_dir, state.step, settings.tensorboard)
+                MetricsLog(output_dir, state.step, loggers, identity.values)
             )
         stop = stack.enter_context(StopRequest())
         report = stack.enter_context(progress(state.step, settings.max_steps))

@@ -1,16 +1,18 @@
-"""The curves of a run: `metrics.jsonl`, one object a line, and TensorBoard."""
+"""The curves of a run: `metrics.jsonl`, one object a line, and the loggers that were asked for."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from leopart_kit.input_files import parse_json, read_text
+from leopart_kit.training.loggers import Logger, MakeLogger
 from leopart_kit.whole_file import names_file, whole_file
 
 logger = logging.getLogger(__name__)
@@ -19,24 +21,27 @@ METRICS_NAME = "metrics.jsonl"
 
 
 class MetricsLog:
-    """Appends scalars to `output_dir/metrics.jsonl` and to `output_dir/tensorboard`.
+    """Appends scalars to `output_dir/metrics.jsonl`, and hands them to loggers.
 
     resumed_step: lines beyond this step were written by a run that was cut off after its last
         checkpoint; they are dropped, because the resumed run writes them again.
+    loggers: see `training/loggers`; about: what the run follows from, for them.
 
     Use it as a context manager. Each line is on its way to the disk when `write` returns.
     """
 
-    def __init__(self, output_dir: Path, resumed_step: int, tensorboard: bool) -> None:
-        self._path, self._board_folder = output_dir / METRICS_NAME, output_dir / "tensorboard"
+    def __init__(
+        self,
+        output_dir: Path,
+        resumed_step: int,
+        loggers: Sequence[MakeLogger] = (),
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._path = output_dir / METRICS_NAME
         _drop_later_lines(self._path, resumed_step)
+        with names_file(output_dir):
+            self._loggers = [make(output_dir, resumed_step, about or {}) for make in loggers]
         self._file = self._path.open("a", buffering=1, encoding="utf-8")
-        self._board: Any = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import, not always wanted
-
-            with names_file(self._board_folder):
-                self._board = SummaryWriter(str(self._board_folder), purge_step=resumed_step + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Log the values after `step` finished steps; a value that is not finite becomes null.
@@ -47,10 +52,9 @@ class MetricsLog:
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
         with names_file(self._path):
             self._file.write(json.dumps({"step": step, **finite}) + "\n")
-        if self._board is not None:
-            with names_file(self._board_folder):
-                for key, value in values.items():
-                    self._board.add_scalar(key, value, step)
+        for each in self._loggers:
+            with names_file(each.place):
+                each.write(step, values)
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -61,11 +65,16 @@ class MetricsLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with names_file(self._path):
+        with ExitStack() as stack:  # each is closed, whatever the others come to
+            for each in self._loggers:
+                stack.callback(_close, each, kind is not None)
+            stack.enter_context(names_file(self._path))
             self._file.close()
-        if self._board is not None:
-            with names_file(self._board_folder):
-                self._board.close()
+
+
+def _close(each: Logger, failed: bool) -> None:
+    with names_file(each.place):
+        each.close(failed)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

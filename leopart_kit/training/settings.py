@@ -57,8 +57,6 @@ class TrainingSettings:
     """Steps between lines of metrics.jsonl."""
     evaluate_every: Count = 500
     """Steps between evaluations."""
-    tensorboard: bool = True
-    """Write event files too."""
     resume: Text = "auto"
     """auto goes on from the newest checkpoint of the output folder, never refuses a folder that has
     some, anything else is the path of a checkpoint."""

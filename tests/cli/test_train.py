@@ -78,6 +78,8 @@ def test_a_run_leaves_all_it_should(run: Path):
     rows = read_metrics(run / "metrics.jsonl")
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert all(math.isfinite(row["loss"]) and row["broken_samples"] == 0 for row in rows)
+    table = (run / "metrics.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table] == ["step", "1", "2", "3", "4"]
     before, after = (read_results(run / "evaluation" / name) for name in ("before", "after"))
     assert before["encoder"]["weights"] == "random"
     assert after["encoder"]["weights"] == str(run / "backbone.safetensors")
@@ -281,6 +283,7 @@ def test_small_images_are_enlarged(tmp_path: Path):
         (["precision=fp16"], "precision .* got 'fp16'"),
         (["backbone_precision=int8"], "backbone_precision .* got 'int8'"),
         (["num_workers=many"], "num_workers .* got 'many'"),
+        (["logger=tensorboards"], "unknown logger 'tensorboards'; choose one of csv, tensorb"),
         (["batch_size=0"], "batch_size must be at least 1, got 0"),
         ([*ANCHORED, "method.num_prototypes=5000"], "5000 clusters"),
     ],

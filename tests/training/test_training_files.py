@@ -94,27 +94,17 @@ def test_differing_keys_are_listed():
 
 
 def test_metrics_of_a_resumed_run(tmp_path: Path):
-    with MetricsLog(tmp_path, resumed_step=0, tensorboard=False) as log:
+    with MetricsLog(tmp_path, resumed_step=0) as log:
         for step in range(1, 6):
             log.write(step, {"loss": step / 2, "bad": float("nan")})
             assert len(read_metrics(tmp_path / "metrics.jsonl")) == step  # on disk at once
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')  # cut off by kill -9
-    with MetricsLog(tmp_path, resumed_step=3, tensorboard=False) as log:
+    with MetricsLog(tmp_path, resumed_step=3) as log:
         log.write(4, {"loss": 7.0})
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [(row["step"], row["loss"]) for row in rows] == [(1, 0.5), (2, 1.0), (3, 1.5), (4, 7.0)]
     assert rows[0]["bad"] is None
-
-
-def test_tensorboard_holds_the_same_figures(tmp_path: Path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    with MetricsLog(tmp_path, resumed_step=0, tensorboard=True) as log:
-        log.write(1, {"loss": 0.5})
-        log.write(2, {"loss": 0.25})
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
 
 
 def test_biases_and_norms_are_not_decayed():

@@ -193,7 +193,7 @@ DEFAULTS = asdict(TrainingSettings(max_steps=12))
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_setting_is_either_refused_or_none_of_the_run(tmp_path: Path, name: str):
     """A finished run included: its weights would stand under settings of others."""
-    small = {"max_steps": 12, "tensorboard": False, "momentum": 0.9, "log_every": 1}
+    small = {"max_steps": 12, "momentum": 0.9, "log_every": 1}
     _, summary = run_tiny(tmp_path, settings=small)
     before = summary.checkpoint.read_bytes()
     now = {**small, name: other(small.get(name, DEFAULTS[name]))}

@@ -70,7 +70,7 @@ def train_tiny(output_dir: Path, kind: str, batch_size: int) -> Method:
     loader = TrainingLoader(
         samples, batch_size, rank=fabric.global_rank, world_size=fabric.world_size
     )
-    numbers = TrainingSettings(max_steps=6, momentum=0.9, log_every=1, tensorboard=False)
+    numbers = TrainingSettings(max_steps=6, momentum=0.9, log_every=1)
     train(method, loader, numbers, output_dir, fabric=fabric)
     return method
 

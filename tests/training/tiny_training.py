@@ -115,7 +115,7 @@ def run_tiny(
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    defaults = {"max_steps": 12, "momentum": 0.9, "log_every": 1, "tensorboard": False}
+    defaults = {"max_steps": 12, "momentum": 0.9, "log_every": 1}
     own = TinyMethod() if method is None else method
     numbers = TrainingSettings(**{**defaults, **(settings or {})})
     return own, train(own, loader, numbers, output_dir, fabric=fabric, **more)

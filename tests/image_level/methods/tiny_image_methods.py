@@ -139,7 +139,7 @@ def train_method(
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    numbers = {"momentum": 0.9, "log_every": 1, "tensorboard": False, "checkpoint_every": 1}
+    numbers = {"momentum": 0.9, "log_every": 1, "checkpoint_every": 1}
     numbers |= {"max_steps": STEPS, "keep_checkpoints": 10}
     run = TrainingSettings(**{**numbers, **settings})
     if stop_at < STEPS:
