@@ -11,7 +11,6 @@ where they meet: none waits for another that has given up.
 from __future__ import annotations
 
 import atexit
-import os
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,12 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from leopart_kit.launch import enter_launch
+
 T = TypeVar("T")
 
-# A process may wait for hours while the first one clusters; one that died is noticed by torchrun.
-_PATIENCE = timedelta(days=2)
+# A process may wait for hours while the first one clusters; the launcher notices one that died.
+PATIENCE = timedelta(days=2)
 _TOLD = "all processes were told"
 
 
@@ -108,18 +109,18 @@ ALONE = Processes()
 
 
 def join_processes() -> Processes:
-    """The processes that torchrun started, or this one alone.
+    """The processes that torchrun or srun started, or this one alone.
 
     Objects travel through gloo, also beside GPUs; each process takes the GPU of its local rank.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    launch = enter_launch()
+    if launch.count == 1:
         return ALONE
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    dist.init_process_group("gloo", timeout=_PATIENCE)
+    if torch.cuda.is_available():  # SLURM may show each task its own one alone
+        torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
+    dist.init_process_group("gloo", timeout=PATIENCE)
     atexit.register(leave_processes)
-    return Processes(dist.get_rank(), count)
+    return Processes(launch.rank, launch.count)
 
 
 def leave_processes() -> None:

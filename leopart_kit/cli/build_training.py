@@ -34,7 +34,7 @@ def choose_workers(num_workers: int | str, fabric: Fabric) -> int:
         ValueError: neither `auto` nor a number.
     """
     if num_workers == "auto":
-        return default_num_workers(fabric.device.type, fabric.world_size)
+        return default_num_workers(fabric.device.type)
     if not isinstance(num_workers, int):
         raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
     return num_workers

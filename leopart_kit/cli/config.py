@@ -26,6 +26,7 @@ from leopart_kit.cli.log import prepare_log_files
 from leopart_kit.cli.overrides import prepare_words, printed_words
 from leopart_kit.cli.signals import stops_in_one_line
 from leopart_kit.folder_lock import only_writer
+from leopart_kit.launch import enter_launch
 from leopart_kit.parts import find_part
 from leopart_kit.whole_file import write_whole_text
 
@@ -80,7 +81,6 @@ def run_command(
     SIGTERM or SIGHUP.
     """
     told = (*USER_ERRORS, *expected)
-    is_first = os.environ.get("RANK", "0") == "0"  # of the processes that share an output_dir
     register_configs()
     if {"--help", "-h"} & set(sys.argv[1:]):
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
@@ -95,7 +95,8 @@ def run_command(
         try:
             output_dir = Path(HydraConfig.get().runtime.output_dir)
             prepare_log_files()
-            with only_writer(output_dir, "output_dir") if is_first else nullcontext():
+            first = enter_launch().rank == 0  # of the processes that share an output_dir
+            with only_writer(output_dir, "output_dir") if first else nullcontext():
                 task(config, output_dir)
         except told as error:
             _fail(error)

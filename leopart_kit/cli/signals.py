@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_ASKING = (signal.SIGTERM, signal.SIGHUP)  # of schedulers and `kill`; of a terminal that closes
+from leopart_kit.cli.requeue import requeue_if_asked
+
+# Of schedulers and `kill`; of a terminal that closes; of SLURM before a job's time is up.
+_NAMES = ("SIGTERM", "SIGHUP", "SIGUSR1")
+_ASKING = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 
 def is_interruption(error: BaseException | None) -> bool:
@@ -26,7 +30,9 @@ def is_interruption(error: BaseException | None) -> bool:
 
 @contextmanager
 def stops_in_one_line() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP interrupt like Ctrl-C, and each of them ends in `SystemExit`.
+    """Inside, these signals interrupt like Ctrl-C, and each of them ends in `SystemExit`.
+
+    A job of SLURM whose time is nearly up goes back into the queue first.
 
     Signals that are ignored, as under `nohup`, or handled by someone else stay so. Outside the main
     thread, where Python allows no handlers, only Ctrl-C is answered.
@@ -50,6 +56,8 @@ def stops_in_one_line() -> Iterator[None]:
         # Where a worker was asked too, its end may be told before the signal.
         if not asked and not is_interruption(error):
             raise
+        if asked:
+            requeue_if_asked(asked[0])
         reason = f"stopped by {asked[0]}" if asked else "interrupted"
         sys.exit(f"{reason}; run the same command again to go on")
     finally:

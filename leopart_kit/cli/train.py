@@ -21,6 +21,7 @@ from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.build_training import build_loader, build_settings
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.requeue import requeue_if_asked
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import RunParts, read_method
 from leopart_kit.cli.train_settings import TrainCommand
@@ -46,7 +47,11 @@ logger = logging.getLogger(__name__)
 
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
-    run_training(config, output_dir, repeated_by("leopart train"))
+    try:
+        run_training(config, output_dir, repeated_by("leopart train"))
+    except TrainingInterrupted as stopped:
+        requeue_if_asked(stopped.signal_name)
+        raise
 
 
 def run_training(config: DictConfig, output_dir: Path, command: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 import torch
+
+from leopart_kit.launch import own_cores
 
 
 def choose_device(device: str) -> str:
@@ -29,5 +30,5 @@ def choose_device(device: str) -> str:
 def choose_num_workers(num_workers: int | Literal["auto"], device: str) -> int:
     """`auto`: none on a CPU, where they would compete with the encoder, else up to 8."""
     if num_workers == "auto":
-        return 0 if device == "cpu" else min(8, os.cpu_count() or 1)
+        return 0 if device == "cpu" else min(8, own_cores())
     return num_workers

@@ -1,17 +1,21 @@
-"""The Lightning Fabric a run needs: device, precision, and its processes under torchrun."""
+"""The Lightning Fabric a run needs: device, precision, and its processes."""
 
 from __future__ import annotations
 
 import atexit
 import inspect
-import os
 from typing import Any, Literal
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import (
+    LightningEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
-from leopart_kit.processes import leave_processes
+from leopart_kit.launch import enter_launch
+from leopart_kit.processes import PATIENCE, leave_processes
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -19,24 +23,27 @@ Precision = Literal["32-true", "bf16-mixed"]
 def build_fabric(accelerator: str = "auto", precision: Precision = "32-true") -> Fabric:
     """A launched Fabric for this process.
 
-    One device, unless the process was started by torchrun: then each of its processes takes one
+    One device, unless torchrun or srun started several processes: then each of them takes one
     device of `accelerator` ("auto", "cpu", "cuda", "mps") and gradients are averaged over all.
 
-    Raises ValueError for an unknown precision.
+    Raises ValueError for an unknown precision, or variables of a launcher that do not fit.
     """
     if precision not in ("32-true", "bf16-mixed"):
         raise ValueError(f"precision must be 32-true or bf16-mixed, got {precision}")
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    local_world_size = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
+    launch = enter_launch()
+    several = launch.count > 1
     fabric = Fabric(
         accelerator=accelerator,
-        strategy=_data_parallel() if world_size > 1 else "auto",
-        devices=local_world_size,
-        num_nodes=world_size // local_world_size,
+        strategy=_data_parallel() if several else "auto",
+        devices=launch.local_count,
+        num_nodes=launch.count // launch.local_count,
         precision=precision,
+        # Named, since Fabric would take torchrun inside a job of SLURM for srun; without it, a job
+        # of one task would be asked for SLURM's variables.
+        plugins=TorchElasticEnvironment() if several else LightningEnvironment(),
     )
     fabric.launch()
-    if world_size > 1:
+    if several:
         atexit.register(leave_processes)
     return fabric
 
@@ -47,4 +54,4 @@ def _data_parallel() -> DDPStrategy:
     known = inspect.signature(DistributedDataParallel).parameters
     option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {option: False}
-    return DDPStrategy(**options)
+    return DDPStrategy(timeout=PATIENCE, **options)

@@ -11,20 +11,20 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from leopart_kit.launch import own_cores
 from leopart_kit.training.sampler import ResumableSampler
 from leopart_kit.training.samples import CollateSamples, LoadedBatch, SeededSamples
 
 
-def default_num_workers(device_type: str, num_processes: int = 1) -> int:
-    """Worker processes for each training process on this machine.
+def default_num_workers(device_type: str) -> int:
+    """Worker processes for this training process.
 
-    Beside an accelerator: the cores of the process, at most 8. Where the CPU itself trains, a
-    worker takes a core from the matrix products, so one worker for every four cores, at most 2,
-    and none on a small machine.
+    Beside an accelerator: the cores of the process (see `own_cores`), at most 8. Where the CPU
+    itself trains, a worker takes a core from the matrix products, so one worker for every four
+    cores, at most 2, and none on a small machine.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores_each = (cores or 1) // num_processes
-    return min(2, cores_each // 4) if device_type == "cpu" else max(1, min(8, cores_each))
+    cores = own_cores()
+    return min(2, cores // 4) if device_type == "cpu" else min(8, cores)
 
 
 class TrainingLoader:
@@ -109,6 +109,8 @@ def _leave_stopping_to_parent(worker: int) -> None:
     # Ctrl-C and job schedulers signal every process of the job. A worker that obeyed would break
     # the step that the training process still has to finish, so it obeys its parent only.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_exit_when_parent_says, args=(os.getppid(),), daemon=True).start()

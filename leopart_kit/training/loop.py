@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -271,9 +272,10 @@ class _Run:
         """The signal that any process received: they must all stop after the same step."""
         if self.fabric.world_size == 1:
             return stop.signal_name
-        asked = torch.tensor(float(stop.signal_name is not None), device=self.fabric.device)
-        anyone = cast(Tensor, self.fabric.all_reduce(asked, reduce_op="sum")).item() > 0
-        return (stop.signal_name or "a signal to another process") if anyone else None
+        own = signal.Signals[stop.signal_name] if stop.signal_name else 0
+        asked = torch.tensor(float(own), device=self.fabric.device)
+        number = int(cast(Tensor, self.fabric.all_reduce(asked, reduce_op="max")).item())
+        return signal.Signals(number).name if number else None
 
     def _non_finite(self, what: str, step: int) -> NonFiniteLoss:
         return NonFiniteLoss(what, step, self.last_checkpoint)

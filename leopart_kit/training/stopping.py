@@ -7,6 +7,9 @@ import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 
+# The last is SLURM's, some time before the limit of a job; Windows has none.
+_ASKING = [signal.SIGTERM, signal.SIGINT, *filter(None, [getattr(signal, "SIGUSR1", None)])]
+
 
 class TrainingInterrupted(RuntimeError):
     """A signal asked the run to stop; the state after `step` steps is in `checkpoint`."""
@@ -16,6 +19,7 @@ class TrainingInterrupted(RuntimeError):
             f"stopped by {signal_name} after step {step}; start the same command again "
             f"(resume=auto) to continue from {checkpoint}"
         )
+        self.signal_name = signal_name
         self.step = step
         self.checkpoint = checkpoint
 
@@ -37,7 +41,7 @@ class NonFiniteLoss(RuntimeError):
 
 
 class StopRequest:
-    """While active, SIGTERM and SIGINT only leave a note, so that a step can be finished.
+    """While active, SIGTERM, SIGINT and SIGUSR1 only leave a note, so that a step can be finished.
 
     A second signal acts as usual. Outside the main thread, where Python allows no handlers, it
     does nothing.
@@ -49,7 +53,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _ASKING:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 

@@ -35,6 +35,34 @@ def test_a_signal_ends_the_block_in_one_line(number: signal.Signals):
         signal.signal(number, before)
 
 
+@pytest.mark.parametrize(
+    ("variables", "job"),
+    [
+        ({"SLURM_JOB_ID": "12"}, "12"),
+        ({"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "2"}, "12_2"),
+        ({"SLURM_JOB_ID": "12", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, None),
+        ({}, None),
+    ],
+)
+def test_a_job_whose_time_is_up_is_requeued_once(
+    variables: dict[str, str], job: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = tmp_path / "asked"
+    program = tmp_path / "scontrol"
+    program.write_text(f"#!/bin/sh\necho $* >> {asked}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="SIGUSR1"), stops_in_one_line():
+        send_to_itself(signal.SIGUSR1)
+    found = asked.read_text().splitlines() if asked.exists() else []
+    assert found == ([f"requeue {job}"] if job else [])
+    with pytest.raises(SystemExit, match="SIGTERM"), stops_in_one_line():
+        send_to_itself(signal.SIGTERM)  # a cancelled job stays so
+    assert (asked.read_text().splitlines() if asked.exists() else []) == found
+
+
 def test_schedulers_ask_twice_and_errors_after_the_signal_are_its_doing():
     def work() -> None:
         try:

@@ -53,6 +53,25 @@ def test_each_process_gets_its_own_state_back(two_processes: Path):
     assert losses(two_processes / "resumed") == losses(two_processes / "whole")
 
 
+def test_tasks_of_srun_train_as_torchrun_does(two_processes: Path, tmp_path: Path):
+    slurm = {"SLURM_JOB_ID": "77", "SLURM_NTASKS": "2", "SLURM_TASKS_PER_NODE": "2"}
+    command = [sys.executable, PROGRAM, "two_processes", tmp_path]
+    tasks = [
+        subprocess.Popen(
+            command,
+            env=environment() | slurm | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for rank in ("0", "1")
+    ]
+    for task in tasks:
+        _, told = task.communicate(timeout=120)
+        assert task.returncode == 0, told.decode()[-2000:]
+    for run in ("plain", "whole", "resumed"):
+        assert_same(last_state(tmp_path / run), last_state(two_processes / run))
+
+
 def test_precision_is_checked():
     with pytest.raises(ValueError, match="32-true or bf16-mixed, got fp8"):
         build_fabric("cpu", "fp8")  # pyright: ignore[reportArgumentType]
@@ -62,4 +81,13 @@ def test_default_workers_leave_the_cores_of_a_cpu_run_to_the_compute(monkeypatch
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(2)))
     assert (default_num_workers("cpu"), default_num_workers("cuda")) == (0, 2)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(64)))
-    assert (default_num_workers("cpu"), default_num_workers("cuda", 4)) == (2, 8)
+    assert (default_num_workers("cpu"), default_num_workers("cuda")) == (2, 8)
+    # Two nodes of 16 processes each: those of other nodes take no core here.
+    for name, value in {
+        "WORLD_SIZE": 32,
+        "RANK": 5,
+        "LOCAL_RANK": 1,
+        "LOCAL_WORLD_SIZE": 16,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    assert (default_num_workers("cpu"), default_num_workers("cuda")) == (1, 4)

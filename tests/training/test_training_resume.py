@@ -119,7 +119,9 @@ def test_forgetting_any_kind_of_state_would_show(tmp_path: Path):
         ), name
 
 
-@pytest.mark.parametrize(("number", "accumulate_steps"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
+@pytest.mark.parametrize(
+    ("number", "accumulate_steps"), [(signal.SIGTERM, 1), (signal.SIGINT, 2), (signal.SIGUSR1, 1)]
+)
 def test_a_signal_finishes_the_step_saves_and_tells_how_to_go_on(
     tmp_path: Path, number: signal.Signals, accumulate_steps: int
 ):
