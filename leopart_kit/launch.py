@@ -95,7 +95,7 @@ def _sees_one_gpu(environment: Mapping[str, str]) -> bool:
 
 def _first_node(environment: Mapping[str, str]) -> str:
     # Imported where it is needed: every command passes here.
-    from lightning_fabric.plugins.environments import SLURMEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
     nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_NODELIST")
     nodes = nodes or environment.get("SLURM_JOB_NODELIST")

@@ -7,10 +7,8 @@ import inspect
 from typing import Any, Literal
 
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import (
-    LightningEnvironment,
-    TorchElasticEnvironment,
-)
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
