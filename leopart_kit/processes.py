@@ -4,8 +4,8 @@ A long loop takes its `share` of the items and joins what all made of theirs, in
 process then goes on with the same values, so that decisions (a matching, a choice of settings)
 need no message. Alone, all of this does nothing.
 
-What goes wrong in one process of work done `together` is raised in all of them, at the next place
-where they meet: none waits for another that has given up.
+An error in one process of work done `together` is raised in all of them, at the next place where
+they meet. None waits for another that has given up.
 """
 
 from __future__ import annotations

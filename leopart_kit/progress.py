@@ -1,8 +1,8 @@
 """Progress for long loops, without printing below the command line.
 
 A long loop takes a `Track`: a callable that wraps an iterable. The default, `quiet`, yields the
-items and nothing else; the command line passes `rich_progress`, which draws a bar with the rate
-and the time left, or writes them into the log where there is no terminal.
+items and nothing else. The command line passes `rich_progress`, which draws a bar with the rate and
+the time left, or writes them into the log where there is no terminal.
 """
 
 from __future__ import annotations

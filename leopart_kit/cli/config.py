@@ -76,7 +76,7 @@ def run_command(
     One command at a time works in an `output_dir`.
 
     A user's mistake, and what else a task says it `expected`, ends the program with one line on
-    standard error and exit code 1; anything else keeps its traceback, since it is a mistake of
+    standard error and exit code 1. Anything else keeps its traceback, since it is a mistake of
     ours. With `hydra.verbose=true` the log has the traceback of the former too. So does Ctrl-C,
     SIGTERM or SIGHUP.
     """

@@ -1,7 +1,7 @@
 """`leopart`: one program, a word for each command.
 
-Torch takes seconds to import, so nothing here imports it: a command's own module is imported when
-the command runs, and its page of help is kept once it was made.
+Torch takes seconds to import, so nothing here imports it. A command's own module is imported when
+the command runs; its page of help is kept once it was made.
 """
 
 from __future__ import annotations

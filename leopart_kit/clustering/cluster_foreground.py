@@ -86,7 +86,7 @@ def label_free_threshold(precision: Tensor) -> float:
 
     Clusters of objects and of background make two groups of precisions. The threshold is where the
     variance between the groups is largest, every cluster counting alike. The agreement of the
-    clusters kept with the noisy masks is no better guide: the masks hold the most attended parts of
+    clusters kept with the noisy masks is no better guide. The masks hold the most attended parts of
     objects, so it rewards leaving the other parts out.
 
     Args:

@@ -209,9 +209,9 @@ def _louvain_partitions(
 ) -> Iterator[list[set[int]]]:
     """Partitions of two implementations: neither is the better one on every graph.
 
-    The release 0.16 of python-louvain moves nodes by modularity at the resolution, but stops by
-    another measure, in which the resolution multiplies the edges instead of the null model. So at
-    any resolution but 1 it tends to stop early, where the one of networkx goes on.
+    Release 0.16 of python-louvain moves nodes by modularity at the resolution, but stops by another
+    measure. There the resolution multiplies the edges instead of the null model. So at any
+    resolution but 1 it tends to stop early, where the one of networkx goes on.
     """
     for trial in range(seed, seed + num_trials):
         groups: dict[int, set[int]] = {}

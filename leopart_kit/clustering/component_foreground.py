@@ -25,8 +25,8 @@ class ComponentForeground:
         mean: float32 `[D]`, of the tokens of the set.
         deviation: standard deviation of the component over the set.
 
-    Source: Oquab et al. (DINOv2), TMLR 2024, qualitative results, which keeps one side of the first
-    component as foreground; the choice of the side by the border is ours.
+    Source: Oquab et al. (DINOv2), TMLR 2024, qualitative results. It keeps one side of the first
+    component as foreground; choosing the side by the border is ours.
     """
 
     direction: Tensor

@@ -134,9 +134,9 @@ def cooccurrence(
     """Rate of each other cluster among the neighbours of a cluster that are not itself.
 
     In every image, the pixels of a cluster count their neighbours of *other* clusters in 8
-    directions at each distance; the counts are divided by their sum, and the rows averaged over the
-    images in which the cluster has such a neighbour at all. A cluster that covers a whole image, or
-    occurs only beside ignored pixels, says nothing there.
+    directions at each distance. The counts are divided by their sum. Rows are averaged over the
+    images in which the cluster has such a neighbour. A cluster that covers a whole image, or occurs
+    only beside ignored pixels, says nothing there.
 
     Args:
         cluster_maps: `[N, h, w]`, or any iterable of `[h, w]` maps, whose sizes may differ. A

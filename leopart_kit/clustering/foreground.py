@@ -13,12 +13,12 @@ BLUR_KERNEL = 7
 def attention_foreground(attention: Tensor, mass: float = 0.6, blur_sigma: float = 0.6) -> Tensor:
     """Mark the patches that hold most of the CLS token's attention.
 
-    The heads are averaged, the map is blurred (Gaussian 7 x 7, reflect padding), the strongest
-    patches that together hold `mass` of the total are kept, and then 8-connected components of one
-    or two patches are dropped. A mask may end up empty.
+    The heads are averaged and the map is blurred (Gaussian 7 x 7, reflect padding). The strongest
+    patches that together hold `mass` of the total are kept. Then 8-connected components of one or
+    two patches are dropped. A mask may end up empty.
 
-    On a grid with a side of fewer than 4 patches the kernel shrinks along that side to the largest
-    odd width that reflect padding allows (2 · side - 1).
+    On a side of fewer than 4 patches the kernel shrinks to the largest odd width that reflect
+    padding allows (2 · side - 1).
 
     Args:
         attention: `[B, heads, h, w]`, non-negative attention of the CLS token to the patches.
@@ -55,9 +55,9 @@ def attention_foreground(attention: Tensor, mass: float = 0.6, blur_sigma: float
 def foreground_confidence(attention: Tensor, mask: Tensor) -> Tensor:
     """Clarity with which the attention separates a foreground from the rest of the image.
 
-    The contrast of the mean attention (over the heads) inside the mask and outside of it,
-    (inside - outside) / (inside + outside) (Michelson 1927): 0 for even attention, 1 if there is
-    none outside. A foreground is found in nearly every image; this says which ones to doubt.
+    The contrast of the mean attention (over the heads) inside and outside the mask, (inside -
+    outside) / (inside + outside) (Michelson 1927). It is 0 for even attention, 1 if there is none
+    outside. A foreground is found in nearly every image; this says which ones to doubt.
 
     Args:
         attention: `[B, heads, h, w]`, non-negative.

@@ -29,15 +29,15 @@ Metric = Literal["euclidean", "spherical"]
 class KMeans:
     """Lloyd's k-means with k-means++ starts (Arthur & Vassilvitskii 2007), on CPU or GPU.
 
-    The restarts compete on a sample: every one of `num_restarts` starts is seeded by greedy
+    The restarts compete on a sample. Every one of `num_restarts` starts is seeded by greedy
     k-means++ and iterated on the same random sample of 100 points a cluster (at least 20,000, or
     all points if there are no more) until its inertia falls by less than a thousandth. The start
     with the smallest inertia goes on over all points until the inertia falls by a share below
     `tolerance`, or for `num_iterations`. So `num_restarts` guards against a bad start; it does not
     repeat the whole fit.
 
-    An empty cluster is moved onto the point that lies farthest from its centroid (the next one for
-    a second empty cluster); it stays empty only where every point coincides with a centroid.
+    An empty cluster is moved onto the point that lies farthest from its centroid, a second one onto
+    the next. It stays empty only where every point coincides with a centroid.
 
     A seed gives the same answer again on the same machine and settings.
 

@@ -147,9 +147,9 @@ def greedy_kmeans_plus_plus(
 ) -> Tensor:
     """Picks K points that lie far from each other.
 
-    Every next centroid is drawn with probability proportional to the squared distance to the
-    nearest one so far, 2 + ln K times, and the draw that lowers the sum of those distances
-    most is kept (Arthur & Vassilvitskii 2007, the greedy variant).
+    Every next centroid is drawn 2 + ln K times, with probability proportional to the squared
+    distance to the nearest one so far. The draw that lowers the sum of those distances most is kept
+    (Arthur & Vassilvitskii 2007, the greedy variant).
 
     Args:
         points: float32 `[N, D]`, N at least K, best with their mean near 0.

@@ -1,7 +1,7 @@
 """Exact nearest neighbours by inner product in a memory of any size.
 
-Where the machine multiplies bfloat16 faster than float32, bfloat16 products are used as *bounds*:
-whatever they cannot rule out is compared in float32, so that the answer stays exact.
+Where the machine multiplies bfloat16 faster than float32, bfloat16 products are *bounds*. What they
+cannot rule out is compared in float32, so the answer stays exact.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def search_by_bounds(queries: Tensor, block: Tensor, k: int) -> Neighbours:
 
     Rounding a vector moves an inner product by no more than the length of what was cut off times
     the length of the other vector. With that added, the k + 64 rows of the largest bound are
-    compared exactly; if the k-th of them beats the largest bound of all others, they are the
+    compared exactly. If the k-th of them beats the largest bound of all others, they are the
     neighbours. Queries for which it does not are searched by float32 products.
     """
     centre = block.mean(dim=0)  # moves all scores of a query alike, and makes the rounding smaller

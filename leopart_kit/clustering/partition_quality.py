@@ -86,9 +86,9 @@ def partition_quality(
 def partition_stability(partitions: Sequence[Tensor] | Tensor) -> float:
     """Agreement of partitions of the same clusters: mean adjusted Rand index over all pairs.
 
-    1 for equal partitions, about 0 for independent ones (Hubert & Arabie 1985). Clusters that are
-    in no community (-1) in both partitions of a pair are left out of it; a cluster that is in none
-    in one of them stands alone there. A pair of which nothing is left agrees on nothing: 0.
+    1 for equal partitions, about 0 for independent ones (Hubert & Arabie 1985). Clusters in no
+    community (-1) in both partitions of a pair are left out of it. A cluster in none in one of them
+    stands alone there. A pair of which nothing is left agrees on nothing: 0.
 
     A partition into one community is always stable, so weigh stability against quality.
 

@@ -113,7 +113,7 @@ def result_of(
     settings: Mapping[str, Any] | None,
     benchmark: Benchmark | None,
 ) -> Result:
-    """Read the labels, measure the usable images, and say what all of it stands on."""
+    """Read the labels, measure the usable images, and record what determines the result."""
     start = time.perf_counter()
     labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:

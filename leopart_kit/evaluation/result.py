@@ -1,4 +1,4 @@
-"""Result of an evaluation: every number of a run with all that repeats it."""
+"""Result of an evaluation: every number of a run, and all that is needed to repeat it."""
 
 from __future__ import annotations
 

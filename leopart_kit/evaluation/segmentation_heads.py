@@ -21,8 +21,8 @@ HeadKind = Literal["linear", "fcn"]
 class LinearHead(nn.Module):
     """One 1 × 1 convolution, tokens `[B, D, h, w]` → logits `[B, C, h, w]`.
 
-    Convolving and enlarging commute here, since the bilinear weights of a pixel sum to one: tokens
-    enlarged to 100 × 100 and then convolved, as in the papers, are the same logits for ten times
+    Convolving and enlarging commute here, since the bilinear weights of a pixel sum to one. Tokens
+    enlarged to 100 × 100 and then convolved, as in the papers, give the same logits for ten times
     the work.
     """
 

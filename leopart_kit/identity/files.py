@@ -48,10 +48,10 @@ def hash_files(names: Sequence[str], files: Sequence[str]) -> str:
     """SHA-256 (hex) over names and what their files hold, in order.
 
     Sets of at most `WHOLE_BYTES` are read whole. Of each file of a larger set its size and its
-    first and last `END_BYTES` count. That finds other pixels in a PNG, where a checksum of all
-    pixels stands at the end, and practically always in a JPEG, where the bits after a change are
-    others; an uncompressed image that is changed in its middle alone passes. Of more than
-    `MOST_FILES` files so many are opened, at even distances, and the sizes of all count.
+    first and last `END_BYTES` count. That finds other pixels in a PNG, whose end holds a checksum
+    of all pixels. It nearly always does in a JPEG, where the bits after a change differ. An
+    uncompressed image that is changed in its middle alone passes. Of more than `MOST_FILES` files
+    so many are opened, at even distances, and the sizes of all count.
 
     Files that are missing or cannot be read count as such. Within a process, a set whose files are
     untouched is not read again; the time of change (ctime) tells, which no program can set back.

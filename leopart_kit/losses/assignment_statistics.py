@@ -46,8 +46,8 @@ def assignment_statistics(assignments: Tensor) -> AssignmentStatistics:
 def collapse_warning(statistics: AssignmentStatistics) -> str | None:
     """One line that names the kind of collapse, or None if there is none.
 
-    Collapsed training shows in two ways: every patch is spread evenly over all prototypes (the
-    tokens have become alike), or a few prototypes take everything (nothing balances the masses).
+    Collapse shows in two ways. Every patch is spread evenly over all prototypes (the tokens have
+    become alike), or a few prototypes take everything (nothing balances the masses).
     """
     largest = statistics.log_num_prototypes
     if statistics.entropy > UNIFORM_SHARE * largest:

@@ -12,9 +12,9 @@ from torch import Tensor
 def gather_rows(rows: Tensor, process_group: dist.ProcessGroup | None) -> tuple[Tensor, int]:
     """Rows of all processes in the order of their ranks, and where this process's begin.
 
-    Each process's loss depends on the rows of all. The gradient that comes back to a process is
-    the sum over the processes of what their losses want of its rows, so that the *average* of the
-    parameters' gradients, as DistributedDataParallel forms it, is that of the mean loss.
+    Each process's loss depends on the rows of all. The gradient that comes back to a process is the
+    sum over all processes' losses. So the *average* of the parameters' gradients, which
+    DistributedDataParallel forms, is that of the mean loss.
 
     Args:
         rows: `[N, D]`, as many in every process.

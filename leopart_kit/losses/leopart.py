@@ -140,8 +140,8 @@ def assignment_cross_entropy(
     With a process group, sums and numbers of cells are added up over its processes, which may hold
     different numbers of images and of foreground cells, even none. Every process then returns the
     loss of the global batch. The gradient on each process is that of its own cells, times the
-    number of processes, so that the *average* over processes, as DistributedDataParallel forms
-    it, is the gradient of the global batch's loss.
+    number of processes. So the *average* over processes, which DistributedDataParallel forms, is
+    the gradient of the global batch's loss.
 
     Raises:
         ValueError: if the shapes do not fit each other.

@@ -2,7 +2,7 @@
 
 A polygon runs through the centres of the region's border pixels, as OpenCV and labelme draw them
 (border included). A hole is joined to the contour on its left by a slit of no width, since the
-formats know one ring a polygon; the even-odd rule then leaves the hole open.
+formats know one ring a polygon. The even-odd rule then leaves the hole open.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def linear_labels(
 ) -> np.ndarray:
     """Each pixel takes the best score after bilinear interpolation between patch centres.
 
-    The candidates of a pixel are the best clusters of the four patches around it, so that the cost
-    does not grow with the number of clusters, and none appears where no patch beside has it.
+    The candidates of a pixel are the best clusters of the four patches around it. So the cost does
+    not grow with the number of clusters, and none appears where no patch beside has it.
 
     Args:
         scores: float `[h, w, K]`, higher is better.

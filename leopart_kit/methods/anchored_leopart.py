@@ -2,7 +2,7 @@
 
 The student learns from the clusters of whole, clean images under the encoder it started from. An
 EMA teacher follows a student that has seen a few hundred images for a few minutes, and takes the
-targets with it; here they stay, and what the student gains is agreement across views.
+targets with it. Here the targets stay; the student gains agreement across views.
 """
 
 from __future__ import annotations

@@ -77,9 +77,9 @@ class ImagesInOrder(Protocol):
     """The images of a training set as they are, without random changes.
 
     A method that needs passes over the set is built with one and takes its passes in `before_step`.
-    The loop then needs to know nothing of it: a pass is a function of the weights alone, it draws
-    nothing at random, and its result belongs into a buffer. So a resumed run, which restores the
-    buffers and calls `before_step` for the next step, continues as if it had never stopped.
+    The loop needs to know nothing of it. A pass is a function of the weights alone, draws nothing
+    at random, and its result belongs into a buffer. So a resumed run, which restores the buffers
+    and calls `before_step` for the next step, continues as if it had never stopped.
     """
 
     def __len__(self) -> int: ...

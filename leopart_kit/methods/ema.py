@@ -15,7 +15,7 @@ def update_ema(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Move the teacher's parameters and running statistics towards the student's.
 
     `teacher = momentum * teacher + (1 - momentum) * student`, in place. Running means and variances
-    belong to the weights that they were measured with, and so are averaged alike; a teacher in eval
+    belong to the weights that they were measured with, and are averaged alike. A teacher in eval
     mode then normalises by statistics that fit it. Buffers of whole numbers are copied.
 
     Args:
@@ -56,9 +56,9 @@ def start_statistics(
     """Give both networks the running statistics of the weights they start with.
 
     PyTorch starts running means at 0 and variances at 1, which fit no network. A slow teacher in
-    eval mode would normalise by them for hundreds of steps, and show the student a target that
-    moves although its weights hardly do. Statistics that were measured before, as those of a
-    checkpoint, are left to training as ever.
+    eval mode would normalise by them for hundreds of steps. Its targets would move although its
+    weights hardly do. Statistics that were measured before, as those of a checkpoint, are left to
+    training as ever.
 
     Args:
         teacher: a copy of the student; gets its statistics.

@@ -168,7 +168,7 @@ class Leopart(Method):
             self._before_update = [p.detach().clone() for p in self.student.parameters()]
 
     def after_step(self, step: int, momentum: float) -> None:
-        """The teacher follows the student, and may hold it back."""
+        """The teacher follows the student; a pull moves the student back towards it."""
         if self.settings.pull_to_teacher:
             update_ema(self.student, self.teacher, 1 - self.settings.pull_to_teacher)
         if self._before_update is None:
@@ -181,7 +181,7 @@ class Leopart(Method):
 
 
 def _check_attention(teacher: PatchClusterer, foreground: Foreground) -> None:
-    """Find out with one patch what the first step would."""
+    """Raise the error of the first step before it, by one patch."""
     side = teacher.backbone.patch_size
     try:
         with torch.no_grad():

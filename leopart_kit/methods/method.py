@@ -65,7 +65,7 @@ class Method(nn.Module):
         """Runs without gradients before the first forward of a step: normalise prototypes, say."""
 
     def started_anew(self, step: int) -> Sequence[nn.Parameter]:
-        """Parameters whose training starts at this step: the optimiser forgets their moments."""
+        """Parameters whose training starts at this step: the optimiser resets their moments."""
         return ()
 
     def after_step(self, step: int, momentum: float) -> None:

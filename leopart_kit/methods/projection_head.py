@@ -182,8 +182,8 @@ class Prototypes(nn.Module):
     def hold_still(self, yes: bool) -> None:
         """Stop, or allow, gradients of the weights; embeddings get theirs.
 
-        Adam counts such steps, and its first real ones would then be several times too large: name
-        the weights in `Method.started_anew` when they are let go.
+        Adam counts such steps too, and its first real ones would be several times too large. So
+        name the weights in `Method.started_anew` when their gradients come back.
         """
         self._holding_still = yes
 

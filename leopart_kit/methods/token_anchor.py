@@ -17,8 +17,7 @@ class TokenAnchor(nn.Module):
 
     Sinkhorn-Knopp over a batch of a few images gives every image a share of every prototype, and
     so pulls equal things apart. Over the whole set a prototype may be absent from most images. The
-    set's balance is kept as one potential a prototype, which is all that is needed to assign any
-    image of it on its own.
+    set's balance is kept as one potential a prototype: with it, any image is assigned on its own.
 
     Args:
         projection, prototypes: frozen here; see `warm_start`.

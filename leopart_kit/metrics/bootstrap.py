@@ -2,12 +2,12 @@
 
 A resample gives every image a weight and scores the weighted pixel counts. The weights are drawn
 from a flat Dirichlet distribution (the Bayesian bootstrap, Rubin 1981) instead of by counting draws
-with replacement: for common classes both agree, but a class that lives in one image would be absent
+with replacement. For common classes both agree. A class that occurs in one image would be absent
 from a third of the draws, score 0 there and push the interval of mIoU off its own estimate.
 
 The same weights hold for every clustering seed, and the metric is averaged over seeds inside each
-resample: the interval is that of the reported mean over seeds, and speaks of other images, not
-of other seeds.
+resample. The interval is that of the reported mean over seeds: it speaks of other images, not of
+other seeds.
 """
 
 from __future__ import annotations

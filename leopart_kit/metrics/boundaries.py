@@ -64,8 +64,8 @@ def boundary_counts(
     """Counts boundary pixels of one image that have one of the other map within the tolerance.
 
     A pixel is on a boundary if its right or lower neighbour has another id; which ids, does not
-    matter. Ignored pixels take the id of the nearest labelled pixel first: where every outline is
-    ignored (the 255 of Pascal VOC) no boundary would be left otherwise. Those further than the
+    matter. Ignored pixels take the id of the nearest labelled pixel first. Otherwise no boundary
+    would be left where every outline is ignored (the 255 of Pascal VOC). Those further than the
     tolerance from a labelled pixel are left out of both maps.
 
     Args:

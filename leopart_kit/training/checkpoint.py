@@ -55,8 +55,8 @@ def checkpoint_to_resume(folder: Path, resume: str) -> Path | None:
 def write_checkpoint(folder: Path, step: int, content: Mapping[str, Any], keep: int) -> Path:
     """Write `content` for `step`, then delete all but the newest `keep` checkpoints.
 
-    The file appears under its name only once it is complete on the disk (temporary file in the
-    same folder, fsync, rename), so a crash at any moment leaves the previous ones intact.
+    The file appears under its name only once it is complete on the disk (temporary file, fsync,
+    rename). A crash at any moment leaves the previous ones intact.
 
     Raises CheckpointWriteError, naming what survives, when the disk is full or refuses.
     """

@@ -20,8 +20,8 @@ def default_num_workers(device_type: str) -> int:
     """Worker processes for this training process.
 
     Beside an accelerator: the cores of the process (see `own_cores`), at most 8. Where the CPU
-    itself trains, a worker takes a core from the matrix products, so one worker for every four
-    cores, at most 2, and none on a small machine.
+    itself trains, a worker takes a core from the matrix products. So there is one worker for every
+    four cores, at most 2, and none on a small machine.
     """
     cores = own_cores()
     return min(2, cores // 4) if device_type == "cpu" else min(8, cores)

@@ -23,8 +23,7 @@ METRICS_NAME = "metrics.jsonl"
 class MetricsLog:
     """Appends scalars to `output_dir/metrics.jsonl`, and hands them to loggers.
 
-    resumed_step: lines beyond this step were written by a run that was cut off after its last
-        checkpoint; they are dropped, because the resumed run writes them again.
+    resumed_step: lines beyond this step are dropped, since the resumed run writes them again.
     loggers: see `training/loggers`; about: what the run follows from, for them.
 
     Use it as a context manager. Each line is on its way to the disk when `write` returns.

@@ -25,9 +25,9 @@ class ResumableSampler(Sampler[list[SampleKey]]):
 
     The stream is one random permutation of the data set after another, cut into global batches of
     `batch_size * world_size`; process `rank` takes the slice of its number. So the processes
-    together read what a single process with the whole batch reads, and no image is dropped: a
-    batch at the end of an epoch is filled from the next one. Batch b of the stream is the same
-    wherever the iteration started.
+    together read what a single process with the whole batch reads. No image is dropped: a batch at
+    the end of an epoch is filled from the next one. Batch b of the stream is the same wherever the
+    iteration started.
 
     Raises ValueError for an empty data set or a batch size below 1.
     """

@@ -1,4 +1,4 @@
-"""Linear probe: how much of the classes can one linear layer read from frozen patch tokens?
+"""Linear probe: the classes that one linear layer can read from frozen patch tokens.
 
 Leopart (Ziegler & Asano, CVPR 2022, section 4): images at 448 px, masks at 100 × 100 in the loss,
 SGD for 25 epochs. Reported on all images, at 448 × 448 and at full size.

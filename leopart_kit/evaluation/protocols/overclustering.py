@@ -1,4 +1,4 @@
-"""Overclustering: how well do k-means clusters of patch tokens follow the classes?
+"""Overclustering: the agreement of k-means clusters of patch tokens with the classes.
 
 All tokens of the set are standardised, reduced by PCA and clustered by k-means; no label is seen
 until clusters are named. K = number of classes is matched one to one, a larger K many to one
@@ -18,7 +18,7 @@ from leopart_kit.metrics.matching import Rule
 from leopart_kit.settings import Count, settings
 
 WITHOUT_CLASSES = 20
-"""Clusters of images that have no masks, where nobody says how many."""
+"""Clusters of images without masks, unless another number is set."""
 
 
 @settings

@@ -1,8 +1,8 @@
 """The protocol of 27 classes: clusters of centre crops, one a class, matched by counts.
 
-PiCIE (Cho et al., CVPR 2021) and STEGO (Hamilton et al., ICLR 2022) score COCO-Stuff and Cityscapes
-so: crops of 320 px, features averaged with those of the mirrored image, as many clusters as classes
-matched by the number of common pixels, with and without a dense CRF.
+The protocol of PiCIE (Cho et al., CVPR 2021) and STEGO (Hamilton et al., ICLR 2022) on COCO-Stuff
+and Cityscapes. Crops have 320 px; features are averaged with those of the mirrored image. As many
+clusters as classes are matched by common pixels, with and without a dense CRF.
 """
 
 from __future__ import annotations

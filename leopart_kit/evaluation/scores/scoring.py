@@ -102,8 +102,8 @@ def score_predicted_clusters(
 ) -> Scored:
     """Score clusters 0 to `num_clusters` - 1 that `predict` gives, see `count_labels`.
 
-    They are matched at the headline's resolution. A cluster without a class is of the class
-    `unmatched`, -1 for wrong everywhere; by default it is background where the classes have one,
+    They are matched at the headline's resolution. A cluster without a class gets the class
+    `unmatched`, -1 for wrong everywhere. By default it is background where the classes have one,
     else wrong.
     """
     counts = count_labels(

@@ -1,8 +1,8 @@
 """`leopart ablation`: what each augmentation is worth to SeLa or Leopart.
 
-The method is trained with crops, mirroring, colour jitter, grey images and blur, and then without
-one of them at a time, from the same seed. SeLa is measured by linear accuracy on whole images,
-Leopart by a dense protocol. What is done is kept in the output folder and not done again.
+The method is trained with crops, mirroring, colour jitter, grey images and blur. Then each is left
+out once, from the same seed. SeLa is measured by linear accuracy on whole images, Leopart by a
+dense protocol. What is done is kept in the output folder and not done again.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ class PatchPair(NamedTuple):
 class PatchPairTransform:
     """Cut a patch out of an image, and one of its eight neighbours across a gap.
 
-    The gap keeps edges from running on from one patch into the other, the jitter keeps lines that
-    run through both from giving the place away, and of the colours only one channel is kept, since
-    chromatic aberration tells how far a patch lies from the middle of the lens.
+    The gap keeps edges from running on from one patch into the other. The jitter keeps lines that
+    run through both from giving the place away. Only one colour channel is kept, since chromatic
+    aberration tells how far a patch lies from the middle of the lens.
 
     Args:
         patch_size: side of a patch in pixels, p.

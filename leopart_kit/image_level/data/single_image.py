@@ -1,7 +1,7 @@
 """A data set out of one photograph: strong random crops, as many as one wants.
 
 Asano, Rupprecht & Vedaldi, "A critical analysis of self-supervision, or what we can learn from a
-single image", ICLR 2020: early layers learn as much from augmented crops of one image as from a
+single image", ICLR 2020. Early layers learn as much from augmented crops of one image as from a
 million photos.
 """
 

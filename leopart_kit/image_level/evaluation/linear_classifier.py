@@ -42,9 +42,9 @@ class ChosenClassifier(NamedTuple):
 class LinearClassifiers:
     """G linear classifiers on the same standardised features, trained side by side.
 
-    Features get mean 0 and standard deviation 1, as batch normalisation without scale would give
-    them, and are divided by √D: so one set of learning rates suits 30 and 9,600 dimensions.
-    Weights start at 0.
+    Features get mean 0 and standard deviation 1, as from batch normalisation without scale. They
+    are divided by √D, so that one set of learning rates suits 30 and 9,600 dimensions. Weights
+    start at 0.
 
     Attributes:
         weight: `[G, D, C]`, bias: `[G, C]`.

@@ -1,7 +1,7 @@
 """One vector an image from every layer of an encoder, kept in a feature store.
 
-All layers are pooled and joined into one vector, so that a single pass over the images fills one
-store, which is resumed and reused like any other.
+All layers are pooled and joined into one vector. A single pass over the images fills one store,
+which is resumed and reused like any other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Context encoder: paint a hidden region of the image.
 
-Pathak et al., "Context Encoders: Feature Learning by Inpainting", CVPR 2016; its reconstruction
-loss, without the adversarial one, which the paper leaves out too where it learns features.
+Pathak et al., "Context Encoders: Feature Learning by Inpainting", CVPR 2016. The reconstruction
+loss alone: the paper leaves out the adversarial one too where it learns features.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Asano & Saeed, "The Augmented Image Prior: Distilling 1000 Classes by Extrapolating from a Single
 Image", ICLR 2023. The data are crops of one photograph (`data.single_image`), which show none of
-the classes; the teacher's soft answers on them still teach the student where its borders lie.
+the classes. The teacher's soft answers on them still teach the student where its borders lie.
 """
 
 from __future__ import annotations

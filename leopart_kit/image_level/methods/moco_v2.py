@@ -29,8 +29,8 @@ from leopart_kit.settings import Count, Positive, settings
 class MoCoV2(Method):
     """Queries from the encoder, keys from its moving average, negatives from the queue.
 
-    The momentum encoder is in eval mode: it normalises by running statistics, so that keys carry
-    no trace of the batch they were made in. The paper shuffles images between GPUs to that end.
+    The momentum encoder is in eval mode and normalises by running statistics. So keys carry no
+    trace of the batch they were made in. The paper shuffles images between GPUs to that end.
 
     Args:
         encoder: trained in place.

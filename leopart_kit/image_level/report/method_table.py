@@ -1,7 +1,7 @@
 """Methods side by side: what minutes of training did to the image vectors of a network.
 
-The table is plain JSON made from the folders of the runs; its Markdown is made from that JSON
-alone, so that a committed table can be shown without the runs.
+The table is plain JSON made from the folders of the runs. Its Markdown is made from that JSON
+alone: a committed table can be shown without the runs.
 """
 
 from __future__ import annotations

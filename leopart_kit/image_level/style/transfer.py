@@ -52,9 +52,9 @@ def stylize(
 ) -> Tensor:
     """Paint one image in the manner of another.
 
-    Both losses are relative: the mean squared error of the features (content) and of the Gram
-    matrices (style) is divided by the mean square of its target, so that layers and networks count
-    alike whatever the size of their features.
+    Both losses are relative: the mean squared error of features (content) and of Gram matrices
+    (style), each divided by the mean square of its target. So layers and networks count alike,
+    whatever the size of their features.
 
     Args:
         encoder: its `layer_features` are looked at; it stays as it is.

@@ -108,7 +108,7 @@ def build_memory(
     """Choose the patches, or reuse the choice that was made before.
 
     Every image gives the same number. Ignored pixels count as class 0 where that is a background,
-    as in the released code; elsewhere they belong to no class, and a patch of nothing else is not
+    as in the released code. Elsewhere they belong to no class, and a patch of nothing else is not
     remembered.
 
     Args:

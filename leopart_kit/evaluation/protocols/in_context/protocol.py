@@ -1,7 +1,7 @@
 """In-context segmentation: nothing is trained, each patch takes the labels of its neighbours.
 
-Hummingbird (Balažević et al., "Towards In-Context Scene Understanding", NeurIPS 2023): patches of
-labelled images are remembered, and the nearest ones to a new patch say what it shows. Published
+Patches of labelled images are remembered; a new patch takes the labels of the nearest ones
+(Hummingbird: Balažević et al., "Towards In-Context Scene Understanding", NeurIPS 2023). Published
 figures of open encoders come from vpariza/open-hummingbird-eval.
 """
 

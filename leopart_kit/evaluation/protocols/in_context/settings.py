@@ -1,4 +1,4 @@
-"""Settings of in-context segmentation, and what the data must be like for them."""
+"""Settings of in-context segmentation, and checks that the data fit them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from leopart_kit.evaluation.task import Task
 
 
 class InContextStages:
-    """Features, memories and what neighbours say.
+    """Features, memories and labels of neighbours.
 
     Attributes:
         train: the images that are remembered, `labels` what their masks hold.

@@ -14,7 +14,7 @@ Size = tuple[int, ...]  # (H, W)
 def check_prediction_size(file: Path, size: Size, image_size: Size, declared: Size | None) -> None:
     """Raise `ValueError` for a size that is neither the image's nor one that may be resized.
 
-    Resized are predictions of the `declared` size or, where there is none, smaller ones of the
+    Predictions of the `declared` size may be resized; where none is declared, smaller ones of the
     image's aspect.
     """
     if size in (image_size, declared):

@@ -1,7 +1,7 @@
 """Scores of predictions that any method made, by the code that scores everything else.
 
-Ids are classes, or clusters that are matched first. A prediction of its image's size is resized to
-the headline's resolution as its mask is; a smaller one, a map of patches, as cluster maps are.
+Ids are classes, or clusters that are matched first. A prediction of its image's size is resized
+like a mask; a smaller one is a map of patches, and is resized like cluster maps.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class _Checked:
-    """The highest id of a prediction, and whether its size is not its image's."""
+    """The highest id of a prediction, and True if its size is not its image's."""
 
     highest: int
     resized: bool

@@ -20,8 +20,8 @@ Box = tuple[int, int, int, int]  # x0, y0, x1, y1
 class AugmentedImages(SegmentationDataset):
     """One random crop of every image, mirrored half of the time, with its mask.
 
-    Crops follow from the number of the epoch and that of the image, so that several processes and
-    a run that goes on see the same ones.
+    Crops follow from the numbers of the epoch and of the image: several processes and a resumed run
+    see the same ones.
 
     Args:
         epoch: which draw.

@@ -1,8 +1,8 @@
 """Cluster-based foreground extraction (CBFE) over the images of one or more feature stores.
 
-The attention of each image is a noisy guess. Clusters of patches over all images make one decision
-for all of them: foreground is what lies in the attention masks often enough (Leopart: Ziegler &
-Asano, CVPR 2022, section 3.3).
+The attention of each image is a noisy guess. Patches are clustered over all images. A cluster is
+foreground if it lies in the attention masks often enough (Leopart: Ziegler & Asano, CVPR 2022,
+section 3.3).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fully unsupervised segmentation: foreground, parts of it, and communities of parts as objects.
 
-Leopart (Ziegler & Asano, CVPR 2022, section 3.3): attention marks a rough foreground, clusters over
-all images make it firm (CBFE), k-means finds parts in it, and a graph of which parts lie beside
-each other is cut into communities (CD). Ground truth names the objects at the end, one to one.
+Attention marks a rough foreground; clusters over all images refine it (CBFE). k-means finds parts
+in it. A graph of parts that lie beside each other is cut into communities (CD). Source: Leopart
+(Ziegler & Asano, CVPR 2022, section 3.3). Ground truth names the objects at the end, one to one.
 """
 
 from __future__ import annotations

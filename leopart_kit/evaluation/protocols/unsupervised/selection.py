@@ -1,9 +1,9 @@
 """Choosing how many parts, what is an edge and how far to merge: without labels, or with them.
 
-Without labels a choice is good if other images lead to the same objects (stability), if the graph
-falls into communities at all (modularity), if few parts are left out (coverage) and if there are
-about as many objects as were asked for. With labels it is the paper's search: the best mIoU on the
-ground truth of the training images.
+Without labels a choice is good if other images lead to the same objects (stability) and if the
+graph falls into communities at all (modularity). Few parts may be left out (coverage), and there
+should be about as many objects as were asked for. With labels it is the paper's search: the best
+mIoU on the ground truth of the training images.
 """
 
 from __future__ import annotations
