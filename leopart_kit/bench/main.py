@@ -15,6 +15,7 @@ from leopart_kit.bench.processes import bench_probe, bench_processes
 from leopart_kit.bench.refine import bench_refine
 from leopart_kit.bench.soft_sort import bench_soft_sort
 from leopart_kit.bench.startup import bench_startup
+from leopart_kit.bench.stego import bench_stego
 from leopart_kit.bench.training import bench_train
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "probe": bench_probe,
     "processes": bench_processes,
     "startup": bench_startup,
+    "stego": bench_stego,
 }
 
 

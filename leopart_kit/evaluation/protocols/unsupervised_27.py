@@ -10,10 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+from torch import Tensor
+
 from leopart_kit.backbones.mirrored import MirroredEncoder
 from leopart_kit.data import SegmentationDataset, center_crops
 from leopart_kit.data.center_crop import Interpolation
 from leopart_kit.evaluation.protocols.linear import LinearProbe
+from leopart_kit.evaluation.protocols.token_clusters.learned import (
+    assign_learned,
+    learned_centroids,
+)
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
 from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
     ClusterMaps,
@@ -23,6 +29,7 @@ from leopart_kit.evaluation.protocols.unsupervised.details import comparison_row
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.refined_scores import with_refinements
 from leopart_kit.evaluation.scores.scoring import Scored, score_clusters
+from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.masks import Refinement, dense_crf_available
 from leopart_kit.settings import Count, Size, Text, settings, several
@@ -52,6 +59,8 @@ class Unsupervised27(TokenClustering):
     """Scale every token to length 1 before anything else."""
     metric: Literal["euclidean", "spherical"] = "spherical"
     """Distance of the k-means."""
+    clusters: Literal["kmeans", "learned"] = "kmeans"
+    """kmeans; learned: those that the encoder brings, as of method=stego."""
     num_clusters: Count | None = None
     """K; null: the number of classes. Clusters left over are wrong."""
     crop: Count = 320
@@ -79,19 +88,25 @@ class Unsupervised27(TokenClustering):
             ValueError: fewer patches than clusters, or neither masks nor `num_clusters`.
         """
         dataset, clock = task.dataset, Clock()
+        centroids = learned_centroids(task.encoder) if self.clusters == "learned" else None
         if self.mirrored:
             task = replace(task, encoder=MirroredEncoder(task.encoder))
         num_clusters = self.num_clusters or dataset.num_classes
         if num_clusters == 0:
             raise ValueError("without masks there is no number of classes: set num_clusters")
-        store, clusters = cluster_images(task, self, num_clusters, clock)
+        if centroids is None:
+            store, clusters = cluster_images(task, self, num_clusters, clock)
+        else:
+            store, clusters = self._learned(task, centroids, clock)
+            num_clusters = clusters.num_clusters
         scored, comparison = Scored(), []
         if dataset.num_classes:
             scored = self._score(task, clusters)
             clock.lap("scoring")
             scored = self._each_once(self._refine(task, clusters, scored))
             clock.lap("refinement")
-            comparison = comparison_rows(f"k-means, K = {num_clusters}", scored, "kmeans")
+            said = "k-means" if centroids is None else "learned clusters"
+            comparison = comparison_rows(f"{said}, K = {num_clusters}", scored, "kmeans")
             comparison += self._linear_probe(task)
             clock.lap("linear probe")
         return Measurement(
@@ -103,6 +118,17 @@ class Unsupervised27(TokenClustering):
             cluster_maps=clusters.maps[self.seeds[0]],
             scored=scored,
         )
+
+    def _learned(
+        self, task: Task, centroids: Tensor, clock: Clock
+    ) -> tuple[FeatureStore, ClusterMaps]:
+        """One assignment, which has no seed: it stands under the first one."""
+        store = task.features(self.resolution)
+        clock.lap("features")
+        maps = {self.seeds[0]: assign_learned(store, centroids)}
+        clock.lap("clusters")
+        details = {"num_clusters": len(centroids), "clusters": "learned"}
+        return store, ClusterMaps(maps, store.indices, len(centroids), details)
 
     def _score(self, task: Task, clusters: ClusterMaps) -> Scored:
         return score_clusters(
@@ -126,7 +152,7 @@ class Unsupervised27(TokenClustering):
             scored,
             task.dataset,
             clusters.indices,
-            {seed: clusters.maps[seed] for seed in self.seeds[: self.refinement_seeds]},
+            dict(list(clusters.maps.items())[: self.refinement_seeds]),
             methods,
             resolution=self.resolution,
             score_resolution=self.score_resolution,

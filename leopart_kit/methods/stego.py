@@ -1,0 +1,218 @@
+"""STEGO: a head on frozen features whose codes are alike where the features are.
+
+Hamilton et al., "Unsupervised Semantic Segmentation by Distilling Feature Correspondences", ICLR
+2022. Features are taken once, from five crops of each image, and the steps read them from disk.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leopart_kit.clustering.nearest_neighbours import nearest_neighbours
+from leopart_kit.data.five_crops import FiveCrops
+from leopart_kit.losses.stego_correlation import sample_points, stego_correlation
+from leopart_kit.methods.building import (
+    Built,
+    MethodSettings,
+    Parts,
+    StoredTokens,
+    TrainingDefaults,
+    check_patches,
+)
+from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.stego_encoder import StegoEncoder, StegoHead
+from leopart_kit.settings import Count, DropRate, NotNegative, settings
+
+
+class FeaturePair(NamedTuple):
+    """Features `[D, h, w]` of a crop and of one of its nearest neighbours in the set."""
+
+    features: Tensor
+    neighbour: Tensor
+
+
+class Stego(Method):
+    """A head and a cluster probe on stored features.
+
+    Args:
+        encoder: the frozen network with head and probe.
+        settings: the method's numbers.
+    """
+
+    encoder: StegoEncoder
+
+    def __init__(self, encoder: StegoEncoder, settings: StegoSettings) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.settings = settings
+
+    def forward(self, batch: Any, step: int) -> StepOutput:
+        """See `Method.forward`; `batch` is a collated `FeaturePair`, features `[B, D, h, w]`."""
+        pair = FeaturePair(*batch)
+        if len(pair.features) < 2:
+            raise ValueError("stego compares the images of a batch: set batch_size to 2 or more")
+        head, used = self.encoder.head, self.settings
+        codes, near_codes = head(torch.cat(pair)).chunk(2)
+        features, near_features = head.dropout(torch.cat(pair)).chunk(2)
+        here, there, elsewhere = (self._points(features) for _ in range(3))
+        sampled, own = sample_points(features, here), sample_points(codes, here)
+        alike = stego_correlation(sampled, sampled, own, own, used.self_shift)
+        near = stego_correlation(
+            sampled,
+            sample_points(near_features, there),
+            own,
+            sample_points(near_codes, there),
+            used.neighbour_shift,
+        )
+        # Sampled once: whichever crop another one is compared with, its points are random ones.
+        others, other_codes = sample_points(features, elsewhere), sample_points(codes, elsewhere)
+        far = []
+        for _ in range(used.num_random):
+            rows = _other_rows(len(features))
+            far.append(
+                stego_correlation(sampled, others[rows], own, other_codes[rows], used.random_shift)
+            )
+        random = torch.stack(far).mean()
+        loss = used.self_weight * alike + used.neighbour_weight * near + used.random_weight * random
+        probe, logs = self._probe(codes)
+        terms = {"self": alike, "neighbour": near, "random": random}
+        logs |= {f"{name}_term": term.detach() for name, term in terms.items()}
+        return StepOutput(loss + probe, logs)
+
+    def _points(self, features: Tensor) -> Tensor:
+        """Random points `[B, s, s, 2]`, drawn on the CPU so that a resumed run draws the same."""
+        side = self.settings.num_points
+        return (2 * torch.rand(len(features), side, side, 2) - 1).to(features.device)
+
+    def _probe(self, codes: Tensor) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Loss of the cluster probe, which the codes do not feel: minus the largest cosine."""
+        rows = F.normalize(codes.detach().float(), dim=1).flatten(2)
+        cosines = F.normalize(self.encoder.centroids, dim=1) @ rows  # [B, K, h * w]
+        largest = cosines.max(dim=1)
+        counts = torch.bincount(largest.indices.flatten(), minlength=cosines.shape[1])
+        return -largest.values.mean(), {"clusters_used": (counts > 0).float().sum()}
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Head and probe."""
+        probe = [self.encoder.centroids]
+        return [
+            *split_by_decay("head", self.encoder.head, self.settings.learning_rate),
+            ParameterGroup("probe", probe, self.settings.probe_learning_rate, decayed=False),
+        ]
+
+
+def _other_rows(number: int) -> Tensor:
+    """A permutation, one step aside where a row would stay in its place."""
+    rows = torch.randperm(number)
+    own = torch.arange(number)
+    return torch.where(rows == own, (rows + 1) % number, rows)
+
+
+class StoredPairs:
+    """Rows of stored features, each with the rows of its nearest neighbours.
+
+    Args:
+        stored: features of all crops.
+        neighbours: int64 `[N, k]`, rows of the crops whose mean features are nearest.
+    """
+
+    def __init__(self, stored: StoredTokens, neighbours: np.ndarray) -> None:
+        self.stored, self.neighbours = stored, neighbours
+
+    def __len__(self) -> int:
+        return len(self.neighbours)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def draw(self, row: int) -> FeaturePair:
+        """The crop's features, and those of a neighbour that is drawn at random."""
+        chosen = int(torch.randint(0, self.neighbours.shape[1], ()))
+        return FeaturePair(self._features(row), self._features(self.neighbours[row, chosen]))
+
+    def _features(self, row: int) -> Tensor:
+        tokens = np.array(self.stored.tokens[self.stored.indices[row]])
+        return torch.from_numpy(tokens).float().T.unflatten(1, self.stored.grid).contiguous()
+
+
+def neighbours_of(stored: StoredTokens, number: int) -> np.ndarray:
+    """Rows `[N, number]` of the crops whose mean features have the largest cosine with each one's.
+
+    Raises:
+        ValueError: there are too few crops.
+
+    Source: Hamilton et al. (STEGO), ICLR 2022, section 4.
+    """
+    rows, patches = len(stored.indices), stored.grid[0] * stored.grid[1]
+    if rows <= number:
+        raise ValueError(
+            f"{rows} crops have no {number} neighbours each: use more images, or lower "
+            "method.num_neighbours"
+        )
+    means = torch.cat([c.unflatten(0, (-1, patches)).mean(dim=1) for c in stored.chunks()])
+    means = F.normalize(means, dim=1)
+    _, found = nearest_neighbours(means, [means], number + 1)
+    own = torch.arange(rows)[:, None]
+    # Where equal images push a crop out of its own list, its last neighbour goes instead.
+    others = [near[near != row][:number] for near, row in zip(found, own, strict=True)]
+    return torch.stack(others).numpy()
+
+
+@settings
+class StegoSettings(MethodSettings):
+    """Settings of STEGO; shifts and weights are the released defaults, which papers tune by set."""
+
+    learning_rate: NotNegative = 5e-4
+    """Of the head."""
+    probe_learning_rate: NotNegative = 5e-3
+    """Of the cluster probe."""
+    code_dim: Count = 70
+    """Dimensions of the codes."""
+    dropout: DropRate = 0.1
+    """Of whole channels of the features."""
+    num_clusters: Count = 27
+    """Centroids of the cluster probe."""
+    num_neighbours: Count = 7
+    """Nearest neighbours of a crop of which one is drawn."""
+    num_points: Count = 11
+    """Points a side that are drawn in each crop, num_points² in all."""
+    num_random: Count = 5
+    """Other crops of the batch that each one is compared with."""
+    crop_size: Count = 224
+    """Side in pixels to which the crops are resized."""
+    five_crops: bool = True
+    """Five crops of each image; false: the whole images."""
+    self_weight: NotNegative = 0.67
+    """Of the term of a crop with itself."""
+    neighbour_weight: NotNegative = 0.25
+    """Of the term of a crop with its neighbour."""
+    random_weight: NotNegative = 0.63
+    """Of the term of a crop with others."""
+    self_shift: float = 0.18
+    """Similarity of features above which codes are pulled together, in that term."""
+    neighbour_shift: float = 0.12
+    """Likewise."""
+    random_shift: float = 0.46
+    """Likewise."""
+    training: TrainingDefaults = TrainingDefaults(
+        epochs=1, weight_decay=0.0, final_weight_decay=0.0
+    )
+
+    def build(self, parts: Parts) -> Built:
+        """See `MethodSettings.build`."""
+        check_patches("method.crop_size", self.crop_size, parts.encoder)
+        images = FiveCrops(parts.dataset) if self.five_crops else parts.dataset
+        stored = parts.features(images, (self.crop_size, self.crop_size))
+        pairs = StoredPairs(stored, neighbours_of(stored, self.num_neighbours))
+        head = StegoHead(parts.encoder.embed_dim, self.code_dim, self.dropout)
+        centroids = torch.randn(self.num_clusters, self.code_dim)
+        encoder = StegoEncoder(parts.encoder, head, centroids)
+        return Built(Stego(encoder, self), pairs, pairs.draw)
+
+
+PART = StegoSettings
