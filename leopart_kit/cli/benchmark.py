@@ -25,7 +25,7 @@ from leopart_kit.cli.benchmarks import (
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
 from leopart_kit.cli.commands import FolderName, Precision, Words, read_command
 from leopart_kit.cli.config import keep_settings, run_command
-from leopart_kit.evaluation.task import Running
+from leopart_kit.evaluation.task import Auditing
 from leopart_kit.processes import join_processes
 from leopart_kit.report import (
     Cell,
@@ -69,7 +69,7 @@ class EncoderEntry(EncoderSettings):
 
 
 @settings
-class BenchmarkCommand(Running):
+class BenchmarkCommand(Auditing):
     """Many encoders on many benchmarks, one leaderboard."""
 
     output_dir: Text = "outputs/benchmark"
@@ -104,7 +104,7 @@ PART = BenchmarkCommand
 
 # What every evaluation takes over.
 _PASSED_ON = (
-    *(setting.name for setting in declared(Running)),
+    *(setting.name for setting in declared(Auditing)),
     *("cache_dir", "precision", "masks", "page_images"),
 )
 

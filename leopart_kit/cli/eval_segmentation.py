@@ -39,7 +39,7 @@ from leopart_kit.evaluation import (
     view_of,
 )
 from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
-from leopart_kit.evaluation.task import Running
+from leopart_kit.evaluation.task import Auditing
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.processes import join_processes
 from leopart_kit.progress import rich_progress
@@ -61,7 +61,7 @@ OVERVIEW_NAME, MASKS_NAME = "overview.png", "masks"
 
 
 @settings
-class EvalCommand(Running):
+class EvalCommand(Auditing):
     """Measure the patch tokens of an encoder on a data set by a protocol."""
 
     _: KW_ONLY

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from leopart_kit.data import (
 )
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
+from leopart_kit.evaluation.split_audit import audit_splits
 from leopart_kit.evaluation.task import (
     EvaluationProtocol,
     Measurement,
@@ -66,7 +67,8 @@ def evaluate(
         The figures with all that is needed to repeat them; without masks, clusters only.
 
     Raises:
-        ValueError: settings that the data cannot satisfy; with `run.strict`, a broken file.
+        ValueError: settings that the data cannot satisfy; with `run.strict`, a broken file; images
+            that `train` shares with the measured ones, unless `run.shared_images` allows them.
         FileNotFoundError: a file of the data set is missing.
         UnknownClassError: a mask holds an id outside the label set.
     """
@@ -76,12 +78,18 @@ def evaluate(
     images = view_of(asked, as_dataset(dataset))
     fitted_on = None if train is None else view_of(asked, as_dataset(train))
     prior_network = None if prior is None else as_encoder(prior)
+    audit: dict[str, Any] = {}
+    if fitted_on is not None:
+        found = run.processes.once(lambda: audit_splits(fitted_on, images))
+        found.check(run.shared_images)
+        audit["split_audit"] = found.details()
 
     def measure(usable: Sequence[int]) -> Measurement:
         with tempfile.TemporaryDirectory(prefix="leopart_kit_") as folder:
             cache_dir = Path(folder) if run.cache_dir is None else run.cache_dir
             task = Task(network, images, usable, run, cache_dir, fitted_on, prior_network)
-            return asked.measure(task)
+            measured = asked.measure(task)
+            return replace(measured, details={**measured.details, **audit})
 
     return result_of(network, images, asked, run, measure, settings, benchmark)
 

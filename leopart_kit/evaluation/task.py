@@ -17,6 +17,7 @@ from leopart_kit.evaluation.devices import choose_device, choose_num_workers
 from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
 from leopart_kit.evaluation.scores.scoring import Scored
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
+from leopart_kit.evaluation.split_audit import SharedImages
 from leopart_kit.evaluation.store.features import FeatureStore, extract_features
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
@@ -42,7 +43,16 @@ class Running:
 
 
 @settings
-class RunSettings(Running):
+class Auditing(Running):
+    """Running of what learns from one split and is measured on another."""
+
+    shared_images: SharedImages = "stop"
+    """Images that both splits hold: stop names them, by_content lets equal names of other pictures
+    pass, allow goes on and records them."""
+
+
+@settings
+class RunSettings(Auditing):
     """Running of an evaluation, with what code hands on.
 
     `track` draws bars. `processes` share the work, and every one returns the same result; several

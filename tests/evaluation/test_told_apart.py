@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from leopart_kit.data import UnknownClassError, load_dataset
-from leopart_kit.evaluation import collect_samples, evaluate
+from leopart_kit.evaluation import RunSettings, collect_samples, evaluate
 from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.report import wording
@@ -112,5 +112,6 @@ def test_the_split_that_is_learned_from_is_looked_at_too(tmp_path: Path):
     train = write_folder(tmp_path / "train", 3, num_classes=2)
     change_masks(tmp_path / "train", black_and_white)
     probe = LinearProbe(seeds=(0,), resolution=(32, 32), score_resolution=(32, 32))
+    run = RunSettings(shared_images="allow")
     with pytest.raises(ValueError, match=r"train .*binary=true"):
-        evaluate(encoder_of(MeanColour()), test, probe, train=train)
+        evaluate(encoder_of(MeanColour()), test, probe, run, train=train)

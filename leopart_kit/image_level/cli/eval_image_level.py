@@ -17,7 +17,7 @@ from leopart_kit.cli.build import build_encoder, build_run_settings, plain
 from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, repeated_by, run_command
 from leopart_kit.cli.declared import PACKAGES
-from leopart_kit.evaluation.task import Running
+from leopart_kit.evaluation.task import Auditing
 from leopart_kit.image_level.data.classification import ClassificationDataset
 from leopart_kit.image_level.data.loading import load_classification
 from leopart_kit.image_level.evaluation import (
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 @settings
-class ImageLevelCommand(Running):
+class ImageLevelCommand(Auditing):
     """Measure an encoder on whole images and their classes."""
 
     _: KW_ONLY

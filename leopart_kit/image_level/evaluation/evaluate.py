@@ -16,6 +16,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.data import BrokenSampleError
 from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.result import EncoderInfo, LabelsUsed
+from leopart_kit.evaluation.split_audit import audit_splits
 from leopart_kit.evaluation.task import Clock, RunSettings
 from leopart_kit.image_level.data.classification import ClassificationDataset
 from leopart_kit.image_level.data.read_images import central_squares
@@ -75,11 +76,14 @@ def evaluate_image_level(
     Raises:
         ValueError: fewer than 2 classes, a class of the test split without training images, a
             layer the encoder does not have, too few images for a setting; with `run.strict`, a
-            broken file.
+            broken file; images of both splits, unless `run.shared_images` allows them.
     """
     settings, run = settings or ImageLevelSettings(), run or RunSettings()
     test = test.with_classes_of(train)
     _check(encoder, train, test, settings, assignments)
+    # Folders of classes number their images anew in every split: names say nothing.
+    audit = audit_splits(train.images, test.images, names=False)
+    audit.check(run.shared_images)
     clock = Clock()
     with _cache_dir(run) as cache_dir:
         on, resolution = _features(encoder, train, test, settings, run, cache_dir)
@@ -106,7 +110,7 @@ def evaluate_image_level(
                 )
             clock.lap(name)
     return ImageLevelResult(
-        dataset=_image_sets(train, test, on.train, on.test, resolution),
+        dataset=_image_sets(train, test, on.train, on.test, resolution, audit.note()),
         encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
         settings=asdict(settings) if recorded is None else recorded,
         scores=tuple(scores),
@@ -202,6 +206,7 @@ def _image_sets(
     train_features: LabelledFeatures,
     test_features: LabelledFeatures,
     resolution: int,
+    audited: str,
 ) -> ImageSets:
     broken = tuple(
         {"split": split.split, "name": split.names[index], "reason": features.broken[index]}
@@ -222,5 +227,5 @@ def _image_sets(
         class_names=train.class_names,
         chance=100 * float(np.bincount(labels).max() / len(labels)),
         broken=broken,
-        notes=tuple(dict.fromkeys((*train.images.notes, *test.images.notes))),
+        notes=tuple(dict.fromkeys((*train.images.notes, *test.images.notes, audited))),
     )

@@ -40,7 +40,7 @@ def test_other_masks_of_the_same_images_are_learned_anew(tmp_path: Path, name: s
 
     def measure(cache: str) -> dict:
         train, val = (load_dataset("folder", tmp_path / n, "all") for n in ("train", "val"))
-        run = RunSettings(cache_dir=tmp_path / cache)
+        run = RunSettings(cache_dir=tmp_path / cache, shared_images="allow")
         result = evaluate(encoder_of(MeanColour()), val, PROTOCOLS[name], run, train=train)
         return {"scores": result.scores, "confusion": str(result.confusion)}
 

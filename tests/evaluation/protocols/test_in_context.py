@@ -25,7 +25,7 @@ def measure(protocol: InContext, dataset, train, folder: Path | None = None, enc
         encoder or encoder_of(MeanColour()),
         dataset,
         protocol,
-        RunSettings(cache_dir=folder),
+        RunSettings(cache_dir=folder, shared_images="allow"),
         train=train,
     )
 

@@ -28,7 +28,8 @@ def _measure(rank: int, folder: Path, count: int) -> tuple[list[float], torch.Te
     in_context_search._IMAGES = 2  # several blocks to share
     images = load_dataset("folder", folder / "data", "all")
     processes = ALONE if count == 1 else Processes(rank, count)
-    run = RunSettings(cache_dir=folder / f"cache{count}", processes=processes)
+    cache_dir = folder / f"cache{count}"
+    run = RunSettings(cache_dir=cache_dir, processes=processes, shared_images="allow")
     result = evaluate(encoder_of(MeanColour()), images, PROTOCOL, run, train=images)
     assert result.class_maps is not None
     scores = [summary for table in result.scores for summary in table.miou.per_seed]

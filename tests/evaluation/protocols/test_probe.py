@@ -48,7 +48,7 @@ def probe(
     **settings: Any,
 ) -> Result:
     protocol = LinearProbe(**{**SMALL, **settings})
-    run = RunSettings(cache_dir=cache_dir)
+    run = RunSettings(cache_dir=cache_dir, shared_images="allow")
     return evaluate(encoder or encoder_of(MeanColour()), val, protocol, run, train=train)
 
 
@@ -224,7 +224,9 @@ def test_a_head_that_does_not_fit_is_refused(val, tmp_path: Path):
 def test_an_fcn_probe_learns_the_colours_and_its_head_comes_back(val, train, tmp_path: Path):
     settings = {**SMALL, "seeds": (0,), "learning_rates": (0.1, 0.3), "epochs": 40}
     protocol = FcnProbe(**settings, channels=16, head_resolution=None)
-    result = evaluate(encoder_of(MeanColour()), val, protocol, train=train)
+    result = evaluate(
+        encoder_of(MeanColour()), val, protocol, RunSettings(shared_images="allow"), train=train
+    )
     assert result.protocol == "fcn"
     assert result.scores[0].miou.mean > 95
     path = save_head(result.heads[0], tmp_path / "head.safetensors", val.class_names)

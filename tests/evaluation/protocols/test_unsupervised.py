@@ -100,7 +100,11 @@ def run(dataset: SegmentationDataset, tmp_path: Path, **options: Any) -> Result:
     train = options.pop("train", None)
     protocol = dataclasses.replace(PROTOCOL, **options)
     return evaluate(
-        Looking(), dataset, protocol, RunSettings(cache_dir=tmp_path / "cache"), train=train
+        Looking(),
+        dataset,
+        protocol,
+        RunSettings(cache_dir=tmp_path / "cache", shared_images="allow"),
+        train=train,
     )
 
 

@@ -133,7 +133,7 @@ def test_tokens_are_those_of_both_directions(tmp_path: Path):
 def test_a_linear_probe_stands_beside_where_there_are_training_images(tmp_path: Path):
     dataset = write_wide(tmp_path / "data", 8)
     protocol = dataclasses.replace(PROTOCOL, num_clusters=3)
-    run_settings = RunSettings(cache_dir=tmp_path)
+    run_settings = RunSettings(cache_dir=tmp_path, shared_images="allow")
     encoder = encoder_of(MeanColour())
     alone = evaluate(encoder, dataset, protocol, run_settings)
     assert [row["segmentation"] for row in alone.details["comparison"]] == [
