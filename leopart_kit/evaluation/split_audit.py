@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -79,15 +79,17 @@ def audit_splits(
 ) -> SplitAudit:
     """Compare two splits by the bytes of their images, and by names within one data set.
 
-    Only files of a size that both splits hold are read, and none is decoded. Images that share one
-    file, as rows of an archive do, are compared by their pixels.
+    Only files of a size that both splits hold are read, and none is decoded. Images without a file
+    of their own, as rows of an archive or arrays in memory, are compared by their pixels; arrays
+    have numbers for names, which say nothing.
 
     Args:
         names: whether the names of one data set tell its images apart.
     """
     by_content = _same_content(train, measured)
     by_name: list[str] = []
-    if names and (train.name, train.root) == (measured.name, measured.root):
+    one_set = (train.name, train.root) == (measured.name, measured.root)
+    if names and one_set and measured.root.exists():
         found = {name for _, name in by_content}
         known = set(train.names)
         by_name = [name for name in measured.names if name in known and name not in found]
@@ -101,7 +103,7 @@ def _same_content(
     sizes = [_sizes(dataset) for dataset in (train, measured)]
     both = set(sizes[0].values()) & set(sizes[1].values())
     hashes = [
-        _hashes(dataset, [row for row, size in of.items() if size in both])
+        _hashes(dataset, {row: size for row, size in of.items() if size in both})
         for dataset, of in zip((train, measured), sizes, strict=True)
     ]
     in_train = {content: row for row, content in reversed(hashes[0].items())}
@@ -112,32 +114,32 @@ def _same_content(
     ]
 
 
-def _sizes(dataset: SegmentationDataset) -> Mapping[int, int]:
-    """Bytes of the file of each image by row; -1 for images that share a file.
-
-    Files that are missing are left out: they are named where they are read.
-    """
+def _sizes(dataset: SegmentationDataset) -> dict[int, int]:
+    """Bytes of the file of each image by row; -1 for images that have no file of their own."""
     files = [str(dataset.image_path(row)) for row in range(len(dataset))]
-    times, found = Counter(files), {}
-    for row, file in enumerate(files):
-        try:
-            found[row] = os.stat(file).st_size if times[file] == 1 else -1
-        except (OSError, ValueError):
-            continue
-    return found
+    times = Counter(files)
+    return {row: _size(file) if times[file] == 1 else -1 for row, file in enumerate(files)}
 
 
-def _hashes(dataset: SegmentationDataset, rows: Sequence[int]) -> dict[int, str]:
-    """SHA-256 of the content of some images by row."""
-    times = Counter(str(dataset.image_path(row)) for row in range(len(dataset)))
+def _size(file: str) -> int:
+    try:
+        return os.stat(file).st_size
+    except (OSError, ValueError):  # named where the image is read
+        return -1
+
+
+def _hashes(dataset: SegmentationDataset, sizes: Mapping[int, int]) -> dict[int, str]:
+    """SHA-256 of the content of images by row, without those that cannot be read."""
 
     def content(row: int) -> str | None:
-        file = dataset.image_path(row)
         try:
-            return file_sha256(file) if times[str(file)] == 1 else _hash_pixels(dataset, row)
+            if sizes[row] < 0:
+                return _hash_pixels(dataset, row)
+            return file_sha256(dataset.image_path(row))
         except (OSError, BrokenSampleError):
             return None
 
+    rows = list(sizes)
     with ThreadPoolExecutor(_THREADS) as pool:
         found = dict(zip(rows, pool.map(content, rows), strict=True))
     return {row: text for row, text in found.items() if text is not None}

@@ -72,7 +72,8 @@ def test_a_function_is_measured_as_the_encoder_that_it_is():
 )
 def test_protocols_of_crops_and_of_training_images_take_arrays(protocol):
     train = None if isinstance(protocol, Unsupervised27) else (IMAGES, MASKS)
-    result = leopart_kit.evaluate("handcrafted", (IMAGES, MASKS), protocol, train=train)
+    run = RunSettings(shared_images="allow")
+    result = leopart_kit.evaluate("handcrafted", (IMAGES, MASKS), protocol, run, train=train)
     assert result.metrics["miou"].mean > 0
 
 

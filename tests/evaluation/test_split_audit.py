@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from leopart_kit.data import SegmentationDataset, load_dataset
+from leopart_kit.data import SegmentationDataset, as_dataset, load_dataset
 from leopart_kit.evaluation import RunSettings, evaluate
 from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.evaluation.split_audit import audit_splits
@@ -18,8 +18,15 @@ from leopart_kit.image_level.evaluation.settings import ImageLevelSettings, KnnS
 from leopart_kit.report.results_json import to_json
 from tests.evaluation.tiny_data import MeanColour, encoder_of
 
-SIZES = {"resolution": (32, 32), "train_resolution": (4, 4), "score_resolution": (4, 4)}
-PROBE = LinearProbe(**SIZES, seeds=(0,), learning_rate=1.0, epochs=1, drop_at=1)
+PROBE = LinearProbe(
+    resolution=(32, 32),
+    train_resolution=(4, 4),
+    score_resolution=(4, 4),
+    seeds=(0,),
+    learning_rate=1.0,
+    epochs=1,
+    drop_at=1,
+)
 
 
 def write_voc_lists(root: Path, **lists: list[int]) -> Path:
@@ -92,6 +99,18 @@ def test_a_missing_file_is_left_to_those_who_read_it(tmp_path: Path):
     train, val = splits(write_voc_lists(tmp_path, train=[1, 2], val=[2, 3]))
     (tmp_path / "VOC2012" / "JPEGImages" / "im2.jpg").unlink()
     assert audit_splits(train, val).by_name == ("im2",)
+
+
+def test_arrays_are_compared_by_pixels_and_not_by_their_numbers():
+    draw = np.random.default_rng(0)
+    images, masks = draw.integers(0, 256, (5, 32, 32, 3), np.uint8), np.zeros((5, 32, 32), int)
+    masks[:, 16:] = 1
+    train, others, overlapping = (
+        as_dataset((images[chosen], masks[chosen]), ["ground", "line"])
+        for chosen in (slice(0, 2), slice(2, 5), slice(1, 4))
+    )
+    assert evaluate(encoder_of(MeanColour()), others, PROBE, train=train).metrics
+    assert audit_splits(train, overlapping).by_content == (("000001", "000000"),)
 
 
 def test_whole_images_are_compared_by_content_alone(tmp_path: Path):
