@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -26,21 +26,23 @@ from leopart_kit.cli.export_parts import (
     fit_parts,
 )
 from leopart_kit.data import MAX_MEGAPIXELS, SegmentationDataset, folder_images
-from leopart_kit.evaluation import FeatureStore, Task, picture_of
-from leopart_kit.evaluation.result import Sample
+from leopart_kit.evaluation import FeatureStore, Task
 from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import (
     ClassTable,
     ExportSettings,
     ExportSummary,
     LabelledImage,
+    OverviewSheets,
     PartModel,
     PartNames,
+    check_dense_crf,
     check_export,
     export_masks,
     label_map,
     part_classes,
     read_names,
+    refine,
 )
 from leopart_kit.masks.label_maps import Upsampling
 from leopart_kit.masks.part_classes import Level
@@ -48,14 +50,11 @@ from leopart_kit.report import (
     part_views,
     writable_output_dir,
     write_naming_page,
-    write_overview,
 )
 from leopart_kit.report.naming import PAGE_NAME
 from leopart_kit.settings import Count, Group, PathText, Positive, Text, settings
 
 logger = logging.getLogger(__name__)
-
-PICTURES = 6  # images on overview.png
 
 
 @settings
@@ -66,6 +65,8 @@ class Export(ExportSettings):
     """parts, or objects: communities of parts that occur together."""
     upsampling: Upsampling = "linear"
     """linear: smooth borders between patches; nearest: squares."""
+    refine: Literal["none", "bilateral_grid", "dense_crf"] = "none"
+    """Borders moved to the edges of the image; dense_crf: as the papers, slow, extra crf."""
 
 
 @settings
@@ -121,6 +122,8 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     if command.limit is not None:
         dataset = dataset.spread(command.limit)
     check_apart(output_dir, dataset)
+    if command.export.refine == "dense_crf":
+        check_dense_crf()
     files = zip(dataset.names, map(dataset.image_path, range(len(dataset))), strict=True)
     check_export(output_dir, files, command.export)
     keep_settings(config, output_dir)
@@ -138,9 +141,16 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         model = model if names is None else model.with_names(names)
     table = part_classes(model, level)
     model.save(output_dir / "model.npz")
-    drawing = Drawing(dataset, store, model, encoder.patch_size, command.export.upsampling)
-    images = labelled_images(drawing, table)
-    summary = export_masks(images, len(store), table, output_dir, command.export, track=run.track)
+    drawing = Drawing(dataset, store, model, encoder.patch_size, command.export)
+    summary = export_masks(
+        labelled_images(drawing, table),
+        len(store),
+        table,
+        output_dir,
+        command.export,
+        further={"overview": OverviewSheets(output_dir, table, command.max_megapixels)},
+        track=run.track,
+    )
     report(summary, table, store, output_dir)
     page = write_naming_page(
         part_views(model, dataset, store, level, track=run.track),
@@ -150,9 +160,6 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         names=model.names,
     )
     logger.info("name the %s on %s", level, page)
-    rows = np.unique(np.linspace(0, len(store) - 1, PICTURES).round().astype(int))
-    samples = [sample_of(drawing, table, index) for index in store.indices[rows].tolist()]
-    write_overview(samples, output_dir / "overview.png", table.palette)
 
 
 @dataclass(frozen=True)
@@ -163,12 +170,21 @@ class Drawing:
     store: FeatureStore
     model: PartModel
     patch_size: int
-    upsampling: Upsampling
+    export: Export
 
-    def labels(self, index: int, table: ClassTable, size: tuple[int, int]) -> np.ndarray:
-        """Classes of one image at a size, int64 `[*size]`, see `label_map`."""
+    def labels(self, index: int, table: ClassTable) -> np.ndarray:
+        """Classes of one image at its own size, int64 `[H, W]`, see `label_map` and `refine`."""
+        if self.export.refine == "none":
+            return self._sized(index, table, self.dataset.image_size(index))
+        # A label a patch: between their centres refinement weighs both, which one of pixels cannot.
+        rows, columns = (max(1, round(side / self.patch_size)) for side in self.model.resolution)
+        patches = self._sized(index, table, (rows, columns))
+        image = self.dataset.load_image(index).permute(1, 2, 0).numpy()
+        return refine(image, patches, self.export.refine)
+
+    def _sized(self, index: int, table: ClassTable, size: tuple[int, int]) -> np.ndarray:
         tokens = self.store.token_map(index)
-        return label_map(self.model, table, tokens, size, self.patch_size, self.upsampling)
+        return label_map(self.model, table, tokens, size, self.patch_size, self.export.upsampling)
 
 
 def load_model(path: Path, names: PartNames | None) -> PartModel:
@@ -210,23 +226,8 @@ def labelled_images(drawing: Drawing, table: ClassTable) -> Iterator[LabelledIma
     for index in drawing.store.indices.tolist():
         file = dataset.image_path(index)
         name = file.relative_to(root).as_posix()
-        labels = drawing.labels(index, table, dataset.image_size(index))
+        labels = drawing.labels(index, table)
         yield LabelledImage(dataset.names[index], file, name, labels)
-
-
-def sample_of(drawing: Drawing, table: ClassTable, index: int) -> Sample:
-    """One image with its parts, and with its objects where the model knows some."""
-    model = drawing.model
-    parts = part_classes(replace(model, names=PartNames()), "parts")
-    image, _ = picture_of(drawing.dataset, index)
-    size = (image.shape[1], image.shape[2])
-    return Sample(
-        name=drawing.dataset.names[index],
-        image=image.permute(1, 2, 0).numpy(),
-        target=None,
-        prediction=None if model.communities is None else drawing.labels(index, table, size),
-        clusters=drawing.labels(index, parts, size) - 1,
-    )
 
 
 def report(

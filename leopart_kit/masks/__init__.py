@@ -7,6 +7,7 @@ from leopart_kit.masks.export_checks import check_export
 from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.label_maps import label_map
 from leopart_kit.masks.mask_folder import write_masks
+from leopart_kit.masks.overview_sheets import OverviewSheets
 from leopart_kit.masks.part_classes import ClassTable, MaskClass, part_classes
 from leopart_kit.masks.part_model import PartModel
 from leopart_kit.masks.part_names import PartNames, read_names
@@ -21,6 +22,7 @@ __all__ = [
     "ExportSummary",
     "LabelledImage",
     "MaskClass",
+    "OverviewSheets",
     "PartModel",
     "PartNames",
     "Refinement",

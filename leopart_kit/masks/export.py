@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -82,6 +82,7 @@ def export_masks(
     folder: Path,
     settings: ExportSettings,
     *,
+    further: Mapping[str, MaskWriter] | None = None,
     track: Track = quiet,
 ) -> ExportSummary:
     """Write the masks of `total` images below an existing folder, and `classes.json` beside them.
@@ -100,7 +101,7 @@ def export_masks(
     num_images = num_empty = num_regions = 0
     source = None
     with scratch_folder(folder / "export") as scratch, WrittenFiles(folder) as files:
-        writers = _Writers(table, folder, settings, scratch, files)
+        writers = _Writers(table, folder, settings, scratch, files, further or {})
         for image in track(images, "masks", total):
             regions = find_regions(image.labels, settings.instances, settings.min_area)
             writers.add(image, regions)
@@ -123,7 +124,9 @@ class _Writers:
         settings: ExportSettings,
         scratch: Path,
         files: WrittenFiles,
+        further: Mapping[str, MaskWriter],
     ) -> None:
+        self._further = further
         self._table = table
         self._folder = folder
         self._settings = settings
@@ -139,17 +142,21 @@ class _Writers:
     @property
     def keys(self) -> list[str]:
         """Names of the writers of these settings in the list of written files."""
+        return [*self._format_keys, *self._further]
+
+    @property
+    def _format_keys(self) -> list[str]:
         return [f"{self._settings.group_by} {name}" for name in self._settings.formats]
 
     def add(self, image: LabelledImage, regions: list[Region]) -> None:
-        for key, writer in self._together.items():
+        for key, writer in (*self._together.items(), *self._further.items()):
             self._files.add(key, image.file, writer.add(image, regions))
         if self._settings.group_by == "cluster":
             for class_id, members in groupby(regions, key=lambda region: region.class_id):
                 self._add_to_class(image, class_id, list(members))
 
     def finish(self) -> None:
-        for writers in (self._together, *self._of_class.values()):
+        for writers in (self._together, *self._of_class.values(), self._further):
             for key, writer in writers.items():
                 self._files.add(key, None, writer.finish())
 
@@ -185,7 +192,7 @@ class _Writers:
             ),
         }
         makers_asked = (makers[name]() for name in self._settings.formats)
-        return dict(zip(self.keys, makers_asked, strict=True))
+        return dict(zip(self._format_keys, makers_asked, strict=True))
 
 
 def class_folders(table: ClassTable) -> dict[int, str]:

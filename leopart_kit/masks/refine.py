@@ -97,7 +97,7 @@ def refine_probabilities(
         small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
         unary = _normalised(_resize_planes(probabilities, size))
         marginals = mean_field(small, unary, pairwise or GRID)
-        return _resize_planes(marginals, (height, width)).argmax(axis=0)
+        return _largest_plane(marginals, (height, width))
     raise ValueError(f"unknown refinement {method!r}; there is {', '.join(REFINEMENTS)}")
 
 
@@ -114,6 +114,18 @@ def _resize_planes(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     shrinks = size[0] <= planes.shape[1] and size[1] <= planes.shape[2]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.stack([cv2.resize(plane, size[::-1], interpolation=how) for plane in planes])
+
+
+def _largest_plane(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The argmax over `[L, h, w]` at another size, with two planes of it in memory, not L."""
+    best = np.full(size, -np.inf, dtype=np.float32)
+    labels = np.zeros(size, dtype=np.int64)
+    for number, plane in enumerate(planes):
+        resized = _resize_planes(plane[None], size)[0]
+        larger = resized > best
+        labels[larger] = number
+        np.maximum(best, resized, out=best)
+    return labels
 
 
 def _resize_nearest(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

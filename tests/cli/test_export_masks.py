@@ -391,3 +391,40 @@ def test_another_encoder_than_the_models_is_refused(images: Path, tmp_path: Path
         f"output_dir={tmp_path / 'second'}",
     )
     assert "the model's parts were found with the encoder custom:" in message
+
+
+def test_a_sheet_for_every_twelve_images_in_the_colours_of_the_legend(tmp_path: Path):
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    for index in range(13):
+        two_colours(index % 4, (index + 1) % 4).save(folder / f"{index:02d}.png")
+    export("images=images", FOUR, "output_dir=out")
+    classes = json.loads((out / "classes.json").read_text())
+    for sheet, shown in (("overview.png", 4), ("overview_2.png", 2)):
+        with Image.open(out / sheet) as image:
+            below = np.asarray(image)[-40:].reshape(-1, 3)
+        legend = set(map(tuple, below.tolist()))
+        assert sum(tuple(item["colour"]) in legend for item in classes) == shown
+    (folder / "12.png").unlink()
+    export("images=images", FOUR, "output_dir=out")
+    assert not (out / "overview_2.png").exists()
+
+
+@pytest.mark.parametrize("size", [(300, 200), (600, 900)])
+def test_refined_borders_lie_on_the_edges_of_the_image(tmp_path: Path, size: tuple[int, int]):
+    """The edge lies where no border of patches does."""
+    (tmp_path / "images").mkdir()
+    edge = size[0] * 26 // 50
+    ids = np.where(np.arange(size[0])[:, None] < edge, 0, 2) * np.ones(size, dtype=int)
+    Image.fromarray(COLOURS[ids]).save("images/a.png")
+    wrong = []
+    for method in ("none", "bilateral_grid"):
+        export(
+            "images=images", "protocol.num_clusters=2", f"export.refine={method}", "output_dir=o"
+        )
+        labels = labels_of(Path("o"), "a")
+        assert labels.shape == size
+        top, bottom = labels[0, 0], labels[-1, 0]
+        assert top != bottom
+        wrong.append(float((labels != np.where(ids == 0, top, bottom)).mean()))
+    assert wrong[1] < 0.5 * wrong[0]
