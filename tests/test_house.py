@@ -7,20 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import house
-from tests.trips import evaluate, files_passed, passed_by
-
-# The aim is `house.MOST_FILES`; these are what was reached, with room for one more file.
-REACHED = {"evaluate": 37, "leopart-eval": 72}
 
 
 def test_the_structure_is_no_worse():
     over = [str(m) for m in house.of_structure() if m.most is None or m.found > m.most]
     assert not over
-
-
-def test_a_trip_is_no_longer(tmp_path: Path):
-    assert len(files_passed("leopart-eval", tmp_path)) <= REACHED["leopart-eval"]
-    assert len(passed_by(evaluate(tmp_path))) <= REACHED["evaluate"]
 
 
 def test_lines_of_code_are_counted():
