@@ -30,6 +30,7 @@ from leopart_kit.data.scenes import SceneGenerator, write_cityscapes, write_coco
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.evaluation.protocols.unsupervised.protocol import Unsupervised
 from leopart_kit.evaluation.protocols.unsupervised_27 import Unsupervised27
+from tests.data.image_writers import flat, write_image, write_mask
 
 BENCHMARKS = sorted(path.stem for path in (config_folder("eval") / "benchmark").glob("*.yaml"))
 SUITES = sorted(path.stem for path in (config_folder("eval") / "suite").glob("*.yaml"))
@@ -39,11 +40,21 @@ PROTOCOLS = sorted(
 )
 ENCODERS = sorted({*list_encoders(), "timm"})
 
+
+def write_ade20k(root: Path, generator: SceneGenerator, splits: dict[str, int]) -> None:
+    """One image of ADE20K for each split."""
+    for split in splits:
+        folder = {"train": "training", "val": "validation"}[split]
+        write_image(root / "images" / folder / "ADE_00000001.jpg")
+        write_mask(root / "annotations" / folder / "ADE_00000001.png", flat(1))
+
+
 # Data sets that the scenes can be written as; the others have one label set each.
 LAYOUTS: dict[str, Callable[..., None]] = {
     "voc": write_voc,
     "coco_stuff": write_coco_stuff,
     "cityscapes": write_cityscapes,
+    "ade20k": write_ade20k,
 }
 
 

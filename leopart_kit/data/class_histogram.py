@@ -22,6 +22,7 @@ class ClassHistogram:
 
     `usable` are the indices of the samples that can be scored, or of all samples where nothing
     has a mask; `broken` has the reason for each other one, `unlabelled` those without a mask.
+    `shown` is bool `[N, C]`: whether each usable image, in their order, has a pixel of a class.
     """
 
     class_names: tuple[str, ...]
@@ -31,6 +32,7 @@ class ClassHistogram:
     usable: tuple[int, ...]
     broken: Mapping[int, str]
     unlabelled: tuple[int, ...]
+    shown: np.ndarray
 
     @property
     def classes_present(self) -> tuple[int, ...]:
@@ -68,9 +70,10 @@ def class_histogram(
     mine = processes.share(range(len(dataset)))
     read = [_read(dataset, i, strict) for i in track(mine, "reading masks", len(mine))]
     num_classes = dataset.num_classes
-    pixels, images = np.zeros((2, num_classes), dtype=np.int64)
+    pixels = np.zeros(num_classes, dtype=np.int64)
     ignored = 0
     usable: list[int] = []
+    shown: list[np.ndarray] = []
     unlabelled: list[int] = []
     broken: dict[int, str] = {}
     for index, found in enumerate(processes.join(read)):
@@ -80,21 +83,23 @@ def class_histogram(
             broken[index] = found
         else:
             pixels += found[:num_classes]
-            images += found[:num_classes] > 0
+            shown.append(found[:num_classes] > 0)
             ignored += int(found[-1])
             usable.append(index)
     if broken and not usable:
         raise ValueError(
             f"no mask of {dataset.name} {dataset.split} can be used: {next(iter(broken.values()))}"
         )
+    of_images = np.array(shown, dtype=bool).reshape(len(shown), num_classes)
     return ClassHistogram(
         class_names=dataset.class_names,
         pixels=pixels,
-        images=images,
+        images=of_images.sum(axis=0),
         ignored_pixels=ignored,
         usable=tuple(usable or unlabelled),
         broken=broken,
         unlabelled=tuple(unlabelled),
+        shown=of_images,
     )
 
 

@@ -66,12 +66,18 @@ def determining(settings: Mapping[str, Any], how: Collection[str], prefix: str =
             continue
         if isinstance(value, Mapping):
             value = determining(value, how, f"{name}.")
-        found[key] = _content(value) if isinstance(value, str) else value
+        found[key] = _content(value)
     return found
 
 
-def _content(text: str) -> str:
-    """SHA-256 of the file of that name; other texts stay."""
+def _content(value: Any) -> Any:
+    """SHA-256 of the file of that name, or of each of a list; other values stay."""
+    if isinstance(value, list | tuple):
+        return [_content(item) for item in value]
+    return _of_text(value) if isinstance(value, str) else value
+
+
+def _of_text(text: str) -> str:
     if "/" not in text and not Path(text).suffix:  # a name of something else, such as a split
         return text
     try:

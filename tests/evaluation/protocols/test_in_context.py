@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from leopart_kit.data import Sample, SegmentationDataset
+from leopart_kit.data import Sample, SegmentationDataset, class_histogram
 from leopart_kit.data.label_sets import LabelSet
 from leopart_kit.evaluation import RunSettings, evaluate
 from leopart_kit.evaluation.protocols.in_context import search as in_context_search
 from leopart_kit.evaluation.protocols.in_context.protocol import InContext
 from leopart_kit.evaluation.protocols.training_split.augmented_images import AugmentedImages
+from leopart_kit.evaluation.protocols.training_split.shares import drawn_images
 from tests.evaluation.tiny_data import NAMES, PATCH, SIDE, MeanColour, encoder_of, write_folder
 
 SETTINGS = InContext(
@@ -131,12 +134,70 @@ def test_faiss_finds_the_same_in_a_small_memory(tmp_path: Path):
 
 def test_seeds_draw_their_share_of_the_training_images(tmp_path: Path):
     images = write_folder(tmp_path / "data", 8)
-    protocol = replace(SETTINGS, seeds=(0, 1), train_share=0.25)
+    protocol = replace(SETTINGS, seeds=(0, 1), train_share=0.25, classes_left_out="allow")
     result = measure(protocol, images, images)
     assert [memory["training_images"] for memory in result.details["memory"]] == [2, 2]
-    chosen = [protocol.training_images(range(8), seed) for seed in (0, 1)]
+    chosen = [drawn_images(range(8), 0.25, seed) for seed in (0, 1)]
     assert chosen[0] != chosen[1]
-    assert chosen[0] == protocol.training_images(range(8), 0)
+    assert chosen[0] == drawn_images(range(8), 0.25, 0)
+    assert [m["chosen_by"] for m in result.details["memory"]] == ["own draw by the seed"] * 2
+
+
+@settings(deadline=None, max_examples=20)
+@given(share=st.sampled_from([0.25, 0.5, 0.75]), seed=st.integers(0, 20))
+def test_a_share_without_an_image_of_a_class_stops_and_names_it(shared_images, share, seed):
+    """Image i shows classes i and i + 1 of 4."""
+    labels = class_histogram(shared_images)
+    protocol = replace(SETTINGS, seeds=(seed,), train_share=share)
+    rows = drawn_images(labels.usable, share, seed)
+    shown = {c for row in rows for c in (row % 4, (row + 1) % 4)}
+    missing = [name for c, name in enumerate(NAMES) if c not in shown]
+    if not missing:
+        assert protocol.training_images(shared_images, labels, seed) == rows
+        return
+    with pytest.raises(
+        ValueError, match=rf"show no {', '.join(missing)}; .*classes_left_out=allow"
+    ):
+        protocol.training_images(shared_images, labels, seed)
+    allowed = replace(protocol, classes_left_out="allow")
+    assert allowed.training_images(shared_images, labels, seed) == rows
+
+
+@pytest.fixture(scope="module")
+def shared_images(tmp_path_factory: pytest.TempPathFactory) -> SegmentationDataset:
+    return write_folder(tmp_path_factory.mktemp("shared"), 8)
+
+
+def test_lists_name_the_training_images_of_each_seed(tmp_path: Path):
+    images = write_folder(tmp_path / "data", 8)
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text("im00\nim02\n\n")
+    second.write_text("images/im05.png masks/im05.png\nim03.png\nim01\n")
+    protocol = replace(SETTINGS, seeds=(42, 400), train_lists=(first, second))
+    labels = class_histogram(images)
+    assert [protocol.training_images(images, labels, s) for s in (42, 400)] == [[0, 2], [1, 3, 5]]
+    memories = measure(protocol, images, images).details["memory"]
+    assert [m["training_images"] for m in memories] == [2, 3]
+    assert [m["chosen_by"] for m in memories] == [f"list {first}", f"list {second}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "message"),
+    [
+        ("im00\nim77\n", {}, r"one\.txt lists 'im77'.*train_split"),
+        ("\n", {}, r"one\.txt lists no image"),
+        ("im00\n", {}, r"one\.txt: 1 of 8 training images show no dog, sheep"),
+        ("im00\nim02\n", {"train_share": 0.5}, "train_share .* train_lists"),
+        ("im00\nim02\n", {"seeds": (0, 1)}, "train_lists are 1 files for 2 seeds"),
+    ],
+)
+def test_lists_that_do_not_fit_are_named(tmp_path: Path, text, change, message):
+    images = write_folder(tmp_path / "data", 8)
+    (tmp_path / "one.txt").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        measure(replace(SETTINGS, train_lists=(tmp_path / "one.txt",), **change), images, images)
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+        measure(replace(SETTINGS, train_lists=(tmp_path / "none.txt",)), images, images)
 
 
 @pytest.mark.parametrize(

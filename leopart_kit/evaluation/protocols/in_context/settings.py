@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.clustering.nearest_faiss import import_faiss
+from leopart_kit.data import ClassHistogram, SegmentationDataset
 from leopart_kit.evaluation.protocols.in_context.memory import check_memory_size
-from leopart_kit.settings import Count, Positive, Seeds, Share, Size, Text, Whole, settings
+from leopart_kit.evaluation.protocols.training_split.shares import (
+    classes_left_out,
+    drawn_images,
+    listed_images,
+)
+from leopart_kit.settings import (
+    Count,
+    PathText,
+    Positive,
+    Seeds,
+    Share,
+    Size,
+    Text,
+    Whole,
+    settings,
+    several,
+)
 
 
 @settings
@@ -35,6 +50,11 @@ class InContextSettings:
     """Random crops of each training image that are remembered instead of it; published with 2."""
     train_share: Share = 1.0
     """Share of the training images, drawn by seed; published: 1/128, 1/64, 1/8."""
+    train_lists: several(PathText) | None = None  # type: ignore[valid-type]
+    """Files that name the training images, one a seed, instead of a share that is drawn."""
+    classes_left_out: Literal["stop", "allow"] = "stop"
+    """Where a share shows no image of a class that the split shows: stop names it; allow goes on,
+    and the class scores 0."""
     neighbours: Count = 30
     """Entries whose labels a patch takes."""
     temperature: Positive = 0.02
@@ -42,22 +62,71 @@ class InContextSettings:
     index: Literal["exact", "faiss"] = "exact"
     """Search: exact looks at all entries; faiss is an approximate inverted file."""
 
+    def __post_init__(self) -> None:
+        if self.train_lists is None:
+            return
+        if self.train_share < 1:
+            raise ValueError(
+                "train_share draws images and train_lists name them: set one of the two"
+            )
+        if len(self.train_lists) != len(self.seeds):
+            raise ValueError(
+                f"train_lists are {len(self.train_lists)} files for {len(self.seeds)} seeds: give "
+                "one a seed"
+            )
+
     def draw(self, seed: int) -> int:
         """The seed, or 0 where it makes no difference: such seeds share what is computed."""
-        return seed if self.memory_size is not None or self.train_share < 1 else 0
+        drawn = self.memory_size is not None or self.train_share < 1
+        return seed if drawn or self.train_lists is not None else 0
 
     def draws(self) -> tuple[int, ...]:
         """Draws of the seeds, each once."""
         return tuple(dict.fromkeys(map(self.draw, self.seeds)))
 
-    def training_images(self, usable: Sequence[int], seed: int) -> list[int]:
-        """The share of the training images, ascending."""
-        number = round(self.train_share * len(usable))
-        order = np.random.default_rng(seed).permutation(len(usable))[:number]
-        return [usable[place] for place in np.sort(order)]
+    def list_of(self, seed: int) -> Path | None:
+        """The file that names the training images of a seed, where there is one."""
+        if self.train_lists is None:
+            return None
+        return Path(self.train_lists[self.seeds.index(seed)]).expanduser()
+
+    def chosen_by(self, seed: int) -> str:
+        """Where the training images of a seed come from, for the result."""
+        file = self.list_of(seed)
+        if file is not None:
+            return f"list {file}"
+        return "own draw by the seed" if self.train_share < 1 else "all images of the split"
+
+    def training_images(
+        self, train: SegmentationDataset, labels: ClassHistogram, seed: int
+    ) -> list[int]:
+        """The training images of a seed, ascending.
+
+        Raises:
+            FileNotFoundError: there is no such list.
+            ValueError: as `listed_images`, or they leave out a class, see `classes_left_out`.
+        """
+        file = self.list_of(seed)
+        if file is None:
+            chosen = drawn_images(labels.usable, self.train_share, seed)
+        else:
+            chosen = listed_images(train, labels.usable, file)
+        missing = classes_left_out(labels, chosen)
+        if missing and self.classes_left_out == "stop":
+            which = f"train_share {self.train_share:g}, seed {seed}" if file is None else str(file)
+            raise ValueError(
+                f"{which}: {len(chosen)} of {len(labels.usable)} training images show no "
+                f"{', '.join(missing[:5])}{', …' * (len(missing) > 5)}; take other seeds, more "
+                "images or classes_left_out=allow"
+            )
+        return chosen
 
     def check_data(self, num_train: int, patch_size: int) -> None:
-        """Raise `ValueError` for what these training images cannot give; before any extraction."""
+        """Raise `ValueError` for what these training images cannot give; before any extraction.
+
+        Args:
+            num_train: images of the draw that has fewest.
+        """
         if self.index == "faiss":
             import_faiss()
         if any(side % patch_size for side in self.resolution):
@@ -65,13 +134,8 @@ class InContextSettings:
                 f"resolution {list(self.resolution)} must be whole patches of {patch_size} px, "
                 "since patches take their labels from the masks"
             )
-        if self.train_share * num_train < 1:
-            raise ValueError(
-                f"train_share {self.train_share:g} of {num_train} training images is less than one "
-                "image: raise it"
-            )
         rows, columns = grid_size(*self.resolution, patch_size)
-        images = round(self.train_share * num_train) * max(self.num_augmentations, 1)
+        images = num_train * max(self.num_augmentations, 1)
         self.check_neighbours(check_memory_size(self.memory_size, images, rows * columns))
 
     def check_neighbours(self, entries: int) -> None:

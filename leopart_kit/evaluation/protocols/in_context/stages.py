@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -49,18 +49,21 @@ class InContextStages:
         self.train = training_images(task)
         self.labels = task.labels_of(self.train)
         self.patch_size = task.encoder.patch_size
-        settings.check_data(len(self.labels.usable), self.patch_size)
+        chosen = {
+            draw: settings.training_images(self.train, self.labels, draw)
+            for draw in settings.draws()
+        }
+        settings.check_data(min(map(len, chosen.values())), self.patch_size)
         self.store = task.features(settings.resolution)
-        self.sources = {draw: self._sources(draw) for draw in settings.draws()}
+        self.sources = {draw: self._sources(images) for draw, images in chosen.items()}
 
-    def _sources(self, draw: int) -> list[Source]:
+    def _sources(self, chosen: Sequence[int]) -> list[Source]:
         settings, sets = self.settings, [self.train]
         if settings.num_augmentations:
             sets = [
                 AugmentedImages(self.train, epoch, settings.resolution)
                 for epoch in range(settings.num_augmentations)
             ]
-        chosen = settings.training_images(self.labels.usable, draw)
         return [
             Source(images, self.task.features_of(images, chosen, settings.resolution))
             for images in sets
@@ -146,6 +149,7 @@ class InContextStages:
                     if settings.index == "faiss"
                     else settings.index,
                     "training_images": len(self.sources[settings.draw(seed)][0].store),
+                    "chosen_by": settings.chosen_by(seed),
                     "percent_of_class": shares[settings.draw(seed)],
                 }
                 for seed in settings.seeds
