@@ -21,7 +21,8 @@ def as_encoder(given: EncoderLike) -> Encoder:
     """The encoder that is meant.
 
     Args:
-        given: an encoder; a name, see `load_encoder`; a plain vision transformer of timm, at any
+        given: an encoder; a name, see `load_encoder`; a folder of `save_pretrained`, or its
+            `organisation/name` on the Hugging Face hub; a plain vision transformer of timm, at any
             image size; or any other network or function that gives patch tokens, see
             `Encoder.from_module`.
 
@@ -45,6 +46,8 @@ def _named(name: str) -> Encoder:
         raise ValueError(
             f"{name} is a file of weights: say whose, as load_encoder('dino_vits16', {name!r})"
         )
+    if path.is_dir() or name.count("/") == 1:
+        return Encoder.from_pretrained(name)
     return load_encoder(name)
 
 

@@ -6,9 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
 from leopart_kit.backbones.module_layout import find_layout
@@ -66,7 +69,26 @@ def no_attention(name: str) -> ValueError:
     )
 
 
-class Encoder(nn.Module):
+_CARD = """---
+{{ card_data }}
+---
+An encoder of [leopart_kit](https://pypi.org/project/leopart-kit): patch tokens of images.
+```python
+from leopart_kit import Encoder
+
+encoder = Encoder.from_pretrained("ORGANISATION/NAME")
+tokens = encoder(images)  # uint8 [B, 3, H, W] → [B, D, h, w]
+```
+"""
+
+
+class Encoder(
+    nn.Module,
+    ModelHubMixin,
+    library_name="leopart-kit",
+    model_card_template=_CARD,
+    pipeline_tag="image-feature-extraction",
+):
     """A frozen or trainable backbone that maps images to patch tokens.
 
     Subclasses implement `patch_tokens` and, where the architecture has a CLS token,
@@ -176,6 +198,30 @@ class Encoder(nn.Module):
         digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
         digest.update(hash_weights(self.state_dict()).encode())
         return digest.hexdigest()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """The two files of `save_pretrained` and `push_to_hub`, see `write_pretrained`."""
+        from leopart_kit.backbones.pretrained import write_pretrained  # which needs this class
+
+        write_pretrained(self, save_directory)
+
+    @staticmethod
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        source: str | Path, **download: Any
+    ) -> Encoder:
+        """The encoder that `save_pretrained` or `push_to_hub` left.
+
+        Args:
+            source: a folder, or `organisation/name` on the Hugging Face hub.
+            download: `revision`, `token`, `cache_dir`, … of `huggingface_hub.hf_hub_download`.
+
+        Raises:
+            FileNotFoundError: no such folder or repository.
+            ValueError: files that are damaged or of another library.
+        """
+        from leopart_kit.backbones.pretrained import read_pretrained  # which needs this class
+
+        return read_pretrained(source, **download)
 
     @staticmethod
     def from_module(

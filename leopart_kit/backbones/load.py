@@ -134,6 +134,12 @@ def _text(setting: str, value: object) -> str:
     raise ValueError(f"encoder.{setting}={value!r} must be a text")
 
 
+def takes_patch_size(name: str) -> bool:
+    """Whether `patch_size` is an option of the encoder of this name."""
+    kind = name if name in _WITHOUT_WEIGHTS else _kind(_find_spec(name))
+    return "patch_size" in _OPTIONS[kind]
+
+
 def _kind(spec: EncoderSpec) -> str:
     dilated = spec.architecture.kind == "ResNet" and not spec.resnet
     return "dilated ResNet" if dilated else spec.architecture.kind
