@@ -98,7 +98,7 @@ def run_cell(
     result, dataset = measure_encoder(config, encoder, dataset, train, prior, run)
     if run.processes.first:
         folder.mkdir(parents=True, exist_ok=True)
-        write_outputs(config, result, dataset, folder, command)
+        write_outputs(config, result, dataset, folder, command, encoder)
     run.processes.wait()
 
 

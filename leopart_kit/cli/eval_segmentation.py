@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,17 +34,21 @@ from leopart_kit.evaluation import (
     Result,
     RunSettings,
     collect_samples,
+    collect_tokens,
     evaluate,
     iter_masks,
     save_head,
     view_of,
 )
+from leopart_kit.evaluation.devices import choose_device
 from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
+from leopart_kit.evaluation.result import Sample
 from leopart_kit.evaluation.task import Auditing
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.processes import join_processes
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
+    explore_result,
     objects_section,
     print_result,
     writable_output_dir,
@@ -98,14 +103,14 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     if processes.first:
         keep_settings(config, output_dir)
     if config.protocol.name == "predictions":
-        result, dataset = measure_predictions(config, run)
+        encoder, (result, dataset) = None, measure_predictions(config, run)
     else:
         encoder = build_encoder(config.encoder, config.precision)
         data = build_dataset(config.dataset), build_train_split(config)
         result, dataset = measure_encoder(config, encoder, *data, build_prior(config), run)
     if processes.first:
         command = repeated_by("leopart eval")
-        write_outputs(config, result, dataset, output_dir, command)
+        write_outputs(config, result, dataset, output_dir, command, encoder)
         print_result(result, Console())
         logger.info("page: %s", output_dir / "report.html")
     processes.wait()  # torchrun ends all when the first one leaves with an error
@@ -117,8 +122,9 @@ def write_outputs(
     dataset: SegmentationDataset,
     output_dir: Path,
     command: str,
+    encoder: Encoder | None,
 ) -> None:
-    """Everything a run leaves on disk; `command` repeats it.
+    """Everything a run leaves on disk; `command` repeats it, `encoder` is what was measured.
 
     `results.json` comes last: where it is, everything is, however the run ended.
     """
@@ -135,11 +141,24 @@ def write_outputs(
         samples,
         output_dir,
         command=command,
-        sections=[objects_section(result, dataset)] if result.objects is not None else (),
+        sections=[
+            *explore_result(result, samples, picture_tokens(config, samples, encoder)),
+            *([objects_section(result, dataset)] if result.objects is not None else ()),
+        ],
     )
     if samples:
         write_overview(samples, output_dir / OVERVIEW_NAME, dataset.palette)
     write_results(result, output_dir)
+
+
+def picture_tokens(
+    config: DictConfig, samples: Sequence[Sample], encoder: Encoder | None
+) -> list[np.ndarray]:
+    """Tokens of the pictures as the protocol saw them; none where it looked at no tokens."""
+    resolution = getattr(build_protocol(config.protocol), "resolution", None)
+    if encoder is None or resolution is None:
+        return []
+    return collect_tokens(encoder, samples, resolution, choose_device(config.device))
 
 
 def lacks_outputs(config: DictConfig, folder: Path) -> bool:

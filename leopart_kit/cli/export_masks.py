@@ -47,14 +47,22 @@ from leopart_kit.masks import (
 from leopart_kit.masks.label_maps import Upsampling
 from leopart_kit.masks.part_classes import Level
 from leopart_kit.report import (
+    ClusterFacts,
+    Section,
+    Stage,
+    explore_section,
     part_views,
     writable_output_dir,
+    write_explore_page,
     write_naming_page,
 )
+from leopart_kit.report.explore import PAGE_NAME as EXPLORE_NAME
 from leopart_kit.report.naming import PAGE_NAME
 from leopart_kit.settings import Count, Group, PathText, Positive, Text, settings
 
 logger = logging.getLogger(__name__)
+
+EXPLORED = 12  # images on explore.html
 
 
 @settings
@@ -160,6 +168,9 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         names=model.names,
     )
     logger.info("name the %s on %s", level, page)
+    explored = explored_parts(drawing)
+    page = write_explore_page(explored, output_dir / EXPLORE_NAME, folder.name)
+    logger.info("compare patches on %s", page)
 
 
 @dataclass(frozen=True)
@@ -185,6 +196,23 @@ class Drawing:
     def _sized(self, index: int, table: ClassTable, size: tuple[int, int]) -> np.ndarray:
         tokens = self.store.token_map(index)
         return label_map(self.model, table, tokens, size, self.patch_size, self.export.upsampling)
+
+
+def explored_parts(drawing: Drawing) -> Section:
+    """Patches of a few images with their parts, for a page that compares them."""
+    store, model = drawing.store, drawing.model
+    rows = np.unique(np.linspace(0, len(store) - 1, EXPLORED).round().astype(int))
+    indices = store.indices[rows].tolist()
+    tokens = [store.token_map(index) for index in indices]
+    parts = [model.assign(found).numpy() for found in tokens]
+    clusters = [np.where(model.foreground[labels], labels, -1) for labels in parts]
+    names = [model.names.parts.get(part, f"part {part}") for part in range(model.num_clusters)]
+    return explore_section(
+        [drawing.dataset.names[index] for index in indices],
+        [picture_of(drawing.dataset, index)[0].permute(1, 2, 0).numpy() for index in indices],
+        [Stage("", [found.numpy() for found in tokens], clusters)],
+        ClusterFacts(names),
+    )
 
 
 def load_model(path: Path, names: PartNames | None) -> PartModel:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from rich.console import Console
@@ -20,10 +21,18 @@ from leopart_kit.cli.benchmarks import (
 )
 from leopart_kit.cli.build import build_dataset, build_protocol, plain
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation import Result, RunSettings, collect_samples, evaluate, view_of
+from leopart_kit.evaluation import (
+    Result,
+    RunSettings,
+    collect_samples,
+    collect_tokens,
+    evaluate,
+    view_of,
+)
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
+    explore_result,
     print_result,
     training_opening,
     training_section,
@@ -67,6 +76,7 @@ class TrainingReport:
             protocol = replace(protocol, num_clusters=number)
         self.protocol = protocol
         self.dataset = view_of(protocol, self.dataset)
+        self._tokens: dict[str, list[np.ndarray]] = {}
 
     def evaluate(self, encoder: Encoder, name: str) -> Result:
         """Measure the encoder as it is; results go to `evaluation/<name>`."""
@@ -77,7 +87,17 @@ class TrainingReport:
         result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
         encoder.train(was_training)  # evaluating has switched it to eval mode
         write_results(result, self.output_dir / "evaluation" / name)
+        if name in ("before", "after"):
+            self._tokens[name] = self._picture_tokens(encoder, result)
         return result
+
+    def _picture_tokens(self, encoder: Encoder, result: Result) -> list[np.ndarray]:
+        """Tokens of the pictures, since the encoder goes on to change."""
+        resolution = getattr(self.protocol, "resolution", None)
+        if resolution is None:
+            return []
+        samples = collect_samples(result, self.dataset, self.config.evaluation.page_images)
+        return collect_tokens(encoder, samples, resolution, self.device)
 
     def benchmarks(self, encoder: Encoder, names: Sequence[str]) -> None:
         """Run evaluations of eval/benchmark and print each beside its expected figure."""
@@ -112,6 +132,7 @@ class TrainingReport:
         pictures_before, pictures = (
             collect_samples(result, self.dataset, number) for result in (before, after)
         )
+        earlier = (pictures_before, self._tokens["before"])
         metrics = read_metrics(self.output_dir / "metrics.jsonl")
         write_page(
             after,
@@ -120,7 +141,10 @@ class TrainingReport:
             samples_before=pictures_before,
             command=command,
             opening=training_opening(before, after),
-            sections=[training_section(metrics, before, after)],
+            sections=[
+                training_section(metrics, before, after),
+                *explore_result(after, pictures, self._tokens["after"], earlier),
+            ],
         )
         print_result(after, Console())
         for name, summary in after.metrics.items():

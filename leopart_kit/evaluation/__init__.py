@@ -13,6 +13,7 @@ from leopart_kit.evaluation.result import (
 )
 from leopart_kit.evaluation.scores.readout import (
     collect_samples,
+    collect_tokens,
     iter_clusters,
     iter_masks,
     picture_of,
@@ -49,6 +50,7 @@ __all__ = [
     "Summary",
     "Task",
     "collect_samples",
+    "collect_tokens",
     "evaluate",
     "extract_features",
     "iter_clusters",

@@ -1,6 +1,13 @@
 """Output of a run for people and programs: results.json, the console table, the page."""
 
 from leopart_kit.report.console import print_result
+from leopart_kit.report.explore import (
+    ClusterFacts,
+    Stage,
+    explore_result,
+    explore_section,
+    write_explore_page,
+)
 from leopart_kit.report.leaderboard import (
     Cell,
     build_leaderboard,
@@ -25,9 +32,13 @@ from leopart_kit.report.training_section import training_opening, training_secti
 
 __all__ = [
     "Cell",
+    "ClusterFacts",
     "PartView",
     "Section",
+    "Stage",
     "build_leaderboard",
+    "explore_result",
+    "explore_section",
     "leaderboard_markdown",
     "leaderboard_overview",
     "objects_section",
@@ -42,6 +53,7 @@ __all__ = [
     "training_section",
     "writable_output_dir",
     "write_between_marks",
+    "write_explore_page",
     "write_leaderboard",
     "write_leaderboard_page",
     "write_naming_page",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.backbones import Encoder
 from leopart_kit.data import LARGE, SegmentationDataset
 from leopart_kit.evaluation.result import Result, Sample
 from leopart_kit.evaluation.scores.resizing import resize_image, resize_labels
@@ -108,3 +109,22 @@ def collect_samples(result: Result, dataset: SegmentationDataset, num_samples: i
             )
         )
     return samples
+
+
+@torch.inference_mode()
+def collect_tokens(
+    encoder: Encoder,
+    samples: Sequence[Sample],
+    resolution: tuple[int, int],
+    device: str | torch.device = "cpu",
+) -> list[np.ndarray]:
+    """Patch tokens of the images of samples at a resolution, float32 `[h, w, D]` each."""
+    training = encoder.training
+    encoder = encoder.to(device).eval()
+    found = []
+    for sample in samples:
+        image = resize_image(torch.from_numpy(sample.image).permute(2, 0, 1), resolution)
+        tokens = encoder.patch_tokens(encoder.preprocess(image[None].to(device)))
+        found.append(tokens[0].permute(1, 2, 0).float().cpu().numpy())
+    encoder.train(training)
+    return found
