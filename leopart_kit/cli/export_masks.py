@@ -26,7 +26,7 @@ from leopart_kit.cli.export_parts import (
     fit_parts,
 )
 from leopart_kit.data import MAX_MEGAPIXELS, SegmentationDataset, folder_images
-from leopart_kit.evaluation import FeatureStore, Task
+from leopart_kit.evaluation import FeatureStore, Task, picture_of
 from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import (
     ClassTable,
