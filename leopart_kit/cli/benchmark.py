@@ -14,6 +14,7 @@ from pydantic import Field
 from rich.console import Console
 from rich.markdown import Markdown
 
+from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.benchmarks import (
     ROOTS,
@@ -23,8 +24,9 @@ from leopart_kit.cli.benchmarks import (
     run_encoder,
 )
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
-from leopart_kit.cli.commands import FolderName, Precision, Words, read_command
+from leopart_kit.cli.commands import FolderName, Precision, Words, read_command, read_words
 from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.trained import train_encoder
 from leopart_kit.evaluation.task import Auditing
 from leopart_kit.processes import join_processes
 from leopart_kit.report import (
@@ -62,6 +64,8 @@ class EncoderEntry(EncoderSettings):
     """[method, encoder] of the published row that it should reach."""
     only: Text | several(Text) = "*"  # type: ignore[valid-type]
     """Pattern of the benchmarks it runs on, or a list."""
+    trained: Words | None = None
+    """Settings of leopart train by which it is trained first, from these weights."""
 
     def __post_init__(self) -> None:
         if self.name is None and self.factory is None:
@@ -118,6 +122,8 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
     writable_output_dir(output_dir)
     run = build_run_settings(config, processes)
     encoders, benchmarks = chosen_encoders(config, command), chosen_benchmarks(command)
+    if processes.count > 1 and any(entry.trained for entry in encoders.values()):
+        raise ValueError("encoders with trained= are trained in one process: leave out torchrun")
     if processes.first:
         keep_settings(config, output_dir)
     passed_on = {key: config[key] for key in _PASSED_ON}
@@ -130,9 +136,15 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
                 composed, {**passed_on, "encoder": entry.node, "precision": entry.precision}
             )
 
+        def build(entry: Entry = entry, folder: Path = output_dir / name) -> Encoder:
+            if entry.trained:
+                weights = train_encoder(plain(entry.node), entry.trained, folder / "training")
+                entry.node.weights = str(weights)
+            return build_encoder(entry.node, entry.precision)
+
         cells += run_encoder(
             name,
-            lambda entry=entry: build_encoder(entry.node, entry.precision),
+            build,
             {benchmark: words for benchmark, words in benchmarks.items() if entry.runs(benchmark)},
             prepare,
             output_dir / name,
@@ -156,12 +168,14 @@ class Entry:
         precision: fp32 or bf16; that of all encoders unless it has its own.
         published_as: method and encoder of the published row that it should reach.
         only: patterns of the benchmarks it runs on.
+        trained: settings of `leopart train`; none for an encoder that is measured as it is.
     """
 
     node: DictConfig
     precision: str
     published_as: tuple[str, str] | None
     only: tuple[str, ...]
+    trained: tuple[str, ...] = ()
 
     def runs(self, benchmark: str) -> bool:
         """True if the encoder is to be measured on this benchmark."""
@@ -188,6 +202,7 @@ def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[st
             entry.precision or command.precision,
             entry.published_as,
             (entry.only,) if isinstance(entry.only, str) else entry.only,
+            () if entry.trained is None else read_words(entry.trained),
         )
     return found
 

@@ -17,23 +17,19 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markdown import Markdown
 
-from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.benchmarks import merge_settings, run_cell
 from leopart_kit.cli.build import (
-    build_dataset,
     build_encoder,
     build_protocol,
     build_run_settings,
     plain,
 )
-from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.commands import Words, read_command
 from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.repeating import command_for
-from leopart_kit.cli.reuse import measurement_identity, same_results, training_identity
-from leopart_kit.cli.run_parts import read_method
-from leopart_kit.cli.train import run_training
+from leopart_kit.cli.reuse import measurement_identity, same_results
+from leopart_kit.cli.trained import train_once
 from leopart_kit.image_level.cli.eval_image_level import (
     build_image_level,
     build_split,
@@ -49,7 +45,6 @@ from leopart_kit.image_level.report.ablation import (
 from leopart_kit.report import read_results, writable_output_dir
 from leopart_kit.report.page import PAGE_NAME
 from leopart_kit.settings import Seeds, Text, settings, several
-from leopart_kit.training import check_folder, recorded_identity
 
 logger = logging.getLogger(__name__)
 
@@ -150,32 +145,6 @@ def run_variant(asked: AblationCommand, name: str, seed: int, folder: Path) -> f
     results = folder / "evaluation"
     merge_settings(evaluation, {"encoder": OmegaConf.create(node), "output_dir": str(results)})
     return study.measure(evaluation, results, words)
-
-
-def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
-    """The trained backbone; a broken-off training goes on, one of another kind is no match.
-
-    Raises:
-        ValueError: the folder holds a training with other settings or images.
-    """
-    backbone = folder / BACKBONE_NAME
-    if is_trained(config, folder) and saved_precision(backbone) == config.backbone_precision:
-        logger.info("reused %s", backbone)
-    else:
-        run_training(config, folder, command_for("leopart train", "train", words, config))
-    return backbone
-
-
-def is_trained(config: DictConfig, folder: Path) -> bool:
-    """True if this training has ended in a folder; another training there is an error."""
-    if not ((folder / BACKBONE_NAME).is_file() and (folder / PAGE_NAME).is_file()):
-        return False
-    dataset = build_dataset(config.dataset)
-    encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
-    settings = build_settings(config, len(dataset), 1)
-    identity = training_identity(config, settings, encoder, dataset)
-    check_folder(folder, "auto", identity)
-    return recorded_identity(folder).difference(identity) is None
 
 
 def linear_accuracy(config: DictConfig, folder: Path, words: Sequence[str]) -> float:

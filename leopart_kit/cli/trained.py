@@ -1,0 +1,73 @@
+"""Trainings that another command asks for: made once, and taken again while they are the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
+from leopart_kit.cli.build import build_dataset, build_encoder
+from leopart_kit.cli.build_training import build_settings
+from leopart_kit.cli.config import compose_command
+from leopart_kit.cli.declared import declared_names
+from leopart_kit.cli.repeating import command_for, word_of
+from leopart_kit.cli.reuse import training_identity
+from leopart_kit.cli.run_parts import read_method
+from leopart_kit.cli.train import run_training
+from leopart_kit.report.page import PAGE_NAME
+from leopart_kit.training import check_folder, recorded_identity
+
+logger = logging.getLogger(__name__)
+
+
+def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
+    """The trained backbone; a broken-off training goes on, one of another kind is no match.
+
+    Args:
+        words: what the configuration was first composed from.
+
+    Raises:
+        ValueError: the folder holds a training with other settings or images.
+    """
+    backbone = folder / BACKBONE_NAME
+    if is_trained(config, folder) and saved_precision(backbone) == config.backbone_precision:
+        logger.info("reused %s", backbone)
+    else:
+        run_training(config, folder, command_for("leopart train", "train", words, config))
+    return backbone
+
+
+def is_trained(config: DictConfig, folder: Path) -> bool:
+    """Whether this training has ended in a folder; of another one it is an error, as above."""
+    if not ((folder / BACKBONE_NAME).is_file() and (folder / PAGE_NAME).is_file()):
+        return False
+    dataset = build_dataset(config.dataset)
+    encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
+    settings = build_settings(config, len(dataset), 1)
+    identity = training_identity(config, settings, encoder, dataset)
+    check_folder(folder, "auto", identity)
+    return recorded_identity(folder).difference(identity) is None
+
+
+def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> Path:
+    """The backbone of an encoder that is trained by `leopart train` with these words.
+
+    Args:
+        node: the encoder at the start, as of the group `encoder`.
+
+    Raises:
+        ValueError: as `train_once`, or words that choose another encoder.
+    """
+    if any(word.lstrip("+").startswith(("encoder=", "encoder.")) for word in words):
+        raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
+    name = node["name"]
+    start = [f"encoder={name if name in declared_names('encoder') else 'timm'}"]
+    start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
+    chosen = [word for word in words if word.startswith("recipe=")]
+    rest = [word for word in words if word not in chosen]
+    said = [*chosen, *start, *rest, f"output_dir={word_of('', str(folder))[1:]}"]
+    return train_once(compose_command("train", said), folder, said)
