@@ -149,7 +149,7 @@ class GivenImages(SegmentationDataset):
     ) -> None:
         self._source, self._items, self._ignored = source, items, ignored
         samples = [Sample(one.name, f"item {one.row} of {_name(source)}") for one in items]
-        super().__init__(_name(source), "all", "in memory", label_set, samples, _no_file)
+        super().__init__(_name(source), "all", "memory", label_set, samples, _no_file)
 
     def spread(self, num_images: int) -> GivenImages:
         """At most `num_images` items at even distances, see `SegmentationDataset.spread`."""

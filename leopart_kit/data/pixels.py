@@ -29,7 +29,10 @@ def as_pixels(image: object, where: str = "the image") -> Tensor:
     if isinstance(image, Image.Image):
         return torch.from_numpy(np.array(to_rgb(image))).permute(2, 0, 1).contiguous()
     if not isinstance(image, (np.ndarray, Tensor)):
-        raise ValueError(f"{where} is a {type(image).__name__}, not an array, tensor or PIL image")
+        raise ValueError(
+            f"{where} is a {type(image).__name__}, not an array, tensor or PIL image (of files, "
+            "give their folder)"
+        )
     values = np.asarray(image.detach().cpu()) if isinstance(image, Tensor) else image
     planes = _channels_first(values, isinstance(image, Tensor), where)
     pixels = np.ascontiguousarray(_bytes(planes, where))
