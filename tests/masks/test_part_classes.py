@@ -77,7 +77,7 @@ def test_one_community_is_one_object():
 
 
 def test_parts_without_communities_have_no_objects():
-    with pytest.raises(ValueError, match=r"no objects; set export\.level=parts, or make"):
+    with pytest.raises(ValueError, match=r"export\.level"):
         part_classes(model_of(3), "objects")
     with pytest.raises(ValueError, match="no class is left"):
         part_classes(model_of(3, communities=np.full(3, -1)), "objects")

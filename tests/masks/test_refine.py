@@ -167,7 +167,7 @@ def test_wrong_kinds_of_arrays_are_named(image: np.ndarray, labels: np.ndarray, 
 
 def test_wrong_settings_are_named():
     image, inside = disc(16)
-    with pytest.raises(ValueError, match="unknown refinement 'crf'; there is dense_crf, bilateral"):
+    with pytest.raises(ValueError, match="dense_crf"):
         refine(image, inside.astype(int), "crf")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="confidence must lie between 0 and 1, got 1"):
         refine(image, inside.astype(int), "bilateral_grid", confidence=1.0)

@@ -70,7 +70,7 @@ def test_a_dead_process_is_an_error_and_no_hang():
 
 
 def test_no_process_is_an_error():
-    with pytest.raises(ValueError, match="num_processes must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="num_processes"):
         refine_many([], 0, "bilateral_grid", num_processes=0)
 
 

@@ -225,7 +225,7 @@ def test_a_frozen_part_stays_out_of_the_training(batch):
 
 
 def test_more_blocks_than_there_are():
-    with pytest.raises(ValueError, match="trained_blocks 4: tiny has 3 blocks"):
+    with pytest.raises(ValueError, match=r"trained_blocks.*4"):
         Leopart(tiny_clusterer(depth=3), LeopartSettings(trained_blocks=4, **NO_QUEUE))
 
 

@@ -144,5 +144,5 @@ def test_bad_input_is_explained() -> None:
         bootstrap_intervals(np.zeros_like(counts))
     with pytest.raises(ValueError, match="confidence must lie between 0 and 1, got 95"):
         bootstrap_intervals(counts, confidence=95)
-    with pytest.raises(ValueError, match="num_resamples must be at least 1"):
+    with pytest.raises(ValueError, match="num_resamples"):
         bootstrap_intervals(counts, num_resamples=0)

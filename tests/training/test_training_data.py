@@ -74,7 +74,7 @@ def test_epochs_and_seeds_differ():
 def test_bad_sampler():
     with pytest.raises(ValueError, match="holds no images"):
         ResumableSampler(0, 1, 0)
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="batch_size"):
         ResumableSampler(3, 0, 0)
     with pytest.raises(ValueError, match="rank 2 is not one of the 2 processes"):
         ResumableSampler(3, 1, 0, rank=2, world_size=2)
@@ -184,9 +184,9 @@ def test_bad_loader():
     with pytest.raises(ValueError, match="holds no images"):
         SeededSamples(Vectors(0), add_noise, seed=0)
     samples = SeededSamples(Vectors(), add_noise, seed=0)
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="batch_size"):
         TrainingLoader(samples, 0)
-    with pytest.raises(ValueError, match="num_workers must not be negative, got -1"):
+    with pytest.raises(ValueError, match="num_workers"):
         TrainingLoader(samples, 1, num_workers=-1)
 
 

@@ -162,7 +162,7 @@ def test_broken_files_are_remembered_over_a_resume(tmp_path: Path):
 
 def test_never_refuses_a_folder_with_checkpoints(tmp_path: Path):
     run_tiny(tmp_path, settings={"resume": "never"})
-    with pytest.raises(ValueError, match="holds checkpoints of an earlier run; set resume=auto"):
+    with pytest.raises(ValueError, match="resume"):
         run_tiny(tmp_path, settings={"resume": "never"})
 
 
@@ -174,7 +174,7 @@ def test_resume_from_a_named_checkpoint(tmp_path: Path):
     own, other = last_state(tmp_path / "branch"), read_checkpoint_file(whole.checkpoint)
     assert_same(own["state_dict"], other["state_dict"])
     assert min(losses(tmp_path / "branch")) == 6
-    with pytest.raises(ValueError, match=r"cannot go on from step 5 .* holds step_00000012.pt"):
+    with pytest.raises(ValueError, match=r"step_00000012\.pt"):
         run_tiny(tmp_path / "whole", settings={**settings, "resume": middle})
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pt"):
         run_tiny(tmp_path / "new", settings={"resume": str(tmp_path / "nowhere.pt")})

@@ -41,7 +41,7 @@ def test_cosine_is_monotone_and_symmetric(start: float, end: float, steps: int):
 
 
 def test_bad_schedules():
-    with pytest.raises(ValueError, match="at least one step, got num_steps=0"):
+    with pytest.raises(ValueError, match=r"num_steps.*0"):
         cosine_schedule(1.0, 0.0, 0)
-    with pytest.raises(ValueError, match="warmup_steps=3 must lie in"):
+    with pytest.raises(ValueError, match="warmup_steps"):
         cosine_schedule(1.0, 0.0, 3, warmup_steps=3)

@@ -84,7 +84,7 @@ def test_masks_and_pictures_are_those_of_the_crops(tmp_path: Path):
         lambda: list(iter_masks(result, dataset)),
         lambda: collect_samples(result, dataset, 1),
     ):
-        with pytest.raises(ValueError, match=r"give the data set that was evaluated.*view_of"):
+        with pytest.raises(ValueError, match="view_of"):
             look()
     again = evaluate(encoder_of(MeanColour()), crops, dataclasses.replace(PROTOCOL, num_clusters=3))
     assert again.metrics == result.metrics, "crops are not cut twice"

@@ -90,9 +90,9 @@ def test_imagenet100_lists_100_different_wordnet_ids():
 
 def test_bad_class_lists(tmp_path: Path):
     root = write_imagenet(tmp_path, ["n01"])
-    with pytest.raises(FileNotFoundError, match=r"gone\.txt does not exist; set classes_file"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
         imagenet(root, classes_file=tmp_path / "gone.txt")
-    with pytest.raises(ValueError, match=r"empty\.txt lists no class"):
+    with pytest.raises(ValueError, match=r"empty\.txt"):
         imagenet(root, classes_file=class_list(tmp_path / "empty.txt", "\n"))
     with pytest.raises(ValueError, match=r"lists n01 twice; list it once"):
         imagenet(root, classes_file=class_list(tmp_path / "twice.txt", "n01\nn01\n"))

@@ -174,7 +174,7 @@ def test_small_photos_are_said_to_be_enlarged(tmp_path: Path):
 def test_what_is_no_single_image(photo: Path, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; point root at one large"):
         single_image(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no split 'train'; choose one of all"):
+    with pytest.raises(ValueError, match="'train'"):
         single_image(photo, "train")
     write_image(tmp_path / "second.png")
     with pytest.raises(ValueError, match="holds 2 images; point root at one image file"):

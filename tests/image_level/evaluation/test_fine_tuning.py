@@ -76,10 +76,10 @@ def test_what_cannot_be_fine_tuned(tmp_path: Path):
     train, _ = colour_splits(tmp_path)
     rows = np.arange(30)
     encoder = load_encoder("handcrafted")
-    with pytest.raises(ValueError, match="handcrafted has no weights to fine-tune: leave low_shot"):
+    with pytest.raises(ValueError, match="low_shot"):
         fine_tune(encoder, train.images, rows, train.labels, 3, QUICK, resolution=16)
     with pytest.raises(ValueError, match="at least 2 labelled images, got 1"):
         fine_tune(TwoLayers(), train.images, rows[:1], train.labels[:1], 3, QUICK, resolution=16)
     wild = FineTuningSettings(epochs=1, min_steps=30, backbone_learning_rate=1e2, weight_decay=1e4)
-    with pytest.raises(ValueError, match=r"two_layers diverged: lower fine_tuning.backbone_learn"):
+    with pytest.raises(ValueError, match="two_layers"):
         fine_tune(TwoLayers(), train.images, rows, train.labels, 3, wild, resolution=16)

@@ -132,5 +132,5 @@ def test_bad_input(tokenizer: CaptionTokenizer):
         CaptionTokenizer.train(CAPTIONS, 100)
     with pytest.raises(ValueError, match="needs 3 places or more, got length 2"):
         tokenizer.encode(CAPTIONS, 2)
-    with pytest.raises(ValueError, match="text_dim 10 must be a multiple of text_heads 4"):
+    with pytest.raises(ValueError, match="text_dim"):
         TextEncoder(10, 6, dim=10, num_heads=4)

