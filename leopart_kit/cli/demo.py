@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from leopart_kit.backbones.zoo import ZOO
+from leopart_kit.backbones.zoo import ZOO, list_encoders
 from leopart_kit.data import folder_images
 from leopart_kit.report.demo_page import DemoFolders, write_demo_page, write_picture
 
@@ -38,11 +38,12 @@ def demo(images: Path | None, encoder: str, output_dir: Path, train: bool) -> Pa
     photographs = images or copied_photographs(output_dir / "photographs")
     folder_images(photographs)  # raises for a folder without images
     folders = DemoFolders(output_dir)
-    words = [f"encoder={encoder}" if encoder in ZOO else f"encoder=timm encoder.name={encoder}"]
-    words = [*shlex.split(words[0]), f"cache_dir={output_dir / 'features'}"]
+    known = encoder in list_encoders()
+    choice = [f"encoder={encoder}"] if known else ["encoder=timm", f"encoder.name={encoder}"]
+    words = [*choice, f"cache_dir={output_dir / 'features'}"]
     if train:
         recipe = ["train", str(photographs), "recipe=leopart_cpu_minutes"]
-        leopart(*recipe, *words[:-1], f"output_dir={folders.training}")
+        leopart(*recipe, *choice, f"output_dir={folders.training}")
     else:
         show_photographs(photographs, words, encoder, folders)
         measure(encoder, folders.scenes)
@@ -104,11 +105,12 @@ def show_photographs(
 def measure(encoder: str, output_dir: Path) -> None:
     """The encoder, its network before any training, and the classical one on drawn scenes."""
     this = encoder if encoder.isidentifier() else "this"
-    leopart(
-        *("bench", "suite=scenes", f"+encoders.{this}={{name: {encoder}}}"),
+    entries = [
+        f"+encoders.{this}={{name: {encoder}}}",
         f"+encoders.random={{name: {encoder}, weights: random}}",
-        f"output_dir={output_dir}",
-    )
+    ]
+    others = [] if encoder == "handcrafted" else entries  # that one is always there
+    leopart("bench", "suite=scenes", *others, f"output_dir={output_dir}")
 
 
 def leopart(*words: str) -> None:

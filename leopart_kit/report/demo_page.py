@@ -202,7 +202,7 @@ def _places(folders: DemoFolders) -> list[tuple[Path, str, str]]:
         (parts / "parts.html", "Name the parts", "type what they are, download names.json"),
         (objects / "parts.html", "Name the objects", "communities of parts that occur together"),
         (folders.page / "report.html", "Explore the photographs", "clusters, and how to repeat it"),
-        (parts / "overview.png", "All images on one sheet", "with a legend, twelve a sheet"),
+        *_sheets(parts),
         (folders.scenes / "leaderboard.html", "Leaderboard", "every figure, with its interval"),
         (folders.training / "report.html", "Training", "what Leopart changed, before and after"),
         (parts / "masks", "Indexed PNG", "a pixel is the id of its part"),
@@ -211,4 +211,13 @@ def _places(folders: DemoFolders) -> list[tuple[Path, str, str]]:
         (parts / "labelme", "labelme", "open the folder in labelme"),
         (parts / "yolo" / "data.yaml", "YOLO", "train on it as it is"),
         (parts / "classes.json", "Classes", "ids, names and colours"),
+    ]
+
+
+def _sheets(folder: Path) -> list[tuple[Path, str, str]]:
+    """The sheets of an export, `overview.png` and those after it, in their order."""
+    found = sorted(folder.glob("overview*.png"), key=lambda path: (len(path.name), path.name))
+    return [
+        (path, f"Sheet {number}", "twelve images with their parts and a legend")
+        for number, path in enumerate(found, start=1)
     ]
