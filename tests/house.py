@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import io
+import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
@@ -135,9 +136,22 @@ def code_lines(text: str) -> int:
     return len(lines - words)
 
 
+def questions() -> list[str]:
+    """Docstrings that begin with a question word instead of what the thing is."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            for _, child in _statements(node):
+                match child:
+                    case ast.Expr(value=ast.Constant(value=str(text))) if QUESTION.match(text):
+                        found.append(f"{path.relative_to(PACKAGE)}: {text.splitlines()[0]}")
+    return found
+
+
 def _statements(node: ast.AST) -> Iterator[tuple[ast.stmt | None, ast.stmt]]:
     """Each statement of a body, with the one before it."""
-    body: list[ast.stmt] = getattr(node, "body", [])
+    body = getattr(node, "body", [])
+    body = body if isinstance(body, list) else []  # that of a lambda is an expression
     return zip([None, *body], body, strict=False)
 
 
@@ -150,6 +164,7 @@ def lines_by_package() -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
+QUESTION = re.compile(r"(What|How|Whether|Which|Who|Where|When|Why)\b")
 MOST_FILES = {"evaluate": 20, "leopart-eval": 50}
 
 
@@ -184,6 +199,7 @@ def of_size() -> list[Measure]:
     lines = lines_by_package()
     measures = [Measure(f"code lines, {name}", count) for name, count in lines.items()]
     measures.append(Measure("code lines", sum(lines.values())))
+    measures.append(Measure("docstrings that begin with a question", len(questions()), 0))
     for name, most in (("README.md", 1200), ("eval/README.md", 900)):
         text = (REPOSITORY / name).read_text()
         longest = max(map(num_words, sentences_of(text)))

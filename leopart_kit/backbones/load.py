@@ -135,7 +135,7 @@ def _text(setting: str, value: object) -> str:
 
 
 def takes_patch_size(name: str) -> bool:
-    """Whether `patch_size` is an option of the encoder of this name."""
+    """True if `patch_size` is an option of the encoder of this name."""
     kind = name if name in _WITHOUT_WEIGHTS else _kind(_find_spec(name))
     return "patch_size" in _OPTIONS[kind]
 

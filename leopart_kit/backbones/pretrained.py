@@ -62,7 +62,7 @@ def _write_and_read(encoder: Encoder, options: Mapping[str, Any], folder: Path) 
 
 
 def _options(encoder: Encoder) -> dict[str, Any]:
-    """What `load_encoder` needs besides the weights."""
+    """Arguments of `load_encoder` besides the weights."""
     if encoder.name.startswith("custom:"):
         raise _no_name(encoder, "it is made by code of your own, which the files do not hold")
     options: dict[str, Any] = {"name": encoder.name}

@@ -183,7 +183,7 @@ class ViTEncoder(Encoder):
 
     @property
     def has_cls(self) -> bool:
-        """Whether there is a CLS token."""
+        """True if there is a CLS token."""
         return getattr(self.vit, "cls_token", None) is not None
 
     def _patch_grid(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -89,7 +89,7 @@ class TrainCommand:
     epochs: Positive = 50
     """Passes over the data set, unless trainer.max_steps says otherwise."""
     logger: str | several(str, at_least=0) = "tensorboard"  # type: ignore[valid-type]
-    """Where curves go besides metrics.jsonl: tensorboard, csv, wandb, a list of them, or [];
+    """Loggers of the curves besides metrics.jsonl: tensorboard, csv, wandb, a list of them, or [];
     package.module:Class is your own."""
     trainer: TrainerSettings = Field(default_factory=TrainerSettings)
     """Training loop."""

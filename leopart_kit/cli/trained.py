@@ -42,7 +42,7 @@ def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
 
 
 def is_trained(config: DictConfig, folder: Path) -> bool:
-    """Whether this training has ended in a folder; of another one it is an error, as above."""
+    """True if this training has ended in a folder; another training there is an error."""
     if not ((folder / BACKBONE_NAME).is_file() and (folder / PAGE_NAME).is_file()):
         return False
     dataset = build_dataset(config.dataset)

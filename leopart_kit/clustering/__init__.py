@@ -12,7 +12,6 @@ from leopart_kit.clustering.cooccurrence import CooccurrenceSums, cooccurrence
 from leopart_kit.clustering.foreground import attention_foreground, foreground_confidence
 from leopart_kit.clustering.kmeans import KMeans
 from leopart_kit.clustering.kmeans_faiss import FaissKMeans
-from leopart_kit.clustering.nearest_faiss import FaissNeighbours, describe_faiss
 from leopart_kit.clustering.nearest_neighbours import merge_neighbours, nearest_neighbours
 from leopart_kit.clustering.partition_quality import (
     PartitionQuality,
@@ -28,7 +27,6 @@ __all__ = [
     "ComponentForeground",
     "CooccurrenceSums",
     "FaissKMeans",
-    "FaissNeighbours",
     "KMeans",
     "PartitionQuality",
     "Standardizer",
@@ -37,7 +35,6 @@ __all__ = [
     "cluster_graph",
     "cluster_precision",
     "cooccurrence",
-    "describe_faiss",
     "detect_communities",
     "foreground_clusters",
     "foreground_confidence",

@@ -24,7 +24,7 @@ _THREADS = 8
 
 @dataclass(frozen=True)
 class SplitAudit:
-    """What two splits have in common.
+    """Images that two splits have in common.
 
     Attributes:
         train, measured: data set and split of each.

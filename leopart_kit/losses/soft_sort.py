@@ -108,7 +108,7 @@ class Block(NamedTuple):
         return [run for layer in self.layers for run in layer]
 
     def places(self, num_wires: int) -> Tensor:
-        """Which part of its span each wire was mixed in before, `[n]`."""
+        """Part of its span in which each wire was mixed before, `[n]`."""
         wires = torch.arange(num_wires) + self.offset
         return wires // self.before % (self.span // self.before)
 
@@ -160,7 +160,7 @@ def _bitonic(distance: int, block: int, offset: int, num_wires: int) -> tuple[Ru
 
 
 def _must_turn(block: int, offset: int) -> bool:
-    """Whether the block's first group that is there must ascend, where the package has it descend.
+    """True if the block's first group must ascend, where the package has it descend.
 
     Its first half is ascending and has lost wires: these count as -inf so far, and would be inf
     from now on. With two of them and two values beside them that would no longer sort.

@@ -8,20 +8,18 @@ from leopart_kit.masks.indexed_png import write_id_png, write_indexed_png
 from leopart_kit.masks.label_maps import label_map
 from leopart_kit.masks.mask_folder import write_masks
 from leopart_kit.masks.overview_sheets import OverviewSheets
-from leopart_kit.masks.part_classes import ClassTable, MaskClass, part_classes
+from leopart_kit.masks.part_classes import ClassTable, part_classes
 from leopart_kit.masks.part_model import PartModel
 from leopart_kit.masks.part_names import PartNames, read_names
-from leopart_kit.masks.refine import REFINEMENTS, Refinement, refine, refine_probabilities
+from leopart_kit.masks.refine import Refinement, refine, refine_probabilities
 from leopart_kit.masks.refine_many import refine_many
 from leopart_kit.masks.regions import LabelledImage
 
 __all__ = [
-    "REFINEMENTS",
     "ClassTable",
     "ExportSettings",
     "ExportSummary",
     "LabelledImage",
-    "MaskClass",
     "OverviewSheets",
     "PartModel",
     "PartNames",

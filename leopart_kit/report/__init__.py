@@ -20,7 +20,7 @@ from leopart_kit.report.leaderboard_markdown import (
     write_between_marks,
 )
 from leopart_kit.report.leaderboard_page import write_leaderboard_page
-from leopart_kit.report.naming import PartView, part_crop, write_naming_page
+from leopart_kit.report.naming import write_naming_page
 from leopart_kit.report.objects_section import objects_section
 from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.overview import write_overview
@@ -33,7 +33,6 @@ from leopart_kit.report.training_section import training_opening, training_secti
 __all__ = [
     "Cell",
     "ClusterFacts",
-    "PartView",
     "Section",
     "Stage",
     "build_leaderboard",
@@ -42,7 +41,6 @@ __all__ = [
     "leaderboard_markdown",
     "leaderboard_overview",
     "objects_section",
-    "part_crop",
     "part_views",
     "print_result",
     "read_leaderboard",

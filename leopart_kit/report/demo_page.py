@@ -26,7 +26,7 @@ _CELL, _COLUMNS = 220, 6  # pixels and pictures of `write_picture`
 
 @dataclass(frozen=True)
 class DemoFolders:
-    """Where the demo's commands leave their results, below one folder."""
+    """Folders in which the demo's commands leave their results."""
 
     root: Path
 
@@ -69,13 +69,13 @@ class Picture:
 
     @property
     def tells(self) -> bool:
-        """Whether every export has drawn something on it, and left something of it."""
+        """True if every export has drawn something on it, and left something of it."""
         same = [(drawn == self.image).all(axis=2).mean() for drawn in self.drawn]
         return all(share < 0.95 for share in same) and any(share > 0.05 for share in same)
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the template shows: pictures as data URIs, and their size."""
+        """Content of the template: pictures as data URIs, and their size."""
         photo, *drawn = (photo_uri(picture) for picture in (self.image, *self.drawn))
         height, width = self.image.shape[:2]
         return {"name": self.name, "photo": photo, "drawn": drawn, "height": height, "width": width}
@@ -196,7 +196,7 @@ def _address(path: Path, root: Path) -> str | None:
 
 
 def _places(folders: DemoFolders) -> list[tuple[Path, str, str]]:
-    """What the demo may have left: a path, what it is called, and what one does with it."""
+    """A file that the demo may have left: its path, name and use."""
     parts, objects = folders.parts, folders.objects
     return [
         (parts / "parts.html", "Name the parts", "type what they are, download names.json"),

@@ -28,7 +28,7 @@ _FEWEST_COMPONENTS = 24  # a page shows fewer images rather than less of each to
 
 @dataclass(frozen=True)
 class Stage:
-    """What one encoder makes of all images: tokens `[h, w, D]` and clusters `[h', w']` of each.
+    """One encoder's view of all images: tokens `[h, w, D]` and clusters `[h', w']` of each.
 
     Clusters below 0 are none; `caption` tells apart the stages of a page.
     """
@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What is known of clusters: names by id, and edges `(id, id, weight)` of their graph."""
+    """Facts about clusters: names by id, and edges `(id, id, weight)` of their graph."""
 
     names: Sequence[str] = ()
     edges: Sequence[tuple[int, int, float]] = ()

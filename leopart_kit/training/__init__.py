@@ -7,7 +7,7 @@ from leopart_kit.training.loggers import find_loggers
 from leopart_kit.training.loop import TrainingSummary, train
 from leopart_kit.training.metrics_log import read_metrics
 from leopart_kit.training.parameter_groups import adamw
-from leopart_kit.training.progress_bar import quiet_progress, training_bar
+from leopart_kit.training.progress_bar import training_bar
 from leopart_kit.training.randomness import seed_everything
 from leopart_kit.training.run_record import check_folder, record_run, recorded_identity
 from leopart_kit.training.sampler import steps_for_epochs
@@ -33,7 +33,6 @@ __all__ = [
     "default_num_workers",
     "find_loggers",
     "list_checkpoints",
-    "quiet_progress",
     "read_metrics",
     "record_run",
     "recorded_identity",

@@ -11,7 +11,6 @@ from leopart_kit.image_level.evaluation.evaluate import evaluate_image_level
 from leopart_kit.image_level.evaluation.fine_tuning import fine_tune, predict_classes
 from leopart_kit.image_level.evaluation.gallery import ClusterView, cluster_views
 from leopart_kit.image_level.evaluation.linear_classifier import ChosenClassifier, linear_probe
-from leopart_kit.image_level.evaluation.low_shot import stratified_subset
 from leopart_kit.image_level.evaluation.nearest_neighbours import knn_predict
 from leopart_kit.image_level.evaluation.result import ImageLevelResult, ImageSets, Score
 from leopart_kit.image_level.evaluation.settings import (
@@ -44,5 +43,4 @@ __all__ = [
     "linear_probe",
     "normalized_mutual_information",
     "predict_classes",
-    "stratified_subset",
 ]

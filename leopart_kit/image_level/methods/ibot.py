@@ -161,7 +161,7 @@ class IBOTSettings(DINOSettings):
     teacher_patch_temperature: Positive = 0.07
     """Of the teacher's softmax for patches."""
     centring: Literal["mean"] = "mean"
-    """What keeps one output from winning everywhere: the scores less their running mean."""
+    """Guard against one output that wins everywhere: the scores less their running mean."""
     unmasked_share: Probability = 0.5
     """Of the global views: those in which no patch is masked."""
     masked_share: ShareRange = (0.1, 0.5)

@@ -1,4 +1,4 @@
-"""Where the curves of a run go besides `metrics.jsonl`; `loggers/NAME.py` is `logger=NAME`."""
+"""Loggers of a run's curves besides `metrics.jsonl`; `loggers/NAME.py` is `logger=NAME`."""
 
 from __future__ import annotations
 

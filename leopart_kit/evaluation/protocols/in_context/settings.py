@@ -53,7 +53,7 @@ class InContextSettings:
     train_lists: several(PathText) | None = None  # type: ignore[valid-type]
     """Files that name the training images, one a seed, instead of a share that is drawn."""
     classes_left_out: Literal["stop", "allow"] = "stop"
-    """Where a share shows no image of a class that the split shows: stop names it; allow goes on,
+    """For a share without an image of a class that the split shows: stop names it; allow goes on,
     and the class scores 0."""
     neighbours: Count = 30
     """Entries whose labels a patch takes."""
@@ -91,7 +91,7 @@ class InContextSettings:
         return Path(self.train_lists[self.seeds.index(seed)]).expanduser()
 
     def chosen_by(self, seed: int) -> str:
-        """Where the training images of a seed come from, for the result."""
+        """Source of the training images of a seed, for the result."""
         file = self.list_of(seed)
         if file is not None:
             return f"list {file}"
