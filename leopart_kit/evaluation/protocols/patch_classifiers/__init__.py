@@ -1,0 +1,1 @@
+"""Classifiers of single patches, shared by `patch_knn` and `patch_logistic`."""
