@@ -15,6 +15,8 @@ from leopart_kit.cli import demo, program
 from tests.cli.command import run_command_line
 
 SMALL = ["protocol.resolution=[64,64]", "protocol.num_clusters=6"]
+TRAINING = ["views.global_size=32", "views.local_size=16", "trainer.max_steps=2", "batch_size=2"]
+TRAINING += ["trainer.warmup_steps=1", "method.num_prototypes=8", "precision=fp32"]
 MEASURED = "dataset.num_images=2 protocol.resolution=[64,64] protocol.num_clusters=9"
 
 
@@ -24,6 +26,10 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ran = []
 
     def leopart(name: str, *words: str) -> None:
+        if name == "train":
+            run_command_line(lambda: program.run(name, [*words, *TRAINING]), "leopart", [])
+            ran.append(name)
+            return
         less = [f'overrides="{MEASURED} protocol.seeds=[0]"'] if name == "bench" else SMALL
         if name == "export":  # no part is kept from making up an object
             less = [*less, "communities.edge_threshold=0"]
@@ -78,6 +84,14 @@ def test_every_link_of_the_demo_leads_on(commands: list[str], tmp_path: Path):
     assert text.count("what handcrafted found") == 2
     with Image.open(tmp_path / "out" / "picture.jpg") as picture:
         assert picture.size == (3 * 220, 3 * 220)
+
+
+def test_a_training_on_the_photographs_is_linked(commands: list[str], tmp_path: Path):
+    page = demo.demo(photographs(tmp_path / "photos"), "demo_dino", tmp_path / "out", True)
+    assert commands == ["train"]
+    seen: set[Path] = set()
+    follow(page.resolve(), seen)
+    assert (tmp_path / "out/training/report.html").resolve() in seen
 
 
 def test_without_its_package_the_demo_says_so_and_goes_on(monkeypatch, capsys):
