@@ -26,7 +26,7 @@ $(WHEELS): $(STAMP)
 demo: $(WHEELS)
 	$(DEMO)
 
-# Leopart on the same photographs, before and after side by side; about eight minutes on two cores.
+# Leopart on the same photographs, before and after side by side; 120 steps, some minutes on two cores.
 demo-train: $(WHEELS)
 	$(DEMO) --train
 
