@@ -15,22 +15,27 @@ nbclient = pytest.importorskip("nbclient", reason="jupyter is not installed: pip
 pytest.importorskip("ipykernel", reason="jupyter is not installed: pip install -e .[dev]")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_notebooks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One after the other in one kernel, which forgets all names between them."""
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code), "clear its outputs"
+    notebooks = [nbformat.read(path, as_version=4) for path in NOTEBOOKS]
+    forget = "%reset -f"
+    cells = [c for n in notebooks for c in (*n.cells, nbformat.v4.new_code_cell(forget))]
+    assert not any(cell.get("outputs") for cell in cells), "clear its outputs"
     client = nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        nbformat.v4.new_notebook(cells=cells),
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": tmp_path}},
     )
     client.execute()
-    outputs = [output for cell in code for output in cell.outputs]
-    printed = "".join(output.text for output in outputs if output.output_type == "stream")
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 1
-    assert len(re.findall(r"\d+\.\d", printed)) >= 3
+    for notebook in notebooks:
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        printed = "".join(output.text for output in outputs if output.output_type == "stream")
+        pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+        assert len(pictures) == 1
+        assert len(re.findall(r"\d+\.\d", printed)) >= 3
 
 
 def test_there_are_two():

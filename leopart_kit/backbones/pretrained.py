@@ -63,12 +63,14 @@ def _write_and_read(encoder: Encoder, options: Mapping[str, Any], folder: Path) 
 
 def _options(encoder: Encoder) -> dict[str, Any]:
     """Arguments of `load_encoder` besides the weights."""
-    if encoder.name.startswith("custom:"):
-        raise _no_name(encoder, "it is made by code of your own, which the files do not hold")
     options: dict[str, Any] = {"name": encoder.name}
+    try:
+        has_patch_size = takes_patch_size(encoder.name)
+    except ValueError as error:
+        raise _no_name(encoder, "it is made by code that the files do not hold") from error
     given = {name: encoder.settings[name] for name in _SETTINGS if name in encoder.settings}
     options |= {name: value for name, value in given.items() if value != "fp32"}
-    if takes_patch_size(encoder.name):
+    if has_patch_size:
         options |= {"patch_size": encoder.patch_size}
     grid = getattr(getattr(getattr(encoder, "vit", None), "patch_embed", None), "grid_size", None)
     if grid and grid[0] != grid[1]:

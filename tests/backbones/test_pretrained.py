@@ -53,7 +53,8 @@ def test_a_network_of_timm_is_saved_by_its_name(tmp_path: Path):
 
 def test_what_needs_code_of_its_own_is_not_saved(tmp_path: Path):
     custom = Encoder.from_module(nn.AvgPool2d(4), 4, 3)
-    for encoder in (custom, MirroredEncoder(load_encoder("vitmini8"))):
+    own = Encoder(name="mine", embed_dim=3, patch_size=4)
+    for encoder in (custom, own, MirroredEncoder(load_encoder("vitmini8"))):
         with pytest.raises(ValueError, match="cannot be saved"):
             encoder.save_pretrained(tmp_path / "saved")
         assert not list((tmp_path / "saved").iterdir())
