@@ -1,0 +1,348 @@
+"""Linear probe at full size: batch norm and one linear layer, windows of the whole image.
+
+As DINOv3 (Siméoni et al. 2025) and others report it: AdamW over a grid of rates and decays, 40,000
+steps of 16 crops of 512 px, windows of 512 px every 341 px at test, masks at their own size.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_batches
+from leopart_kit.evaluation.protocols.probes.training import head_loss, is_finite
+from leopart_kit.evaluation.protocols.training_split.training_images import (
+    left_out,
+    missing_classes,
+    training_images,
+)
+from leopart_kit.evaluation.result import LabelsUsed
+from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
+from leopart_kit.evaluation.scores.resizing import classes_at, resize_image
+from leopart_kit.evaluation.scores.scoring import Scored
+from leopart_kit.evaluation.segmentation_heads import LinearHead
+from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.task import Clock, Measurement, Task
+from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
+from leopart_kit.settings import (
+    Count,
+    NotNegatives,
+    Positives,
+    Seeds,
+    ShareRange,
+    Size,
+    Text,
+    settings,
+)
+from leopart_kit.whole_file import whole_file
+
+logger = logging.getLogger(__name__)
+
+_KEPT_EVERY = 500  # steps between two checkpoints
+
+
+@settings
+class LinearFull:
+    """Batch norm and one linear layer on frozen tokens, scored at each mask's own size."""
+
+    name: ClassVar[str] = "linear_full"
+
+    train_split: Text | None = "train"
+    """Split of the data set on which heads are trained."""
+    seeds: Seeds = (0,)
+    """One training each: crops, their order and the held-out images."""
+    resolution: Size = (512, 512)
+    """`[H, W]` of crops and windows, in pixels."""
+    score_resolution: Size = (512, 512)
+    """`[H, W]` of a second score and of the maps that are kept; the headline is at full size."""
+    stride: Count = 341
+    """Pixels from one window to the next at test."""
+    learning_rates: Positives = (1e-4, 3e-4, 1e-3)
+    """Of AdamW; each is tried with each decay."""
+    weight_decays: NotNegatives = (1e-3, 1e-2)
+    """Of AdamW; each is tried with each rate."""
+    holdout: Annotated[float, Field(gt=0, le=0.9)] = 0.1
+    """Share of the training images that choose among the heads; none is trained on them."""
+    iterations: Count = 40_000
+    """Steps; all heads share the crops."""
+    batch_size: Count = 16
+    """Crops a step."""
+    crop_scale: ShareRange = (0.25, 1.0)
+    """`[low, high]` of a crop's share of the image area."""
+
+    def measure(self, task: Task) -> Measurement:
+        """Train all heads of the grid on `task.train`, keep the best on held-out images, score it.
+
+        Raises:
+            ValueError: no training images with masks, or too few to hold some out; training that
+                diverges at every rate.
+        """
+        clock = Clock()
+        work = _Training(self, task)
+        found = {seed: work.best(seed) for seed in self.seeds}
+        heads = {seed: head for seed, (head, _) in found.items()}
+        clock.lap("training")
+        indices = np.array(task.usable)
+
+        @torch.inference_mode()
+        def logits_of(row: int) -> dict[int, Tensor]:
+            image = task.dataset.load_image(int(indices[row]))
+            return window_logits(task, heads, image, self.resolution, self.stride)
+
+        maps = PredictedMaps(task, len(indices), self.score_resolution, logits_of, classes_at)
+        scored = maps.score(indices, self.seeds, self.resolution, self.score_resolution)
+        clock.lap("scoring")
+        return Measurement(
+            indices=indices,
+            labels_used=LabelsUsed(fit=True, select=False, match=False),
+            timing_seconds=clock.seconds,
+            scored=full_size_first(scored),
+            details={
+                "num_clusters": work.train.num_classes,
+                "training_images": len(work.labels.usable),
+                "miou_on_held_out_images": {str(s): dict(tried) for s, (_, tried) in found.items()},
+                "training_images_left_out": left_out(work.train, work.labels.broken),
+                "classes_missing_from_train": missing_classes(work.labels, scored),
+            },
+            heads=heads,
+            **maps.kept(),
+        )
+
+
+class NormalizedHead(nn.Module):
+    """Batch norm and one 1 × 1 convolution, tokens `[B, D, h, w]` → logits `[B, C, h, w]`."""
+
+    def __init__(self, embed_dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(embed_dim)
+        self.classify = nn.Conv2d(embed_dim, num_classes, 1)
+        nn.init.normal_(self.classify.weight, std=0.01)
+        nn.init.zeros_(self.classify.bias)  # type: ignore[arg-type]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits on the grid of the tokens."""
+        return self.classify(self.norm(tokens))
+
+    @torch.no_grad()
+    def folded(self) -> LinearHead:
+        """The same function as one linear layer: at test, batch norm is a scale and a shift."""
+        norm, weight = self.norm, self.classify.weight
+        mean, variance = (norm.get_buffer(f"running_{name}") for name in ("mean", "var"))
+        scale = norm.weight * torch.rsqrt(variance + norm.eps)
+        shift = norm.bias - mean * scale
+        head = LinearHead(weight.shape[1], weight.shape[0])
+        head.classify.weight.copy_(weight * scale[None, :, None, None])
+        bias = self.classify.get_parameter("bias") + weight[:, :, 0, 0] @ shift
+        head.classify.get_parameter("bias").copy_(bias)
+        return head.eval()
+
+
+class _Training:
+    """The heads of a grid, trained together on the same crops; what is done is kept on disk."""
+
+    def __init__(self, protocol: LinearFull, task: Task) -> None:
+        self.protocol, self.task = protocol, task
+        self.train = training_images(task)
+        self.labels = task.labels_of(self.train)
+        images = len(self.labels.usable)
+        self.held = round(protocol.holdout * images)
+        if not 0 < self.held < images:
+            raise ValueError(
+                f"{images} training images cannot be split to choose a head (holdout "
+                f"{protocol.holdout:g}): raise protocol.holdout or use more images"
+            )
+        key = {
+            "encoder": task.encoder.fingerprint(),
+            "train": self.train.fingerprint(),
+            "masks": self.train.mask_fingerprint(),
+            "protocol": {k: v for k, v in asdict(protocol).items() if k not in _OF_SCORING},
+        }
+        self.cache = StageCache(task.cache_dir / "linear_full", key, task.run.processes)
+        self.grid = [(r, d) for r in protocol.learning_rates for d in protocol.weight_decays]
+
+    def best(self, seed: int) -> tuple[LinearHead, Mapping[str, float]]:
+        """The head that is best on held-out images, and the mIoU of each there."""
+        checkpoint = self.cache.path("heads", {"seed": seed}).with_suffix(".pt")
+        found = self.cache.get("heads", {"seed": seed}, lambda: self._choose(seed, checkpoint))
+        head = LinearHead(self.task.encoder.embed_dim, self.train.num_classes)
+        state = {name: torch.from_numpy(found[name]) for name in head.state_dict()}
+        head.load_state_dict(state)
+        names = [f"rate {rate:g}, decay {decay:g}" for rate, decay in self.grid]
+        tried = dict(zip(names, found["miou"].tolist(), strict=True))
+        return head.to(self.task.run.device).eval(), tried
+
+    def _choose(self, seed: int, checkpoint: Path) -> dict[str, np.ndarray]:
+        order = np.random.default_rng(seed).permutation(self.labels.usable)
+        held, rest = order[: self.held].tolist(), order[self.held :].tolist()
+        heads = self._fit(rest, seed, checkpoint)
+        scores = [self._miou(head.folded(), held) if is_finite(head) else -1.0 for head in heads]
+        if max(scores) < 0:
+            raise ValueError("training diverged at every rate: lower protocol.learning_rates")
+        best = heads[int(np.argmax(scores))].folded().cpu()
+        state = {name: value.numpy() for name, value in best.state_dict().items()}
+        checkpoint.unlink(missing_ok=True)
+        return {**state, "miou": np.maximum(scores, 0.0)}
+
+    def _fit(self, images: Sequence[int], seed: int, checkpoint: Path) -> list[NormalizedHead]:
+        protocol, run = self.protocol, self.task.run
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            first = NormalizedHead(self.task.encoder.embed_dim, self.train.num_classes)
+        heads = [NormalizedHead(first.norm.num_features, self.train.num_classes) for _ in self.grid]
+        for head in heads:
+            head.load_state_dict(first.state_dict())
+            head.to(run.device).train()
+        optimisers = [
+            torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=decay)
+            for head, (rate, decay) in zip(heads, self.grid, strict=True)
+        ]
+        start = _resume(checkpoint, heads, optimisers)
+        batches = augmented_batches(
+            self.task.encoder,
+            self.train,
+            images,
+            resolution=protocol.resolution,
+            size=protocol.resolution,
+            crop_scale=protocol.crop_scale,
+            batch_size=protocol.batch_size,
+            seed=seed,
+            num_workers=run.workers,
+            device=run.device,
+        )
+        steps_an_epoch = -(-len(images) // protocol.batch_size)
+        steps = range(start, protocol.iterations)
+        stream = _endless(batches, start, steps_an_epoch)
+        for step in run.track(steps, "training heads", len(steps)):
+            tokens, targets = next(stream)
+            tokens, targets = tokens.to(run.device), targets.to(run.device)
+            for head, optimiser, (rate, _) in zip(heads, optimisers, self.grid, strict=True):
+                for group in optimiser.param_groups:  # a cosine to 0
+                    group["lr"] = rate * (1 + math.cos(math.pi * step / protocol.iterations)) / 2
+                optimiser.zero_grad()
+                head_loss(head(tokens), targets).backward()
+                optimiser.step()
+            if (step + 1) % _KEPT_EVERY == 0:
+                _save(checkpoint, step + 1, heads, optimisers)
+        return [head.eval() for head in heads]
+
+    @torch.inference_mode()
+    def _miou(self, head: LinearHead, images: Sequence[int]) -> float:
+        """mIoU in percent over the classes present, at full size."""
+        protocol, classes = self.protocol, self.train.num_classes
+        counts = ConfusionMatrix(classes, classes)
+        for index in images:
+            image, mask = self.train.load_image(index), self.train.load_mask(index)
+            assert mask is not None
+            logits = window_logits(
+                self.task, {0: head}, image, protocol.resolution, protocol.stride
+            )[0]
+            counts.update(mask, classes_at(logits, (mask.shape[0], mask.shape[1])))
+        return segmentation_scores(counts.counts, torch.arange(classes)).miou_present
+
+
+_OF_SCORING = ("seeds", "score_resolution", "train_split")
+
+
+def full_size_first(scored: Scored) -> Scored:
+    """The scores with those at each mask's own size as the headline."""
+    ordered = sorted(scored.scores, key=lambda table: table.resolution != "full")
+    counts = {t.resolution: scored.per_image[t.resolution] for t in ordered}
+    return replace(scored, scores=tuple(ordered), per_image=counts, confusion=None)
+
+
+def window_starts(length: int, window: int, stride: int) -> list[int]:
+    """Where windows begin so that they cover `length` pixels; the last one ends with them."""
+    last = max(length - window, 0)
+    return [*range(0, last, stride), last]
+
+
+def window_logits(
+    task: Task,
+    heads: Mapping[int, LinearHead],
+    image: Tensor,
+    window: tuple[int, int],
+    stride: int,
+) -> dict[int, Tensor]:
+    """Mean logits of overlapping windows, float32 `[C, H, W]` by seed, for an image `[3, ., .]`.
+
+    The image is resized so that it holds one window with its shorter side.
+    """
+    scale = max(window[0] / image.shape[1], window[1] / image.shape[2])
+    height, width = (max(round(s * scale), w) for s, w in zip(image.shape[1:], window, strict=True))
+    image = resize_image(image, (height, width))
+    device, encoder = task.run.device, task.encoder.to(task.run.device).eval()
+    total = {
+        seed: torch.zeros(head.classify.out_channels, height, width, device=device)
+        for seed, head in heads.items()
+    }
+    times = torch.zeros(height, width, device=device)
+    for top in window_starts(height, window[0], stride):
+        for left in window_starts(width, window[1], stride):
+            area = (slice(top, top + window[0]), slice(left, left + window[1]))
+            crop = image[(slice(None), *area)][None].to(device)
+            tokens = encoder.patch_tokens(encoder.preprocess(crop)).float()
+            times[area] += 1
+            for seed, head in heads.items():
+                logits = F.interpolate(head.to(device)(tokens), size=window, mode="bilinear")
+                total[seed][(slice(None), *area)] += logits[0]
+    return {seed: (logits / times).cpu() for seed, logits in total.items()}
+
+
+def _endless(batches: Epoch, start: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of one epoch after another, from a step on."""
+    number, skipped = divmod(start, steps)
+    while True:
+        for place, batch in enumerate(batches(number)):
+            if place >= skipped:
+                yield batch
+        number, skipped = number + 1, 0
+
+
+def _save(
+    checkpoint: Path,
+    step: int,
+    heads: Sequence[nn.Module],
+    optimisers: Sequence[torch.optim.Optimizer],
+) -> None:
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        "step": step,
+        "heads": [head.state_dict() for head in heads],
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+    }
+    with whole_file(checkpoint) as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(
+    checkpoint: Path, heads: Sequence[nn.Module], optimisers: Sequence[torch.optim.Optimizer]
+) -> int:
+    """The step to go on with; 0 without a checkpoint. Raises ValueError for a damaged one."""
+    if not checkpoint.is_file():
+        return 0
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+        for head, kept in zip(heads, state["heads"], strict=True):
+            head.load_state_dict(kept)
+        for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        step = range(state["step"] + 1)[-1]
+    except Exception as error:  # a damaged pickle can ask for any operation on any object
+        raise ValueError(
+            f"{checkpoint} is damaged; delete it to train the heads from the start"
+        ) from error
+    logger.info("heads: going on after step %d", step)
+    return step
+
+
+PART = LinearFull
