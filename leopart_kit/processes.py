@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import atexit
 import pickle
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 import torch
@@ -121,6 +124,37 @@ def join_processes() -> Processes:
     dist.init_process_group("gloo", timeout=PATIENCE)
     atexit.register(leave_processes)
     return Processes(launch.rank, launch.count)
+
+
+def check_shared(folder: Path, processes: Processes, patience: float = 15.0) -> None:
+    """Make sure that all processes mean the same folder; nodes without a shared disk do not.
+
+    Args:
+        patience: seconds in which a file that one node wrote must show on the others.
+
+    Raises:
+        ValueError: in every process, for a folder that some of them have for themselves.
+    """
+    if processes.count == 1:
+        return
+    mark = processes.once(lambda: _write_mark(folder))
+    until = time.monotonic() + patience
+    while not (seen := (folder / mark).exists()) and time.monotonic() < until:
+        time.sleep(0.1)
+    apart = [rank for rank, sees in enumerate(processes.gather(seen)) if not sees]
+    if processes.first:
+        (folder / mark).unlink(missing_ok=True)
+    if apart:
+        raise ValueError(
+            f"{folder}: processes {apart} do not see what process 0 writes there; several nodes "
+            "need output_dir and cache_dir on a disk that all of them share"
+        )
+
+
+def _write_mark(folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder, prefix=".shared_", delete=False) as file:
+        return Path(file.name).name
 
 
 def leave_processes() -> None:

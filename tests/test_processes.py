@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leopart_kit.processes import ALONE, Processes
+from leopart_kit.processes import ALONE, Processes, check_shared
 from tests.two_processes import run_in_processes
 
 
@@ -88,3 +89,19 @@ def test_an_error_of_two_arguments_after_the_last_exchange_reaches_all():
         "_NotPicklable: disk: full",
         "disk: full",
     ]
+
+
+def _meet_in(rank: int, folders: list[Path]) -> str:
+    try:
+        check_shared(folders[rank], Processes(rank, 2), patience=0.3)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def test_nodes_without_a_shared_disk_are_told_of_in_every_process(tmp_path: Path):
+    shared, apart = tmp_path / "shared", tmp_path / "apart"
+    assert run_in_processes(_meet_in, 2, [shared, shared]) == ["", ""]
+    for told in run_in_processes(_meet_in, 2, [shared, apart]):
+        assert "processes [1]" in told
+    assert not list(shared.iterdir())

@@ -28,7 +28,7 @@ from leopart_kit.cli.commands import FolderName, Precision, Words, read_command,
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.trained import train_encoder
 from leopart_kit.evaluation.task import Auditing
-from leopart_kit.processes import join_processes
+from leopart_kit.processes import check_shared, join_processes
 from leopart_kit.report import (
     Cell,
     build_leaderboard,
@@ -120,6 +120,7 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
         logging.getLogger().setLevel(logging.WARNING)
     command = read_command(BenchmarkCommand, config)
     writable_output_dir(output_dir)
+    check_shared(output_dir, processes)
     run = build_run_settings(config, processes)
     encoders, benchmarks = chosen_encoders(config, command), chosen_benchmarks(command)
     if processes.count > 1 and any(entry.trained for entry in encoders.values()):

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from leopart_kit.backbones import list_encoders
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.folders import config_folder
-from leopart_kit.cli.yaml_files import YamlSource
+from leopart_kit.cli.yaml_files import FileConfigSource
 from leopart_kit.data.loading import PACKAGES as DATASETS
 from leopart_kit.evaluation.evaluate import PROTOCOLS
 from leopart_kit.parts import find_part, list_parts
@@ -115,7 +115,7 @@ def register_declared() -> None:
     """Make Hydra look into `eval/` and the classes; once more does nothing."""
     SourcesRegistry.instance().register(DeclaredSource)
     Plugins.instance().register(DeclaredPath)  # Hydra's own sources are there from here on
-    SourcesRegistry.instance().types[YamlSource.scheme()] = YamlSource
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
 def _group_and_name(config_path: str) -> tuple[str, str]:

@@ -45,7 +45,7 @@ from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predi
 from leopart_kit.evaluation.result import Sample
 from leopart_kit.evaluation.task import Auditing
 from leopart_kit.masks import cluster_palette, write_masks
-from leopart_kit.processes import join_processes
+from leopart_kit.processes import check_shared, join_processes
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
     explore_result,
@@ -99,6 +99,7 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     if not processes.first:
         logging.getLogger().setLevel(logging.WARNING)
     writable_output_dir(output_dir)
+    check_shared(output_dir, processes)
     run = build_run_settings(config, processes)
     if processes.first:
         keep_settings(config, output_dir)

@@ -27,6 +27,7 @@ from leopart_kit.cli.run_parts import RunParts, read_method
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_report import TrainingReport
 from leopart_kit.methods import Method
+from leopart_kit.processes import Processes, check_shared
 from leopart_kit.report import writable_output_dir
 from leopart_kit.training import (
     NonFiniteLoss,
@@ -63,6 +64,7 @@ def run_training(config: DictConfig, output_dir: Path, command: str) -> None:
     fabric = build_fabric(config.accelerator, precision)
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
+    check_shared(output_dir, Processes(fabric.global_rank, fabric.world_size))
     seed_everything(config.seed)
     asked = read_method(config)
     dataset = build_dataset(config.dataset)

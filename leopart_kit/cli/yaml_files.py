@@ -6,7 +6,7 @@ import io
 import os
 
 import yaml
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins import file_config_source
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,8 +16,12 @@ from leopart_kit.input_files import read_text
 _HEADER = 512  # characters at the start in which Hydra looks for `# @package`
 
 
-class YamlSource(FileConfigSource):
-    """Hydra's source of files. Its own takes a mark for text, and so loses the `# @package`."""
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's source of files. Its own takes a mark for text, and so loses the `# @package`.
+
+    Hydra tells sources apart by these names. A launcher's job looks for its own anew, and must take
+    this one for it.
+    """
 
     def load_config(self, config_path: str) -> ConfigResult:
         """The node in a file.

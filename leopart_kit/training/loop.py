@@ -102,7 +102,7 @@ def train(
     resumed_from = _start_or_resume(state, settings, checkpoints, fabric)
     output_dir.mkdir(parents=True, exist_ok=True)
     run = _Run(settings, fabric, state, take_step, checkpoints, resumed_from, on_evaluate)
-    images_per_step = loader.batch_size * loader.world_size * settings.accumulate_steps
+    images_per_step = _images_per_step(loader, settings)
     clock = _Clock(images_per_step)
     with ExitStack() as stack:
         if fabric.is_global_zero:
@@ -134,6 +134,10 @@ def _known_identity(method: Method, loader: TrainingLoader, settings: TrainingSe
     )
 
 
+def _images_per_step(loader: TrainingLoader, settings: TrainingSettings) -> int:
+    return loader.batch_size * loader.world_size * settings.accumulate_steps
+
+
 def _set_up(
     method: Method,
     loader: TrainingLoader,
@@ -149,10 +153,12 @@ def _set_up(
         )
     groups = method.parameter_groups()
     check_parameter_groups(method, groups)
+    factor = settings.rate_factor(_images_per_step(loader, settings))
+    rates = [factor * group.learning_rate for group in groups]
     optimizer = make_optimizer(
         [
-            {"params": g.parameters, "lr": g.learning_rate, "name": g.name, "decayed": g.decayed}
-            for g in groups
+            {"params": g.parameters, "lr": rate, "name": g.name, "decayed": g.decayed}
+            for g, rate in zip(groups, rates, strict=True)
         ]
     )
     seed_everything(derive_seed(settings.seed, fabric.global_rank))
@@ -165,7 +171,7 @@ def _set_up(
         module,
         wrapped,
         settings.schedules(),
-        [g.learning_rate for g in groups],
+        rates,
         settings.accumulate_steps,
         settings.clip_norm,
     )

@@ -39,6 +39,9 @@ class TrainingSettings:
     """Linear rise of the learning rate before its cosine."""
     final_learning_rate: NotNegative = 0.0
     """End of the cosine, as a fraction of each group's peak."""
+    scale_learning_rate: Count | None = None
+    """Images a step, over all processes, for which the learning rates are stated: they grow with
+    the images a step that there are (linear rule, Goyal et al. 2017); null: rates as stated."""
     weight_decay: NotNegative = 0.04
     """At the start of its cosine."""
     final_weight_decay: NotNegative = 0.5
@@ -63,6 +66,11 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         self.schedules()
+
+    def rate_factor(self, images_per_step: int) -> float:
+        """What learning rates are multiplied by for so many images a step over all processes."""
+        stated_for = self.scale_learning_rate
+        return 1.0 if stated_for is None else images_per_step / stated_for
 
     def schedules(self) -> Schedules:
         """Cosine schedules from these numbers, for learning rate, weight decay and momentum."""

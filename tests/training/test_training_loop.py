@@ -105,6 +105,20 @@ def test_steps_by_hand(tmp_path: Path):
     assert (first["epoch"], second["epoch"]) == (8 / 20, 16 / 20)
 
 
+@pytest.mark.parametrize(("stated_for", "factor"), [(None, 1), (8, 1), (2, 4), (32, 0.25)])
+def test_rates_grow_with_the_images_of_a_step(
+    tmp_path: Path, stated_for: int | None, factor: float
+):
+    numbers = {"max_steps": 2, "accumulate_steps": 2}
+    run_tiny(tmp_path / "one", settings=numbers)
+    run_tiny(tmp_path / "two", settings={**numbers, "scale_learning_rate": stated_for})
+    one, two = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
+    names = [name for name in one[0] if name.startswith("learning_rate/")]
+    assert names
+    for name in names:
+        assert [r[name] for r in two] == pytest.approx([factor * r[name] for r in one])
+
+
 def test_a_parameter_that_starts_late_starts_as_adam_does(tmp_path: Path):
     """Adam's first step is the rate in every direction; one that counts the zeros goes further."""
     method = LateSlope()

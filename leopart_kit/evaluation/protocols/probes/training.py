@@ -158,7 +158,7 @@ def _resume(
     if not checkpoint.is_file():
         return 0
     try:
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         epoch = range(state["epoch"] + 1)[-1]  # a whole number from 0
         for head, kept in zip(heads, state["heads"], strict=True):
             head.load_state_dict(kept)
