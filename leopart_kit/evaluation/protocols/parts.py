@@ -51,8 +51,8 @@ class Parts(TokenClustering):
         dataset, run, clock = task.dataset, task.run, Clock()
         if not dataset.num_classes:
             raise ValueError(
-                f"{dataset.name} has no part masks to compare with: take dataset=pascal_part, "
-                "part_imagenet, or scenes with dataset.label_set=parts"
+                f"{dataset.name} has no part masks to compare with: take "
+                "dataset=part_imagenet, or scenes with dataset.label_set=parts"
             )
         num_clusters = self.num_clusters or 2 * dataset.num_classes
         store, clusters = cluster_images(task, self, num_clusters, clock)
