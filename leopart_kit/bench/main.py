@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from leopart_kit.bench.communities import bench_communities
+from leopart_kit.bench.dense_methods import bench_dense_methods
 from leopart_kit.bench.evaluation import bench_extraction, bench_kmeans, bench_memory, bench_scoring
 from leopart_kit.bench.export import bench_export
 from leopart_kit.bench.in_context import bench_in_context
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "extraction": bench_extraction,
     "memory": bench_memory,
     "train": bench_train,
+    "dense_methods": bench_dense_methods,
     "soft_sort": bench_soft_sort,
     "communities": bench_communities,
     "refine": bench_refine,

@@ -32,6 +32,7 @@ from leopart_kit.losses.reconstruction import (
 from leopart_kit.losses.region_alignment import align_regions, cells_inside
 from leopart_kit.losses.soft_sort import soft_sort
 from leopart_kit.losses.stego_correlation import stego_correlation
+from leopart_kit.losses.token_spread import collapse_of_tokens, token_spread
 from leopart_kit.losses.view_pairs import aligned_pairs
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "batch_info_nce",
     "cells_inside",
     "centred_targets",
+    "collapse_of_tokens",
     "collapse_warning",
     "distillation_loss",
     "gather_rows",
@@ -65,5 +67,6 @@ __all__ = [
     "soft_sort",
     "stego_correlation",
     "teacher_assignments",
+    "token_spread",
     "transport_plan",
 ]

@@ -78,7 +78,7 @@ def neco_loss(
         drawn_from = _checked(references, cells, dim).expand(pairs, -1, -1)
     if reference_order is None:
         number = drawn_from.shape[1]
-        reference_order = torch.stack([_drawn(number, batch * cells) for _ in range(pairs)])
+        reference_order = torch.stack([drawn_rows(number, batch * cells) for _ in range(pairs)])
     elif reference_order.shape != (pairs, batch * cells):
         raise ValueError(
             f"reference_order must be {[pairs, batch * cells]}, got {list(reference_order.shape)}"
@@ -124,10 +124,10 @@ def similarity_cross_entropy(teacher: Tensor, student: Tensor, temperature: floa
     return F.cross_entropy(student / temperature, target)
 
 
-def _drawn(number: int, count: int) -> Tensor:
-    """`count` rows of `number`, each as often as any other as far as that goes, in any order."""
-    rounds = [torch.randperm(number) for _ in range(-(-count // number))]
-    return torch.cat(rounds)[:count]
+def drawn_rows(number: int, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """`count` of `number` rows in random order; none a second time before all were there once."""
+    rounds = range(-(-count // number))
+    return torch.cat([torch.randperm(number, generator=generator) for _ in rounds])[:count]
 
 
 def _checked(references: Tensor, cells: int, dim: int) -> Tensor:

@@ -10,10 +10,19 @@ from leopart_kit.methods.building import (
 )
 from leopart_kit.methods.ema import update_ema
 from leopart_kit.methods.feature_queue import FeatureQueue
+from leopart_kit.methods.gram_anchor import GramAnchor, GramSettings
 from leopart_kit.methods.leopart import Leopart, LeopartSettings
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.neco import NeCo, NeCoSettings
+from leopart_kit.methods.paka import PaKA, PaKASettings
 from leopart_kit.methods.patch_clusterer import PatchClusterer
-from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
+from leopart_kit.methods.patch_embedder import PatchEmbedder
+from leopart_kit.methods.projection_head import (
+    LinearProjection,
+    ProjectionHead,
+    Prototypes,
+    UnitTokens,
+)
 from leopart_kit.methods.token_anchor import TokenAnchor
 from leopart_kit.methods.warm_start import TokenChunks, warm_start
 
@@ -22,21 +31,29 @@ __all__ = [
     "AnchoredSettings",
     "Built",
     "FeatureQueue",
+    "GramAnchor",
+    "GramSettings",
     "ImagesInOrder",
     "Leopart",
     "LeopartSettings",
     "LinearProjection",
     "Method",
     "MethodSettings",
+    "NeCo",
+    "NeCoSettings",
+    "PaKA",
+    "PaKASettings",
     "ParameterGroup",
     "Parts",
     "PatchClusterer",
+    "PatchEmbedder",
     "ProjectionHead",
     "Prototypes",
     "StepOutput",
     "TokenAnchor",
     "TokenChunks",
     "TrainingDefaults",
+    "UnitTokens",
     "split_by_decay",
     "student_of",
     "update_ema",

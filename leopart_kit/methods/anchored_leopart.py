@@ -18,11 +18,11 @@ from leopart_kit.data import AnchoredTransform, AnchoredViews, ImagesWithTokens
 from leopart_kit.losses import anchored_cross_entropy, assignment_statistics, collapse_warning
 from leopart_kit.methods.building import (
     Built,
-    MethodSettings,
     Parts,
     StoredTokens,
     overlapping_views,
 )
+from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
 from leopart_kit.methods.token_anchor import TokenAnchor
@@ -47,6 +47,7 @@ class AnchoredLeopart(Method):
         self.settings = settings
         self.student = student
         self.anchor = anchor
+        self.gram = settings.gram_anchor(student.backbone)
         student.freeze_below(settings.trained_blocks)
 
     @property
@@ -58,9 +59,10 @@ class AnchoredLeopart(Method):
         """See `Method.forward`; `batch` is a collated `AnchoredViews`."""
         views = AnchoredViews(*batch)
         assignments = self.anchor(views.tokens)  # [B, h, w, K]
+        tokens = self.student.tokens_of_views(views.views)
         loss = anchored_cross_entropy(
             assignments,
-            self.student.scores_of_views(views.views),
+            [self.student.scores(self.student.embed(maps)) for maps in tokens],
             views.boxes,
             self.settings.temperature,
         )
@@ -74,6 +76,9 @@ class AnchoredLeopart(Method):
             "usage_entropy": statistics.usage_entropy,
             "loss_over_log_prototypes": loss.detach() / statistics.log_num_prototypes,
         }
+        if self.gram is not None:
+            term = self.gram(tokens, views.views)
+            loss, logs["gram"] = loss + term, term.detach()
         return StepOutput(loss, logs)
 
     def parameter_groups(self) -> list[ParameterGroup]:
@@ -95,7 +100,7 @@ def student_of(anchor: TokenAnchor, backbone: Encoder) -> PatchClusterer:
 
 
 @settings
-class AnchoredSettings(MethodSettings):
+class AnchoredSettings(GramSettings):
     """Settings of Leopart with an anchor, for small sets and short training."""
 
     num_prototypes: Count = 100
@@ -118,6 +123,14 @@ class AnchoredSettings(MethodSettings):
     """Last blocks that are trained; null: all."""
     warning_every: Count = 50
     """Steps between two warnings of collapse."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gram_weight and (self.gram_teacher == "ema" or self.gram_renew_every):
+            raise ValueError(
+                "anchored_leopart has no teacher that moves: leave gram_teacher=start and "
+                "gram_renew_every=null"
+            )
 
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""

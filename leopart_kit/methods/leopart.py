@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import attention_foreground
 from leopart_kit.data import ImagesOf, MultiCropViews
 from leopart_kit.losses import (
@@ -21,18 +20,16 @@ from leopart_kit.losses import (
     collapse_warning,
     teacher_assignments,
 )
-from leopart_kit.methods.building import Built, MethodSettings, Parts, overlapping_views
-from leopart_kit.methods.ema import update_ema
+from leopart_kit.methods.building import Built, Parts, overlapping_views
 from leopart_kit.methods.feature_queue import FeatureQueue
-from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
+from leopart_kit.methods.method import StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
 from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
+from leopart_kit.methods.student_teacher import StudentTeacher, StudentTeacherSettings
 from leopart_kit.methods.warm_start import TokenChunks, warm_start
 from leopart_kit.methods.world import process_group, world_size
 from leopart_kit.settings import (
     Count,
-    DropRate,
-    NotNegative,
     Positive,
     Share,
     Size,
@@ -45,7 +42,7 @@ logger = logging.getLogger(__name__)
 Foreground = Literal["fg", "bg", "all"]
 
 
-class Leopart(Method):
+class Leopart(StudentTeacher[PatchClusterer]):
     """Student and EMA teacher over one set of prototypes each.
 
     Args:
@@ -68,37 +65,21 @@ class Leopart(Method):
         num_global: int = 2,
         teacher: PatchClusterer | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(student, settings, teacher)
         self.settings = settings
-        self.student = student
-        self.teacher = copy.deepcopy(student) if teacher is None else teacher
-        self.teacher.requires_grad_(False)
         if settings.foreground != "all":
             _check_attention(self.teacher, settings.foreground)
-        student.freeze_below(settings.trained_blocks)
         self.queue = None
         if settings.queue_length:
             length = -(-settings.queue_length // world_size())
             self.queue = FeatureQueue(num_global, length, student.projection.out_dim)
-        self._before_update: list[Tensor] | None = None
-
-    @property
-    def encoder(self) -> Encoder:
-        """See `Method.encoder`: the student's backbone."""
-        return self.student.backbone
-
-    def train(self, mode: bool = True) -> Leopart:
-        """The teacher stays in eval mode: no stochastic depth in the targets."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` is a collated `MultiCropViews`."""
         views = MultiCropViews(*batch)
         patch_size = self.student.backbone.patch_size
         num_global = views.overlap_in_global.shape[1]
-        embeddings, foreground = self._teach(torch.cat(views.views[:num_global]), num_global)
+        known, embeddings, foreground = self._teach(torch.cat(views.views[:num_global]), num_global)
         assignments = teacher_assignments(
             self.teacher.scores(embeddings),
             self.settings.epsilon,
@@ -106,9 +87,10 @@ class Leopart(Method):
             self._queue_scores(),
             process_group(),
         )
+        tokens = self.student.tokens_of_views(views.views)
         loss = assignment_cross_entropy(
             assignments,
-            self.student.scores_of_views(views.views),
+            [self.student.scores(self.student.embed(maps)) for maps in tokens],
             views.overlap_in_global,
             views.overlap_in_view,
             patch_size,
@@ -119,17 +101,24 @@ class Leopart(Method):
         )
         if self.queue is not None:
             self.queue.store(embeddings, foreground)
-        return StepOutput(loss, self._logs(loss, assignments, foreground, step))
+        logs = self._logs(loss, assignments, foreground, step)
+        if self.gram is not None:
+            term = self.gram(tokens, views.views, known)
+            loss, logs["gram"] = loss + term, term.detach()
+        return StepOutput(loss, logs)
 
     @torch.no_grad()
-    def _teach(self, images: Tensor, num_global: int) -> tuple[Tensor, Tensor | None]:
-        """Teacher embeddings `[G, B, h, w, E]` and which patches count `[G, B, h, w]`."""
+    def _teach(self, images: Tensor, num_global: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Teacher tokens, embeddings `[G, B, h, w, E]`, which patches count `[G, B, h, w]`."""
+        backbone, mask = self.teacher.backbone, None
         if self.settings.foreground == "all":
-            return self.teacher(images).unflatten(0, (num_global, -1)), None
-        embeddings, attention = self.teacher.with_attention(images)
-        mask = attention_foreground(attention, self.settings.foreground_mass)
-        mask = mask if self.settings.foreground == "fg" else ~mask
-        return embeddings.unflatten(0, (num_global, -1)), mask.unflatten(0, (num_global, -1))
+            tokens = backbone.patch_tokens(images)
+        else:
+            tokens, attention = backbone.tokens_and_attention(images)
+            mask = attention_foreground(attention, self.settings.foreground_mass)
+            mask = mask if self.settings.foreground == "fg" else ~mask
+            mask = mask.unflatten(0, (num_global, -1))
+        return tokens, self.teacher.embed(tokens).unflatten(0, (num_global, -1)), mask
 
     def _queue_scores(self) -> Tensor | None:
         if self.queue is None or not self.queue.full:
@@ -154,30 +143,11 @@ class Leopart(Method):
             "counting_patches": share,
         }
 
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """Backbone and head, each with and without weight decay."""
-        return self.student.parameter_groups(
-            self.settings.backbone_learning_rate, self.settings.head_learning_rate
-        )
-
     def before_step(self, step: int) -> None:
         """Prototypes are unit vectors before each step; means of unit vectors are shorter."""
         self.student.prototypes.normalize_()
         self.teacher.prototypes.normalize_()
-        if self.settings.ema_before_update:
-            self._before_update = [p.detach().clone() for p in self.student.parameters()]
-
-    def after_step(self, step: int, momentum: float) -> None:
-        """The teacher follows the student; a pull moves the student back towards it."""
-        if self.settings.pull_to_teacher:
-            update_ema(self.student, self.teacher, 1 - self.settings.pull_to_teacher)
-        if self._before_update is None:
-            update_ema(self.teacher, self.student, momentum)
-            return
-        with torch.no_grad():
-            pairs = zip(self.teacher.parameters(), self._before_update, strict=True)
-            for follower, leader in pairs:
-                follower.lerp_(leader, 1 - momentum)
+        super().before_step(step)
 
 
 def _check_attention(teacher: PatchClusterer, foreground: Foreground) -> None:
@@ -191,57 +161,34 @@ def _check_attention(teacher: PatchClusterer, foreground: Foreground) -> None:
 
 
 @settings
-class LeopartSettings(MethodSettings):
+class LeopartSettings(StudentTeacherSettings):
     """Settings of Leopart; the defaults are the paper's for ViT-S/16 (sections 3 and 4)."""
 
-    drop_path: DropRate = 0.1
-    """Stochastic depth of the last block, rising from 0."""
     num_prototypes: Count = 300
     """K."""
-    projection: Literal["mlp", "linear"] = "mlp"
-    """Layers from tokens to embeddings: mlp, 3 with 2,048 hidden; linear, one."""
-    projection_dim: Count = 256
-    """Dimensions of the embeddings."""
     warm_start: bool = False
     """Start from PCA and k-means of the data's own tokens; needs projection=linear."""
     warm_start_images: Count = 1000
     """Images read for the warm start, at most."""
     warm_start_resolution: Size = (448, 448)
     """`[H, W]` of these images in pixels."""
-    separate_heads: bool = False
-    """Teacher and student start from different random heads, as released."""
-    backbone_learning_rate: NotNegative = 1e-5
-    """Peak of the backbone's schedule."""
-    head_learning_rate: NotNegative = 1e-4
-    """Peak of the schedule of projection and prototypes."""
     epsilon: Positive = 0.05
     """Of Sinkhorn-Knopp: smaller is closer to one prototype a patch."""
     sinkhorn_iterations: Whole = 3
     """Of Sinkhorn-Knopp; with 0, one prototype may take all."""
     temperature: Positive = 0.1
     """Of the student's softmax over prototypes."""
-    roi_size: Count = 7
-    """Cells a side onto which the overlap of two views is aligned."""
     foreground: Foreground = "fg"
     """Patches that count: fg, the teacher's attention foreground; bg, the rest; all."""
     foreground_mass: Share = 0.6
     """Share of the attention that the foreground holds."""
     queue_length: Whole = 8192
     """Embeddings kept per global view over all processes; 0 for no queue."""
-    trained_blocks: Count | None = None
-    """Last blocks that are trained; null: all."""
-    ema_before_update: bool = False
-    """The teacher follows the student of before the optimiser step, as released."""
     queue_scored_by: Literal["teacher", "student"] = "teacher"
     """Whose prototypes score the queue; as released: student."""
-    pull_to_teacher: DropRate = 0.0
-    """Share of the way back to the teacher that the student goes after each step. With a teacher
-    that stands still (momentum 1) the student stays within 1 / pull steps of its start (L2-SP: Li
-    et al. 2018)."""
-    warning_every: Count = 50
-    """Steps between two warnings of collapse."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.warm_start and self.projection != "linear":
             raise ValueError("warm_start=true needs projection=linear: a PCA is linear")
 

@@ -135,6 +135,18 @@ class LinearProjection(nn.Module):
         return F.normalize(self.linear(tokens), dim=-1)
 
 
+class UnitTokens(nn.Module):
+    """No projection: the tokens themselves at length 1."""
+
+    def __init__(self, in_dim: int) -> None:
+        super().__init__()
+        self.out_dim = in_dim
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """`[..., in_dim]` → the same of length 1."""
+        return F.normalize(tokens, dim=-1)
+
+
 class Prototypes(nn.Module):
     """Unit vectors; the scores are cosine similarities of embeddings of length 1.
 

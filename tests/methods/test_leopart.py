@@ -141,7 +141,7 @@ def test_the_teacher_is_a_copy_unless_given_and_never_drops_a_path(batch):
     for own, other in zip(method.teacher.parameters(), student.parameters(), strict=True):
         assert torch.equal(own, other)
         assert own is not other
-    taught = [method._teach(batch.views[0], 1)[0] for _ in range(2)]
+    taught = [method._teach(batch.views[1], 1)[0] for _ in range(2)]
     assert torch.equal(*taught)
     learnt = [method.student(batch.views[0]) for _ in range(20)]
     assert any(not torch.equal(learnt[0], other) for other in learnt), "the student drops paths"
@@ -191,7 +191,7 @@ def test_the_queue_can_be_scored_by_the_student(batch):
 
 def test_the_queue_holds_teacher_embeddings_of_counting_patches(batch):
     method = leopart(queue_length=60, foreground="fg", foreground_mass=0.8)
-    embeddings, mask = method._teach(torch.cat(batch.views[:2]), 2)
+    _, embeddings, mask = method._teach(torch.cat(batch.views[:2]), 2)
     method(batch, 0)
     assert method.queue is not None
     assert mask is not None

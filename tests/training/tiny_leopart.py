@@ -17,7 +17,13 @@ from leopart_kit.methods import (
     AnchoredSettings,
     Leopart,
     LeopartSettings,
+    LinearProjection,
     Method,
+    NeCo,
+    NeCoSettings,
+    PaKA,
+    PaKASettings,
+    PatchEmbedder,
     TokenAnchor,
     student_of,
 )
@@ -50,9 +56,11 @@ class Images:
 
 
 def train_tiny(output_dir: Path, kind: str, batch_size: int) -> Method:
-    """Six steps; `kind` is the foreground of Leopart, or "anchored"."""
+    """Six steps; `kind` is the foreground of Leopart, "neco", "paka" or "anchored"."""
     fabric = build_fabric("cpu")
-    if kind == "anchored":
+    if kind in ("neco", "paka"):
+        method, samples = _paired(kind), SeededSamples(Images(), VIEWS, seed=4)
+    elif kind == "anchored":
         method, samples = _anchored(first=fabric.is_global_zero)
     else:
         settings: Mapping[str, Any] = {"foreground": kind, "foreground_mass": 0.8}
@@ -73,6 +81,22 @@ def train_tiny(output_dir: Path, kind: str, batch_size: int) -> Method:
     numbers = TrainingSettings(max_steps=6, momentum=0.9, log_every=1)
     train(method, loader, numbers, output_dir, fabric=fabric)
     return method
+
+
+def _paired(kind: str) -> Method:
+    """NeCo with references from the global batch, or PaKA; Gram anchoring beside them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        student = PatchEmbedder(tiny_vit(), LinearProjection(DIM, 8))
+    numbers: Mapping[str, Any] = {
+        "backbone_learning_rate": 1e-3,
+        "head_learning_rate": 3e-3,
+        "roi_size": 3,
+        "gram_weight": 1.0,
+    }
+    if kind == "neco":
+        return NeCo(student, NeCoSettings(steepness=10, **numbers))
+    return PaKA(student, PaKASettings(**numbers))
 
 
 def _anchored(first: bool) -> tuple[Method, SeededSamples]:
