@@ -106,9 +106,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
         method.after_step = stopping
         torch.manual_seed(0)
         loader = TrainingLoader(SeededSamples(Images(), VIEWS, seed=4), 2)
-        numbers = TrainingSettings(
-            max_steps=8, momentum=0.9, log_every=1, checkpoint_every=2, tensorboard=False
-        )
+        numbers = TrainingSettings(max_steps=8, momentum=0.9, log_every=1, checkpoint_every=2)
         train(method, loader, numbers, folder, fabric=build_fabric("cpu"))
         return method
 
