@@ -43,7 +43,8 @@ class PatchLogistic(PatchClassifierSettings):
         """Choose C on held-out patches of `task.train` and name those of the task's images.
 
         Raises:
-            ValueError: the training patches show one class, or as `PatchClassification`.
+            ValueError: the training patches show one class, no or too few training images with
+                masks, or a resolution that is not whole patches.
         """
         strength_of = {f"C = {c:.3g}": c for c in self.strengths}
 

@@ -11,7 +11,7 @@ from leopart_kit.settings import Seeds, Size, Text, settings
 
 @settings
 class PatchClassifierSettings:
-    """What nearest neighbours and logistic regression on patches share; the numbers are CAPI's.
+    """Settings of nearest neighbours and logistic regression on patches; the numbers are CAPI's.
 
     Raises:
         ValueError: a value of another type or out of range; names the setting.
