@@ -52,7 +52,7 @@ class Parts(TokenClustering):
         if not dataset.num_classes:
             raise ValueError(
                 f"{dataset.name} has no part masks to compare with: take "
-                "dataset=part_imagenet, or scenes with dataset.label_set=parts"
+                "dataset=part_imagenet, pascal_part, or scenes with dataset.label_set=parts"
             )
         num_clusters = self.num_clusters or 2 * dataset.num_classes
         store, clusters = cluster_images(task, self, num_clusters, clock)
