@@ -95,7 +95,7 @@ class _Image(NamedTuple):
 
 @dataclass(frozen=True)
 class _Annotations:
-    """What a JSON says: images by file name, annotations by image, class of each category."""
+    """Content of a JSON: images by file name, annotations by image, class of each category."""
 
     images: Mapping[str, _Image]
     of_image: Mapping[Any, list[dict[str, Any]]]

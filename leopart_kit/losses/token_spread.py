@@ -1,4 +1,4 @@
-"""What patch tokens say about collapse, without prototypes."""
+"""Signs of collapse in patch tokens, without prototypes."""
 
 from __future__ import annotations
 

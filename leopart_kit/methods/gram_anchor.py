@@ -97,7 +97,7 @@ class GramAnchor(nn.Module):
         return F.interpolate(tokens, size=(height, width), mode="bicubic", antialias=True)
 
     def renew(self, step: int, encoder: Encoder) -> None:
-        """Where step `step` is one to do so before, take the weights of another encoder."""
+        """Take the weights of another encoder, before the steps that ask for it."""
         every = self.settings.gram_renew_every
         if self.encoder is not None and every is not None and step and step % every == 0:
             self.encoder.load_state_dict(encoder.state_dict())

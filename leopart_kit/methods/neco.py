@@ -82,7 +82,7 @@ class NeCo(PairedViews):
     def _order(
         self, num_global: int, num_views: int, images: int, stored: Tensor | None, step: int
     ) -> Tensor:
-        """Which rows are this process's references, `[pairs, B · cells]`.
+        """Rows that are this process's references, `[pairs, B · cells]`.
 
         All processes draw one order for the global batch; each takes the part of its images.
         """
@@ -102,7 +102,7 @@ class NeCoSettings(PairedViewsSettings):
     steepness: NotNegative = 100.0
     """Of the sorting network, for teacher and student; as softmax, one over its temperature."""
     ordering: Ordering = "bitonic"
-    """What is compared: soft orders by the sorting network bitonic or odd_even; softmax, the
+    """Comparison: soft orders by the sorting network bitonic or odd_even; softmax, the
     similarities themselves (the control without sorting)."""
     queue_length: Whole = 0
     """Teacher patches from which references are drawn, over all processes; 0: the patches of the

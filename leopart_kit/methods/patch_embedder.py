@@ -60,7 +60,7 @@ class PatchEmbedder(nn.Module):
         return [tokens[v] for v in range(len(views))]
 
     def head(self) -> nn.Module:
-        """What is trained at the head's rate."""
+        """Parameters that are trained at the head's rate."""
         return self.projection
 
     def parameter_groups(self, backbone_rate: float, head_rate: float) -> list[ParameterGroup]:

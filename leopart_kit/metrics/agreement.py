@@ -1,4 +1,4 @@
-"""How far two partitions agree, from their joint counts alone: mutual information, Rand index."""
+"""Agreement of two partitions by their joint counts alone: mutual information, Rand index."""
 
 from __future__ import annotations
 

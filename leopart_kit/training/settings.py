@@ -68,7 +68,7 @@ class TrainingSettings:
         self.schedules()
 
     def rate_factor(self, images_per_step: int) -> float:
-        """What learning rates are multiplied by for so many images a step over all processes."""
+        """Factor of learning rates for so many images a step over all processes."""
         stated_for = self.scale_learning_rate
         return 1.0 if stated_for is None else images_per_step / stated_for
 

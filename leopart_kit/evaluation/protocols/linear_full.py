@@ -261,7 +261,7 @@ def full_size_first(scored: Scored) -> Scored:
 
 
 def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows begin so that they cover `length` pixels; the last one ends with them."""
+    """Starts of windows that cover `length` pixels; the last one ends with them."""
     last = max(length - window, 0)
     return [*range(0, last, stride), last]
 
