@@ -157,7 +157,7 @@ def test_both_teachers_of_the_start_say_the_same(scale: int):
 def test_alike_tokens_are_warned_of(caplog: pytest.LogCaptureFixture):
     method = method_of("paka")
     with torch.no_grad():
-        norm = method.encoder.vit.norm  # type: ignore[union-attr]
+        norm: Any = method.encoder.vit.norm  # type: ignore[union-attr]
         norm.weight.mul_(1e-3)
         norm.bias.add_(1)
     with caplog.at_level(logging.WARNING):
