@@ -90,6 +90,8 @@ class BenchmarkCommand(Auditing):
     """Folder of each data set."""
     overrides: Words = ""  # type: ignore[assignment]
     """Settings of leopart eval for every evaluation, as "protocol.seeds=[0,1,2] masks=true"."""
+    training: Words = ""  # type: ignore[assignment]
+    """Settings of leopart train for every encoder with trained=, as "seed=1"."""
     include: dict[FolderName, dict[FolderName, PathText]] | None = None
     """Results made elsewhere: {benchmark: {name: folder of its results.json}}."""
     publish: PathText | None = None
@@ -203,7 +205,7 @@ def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[st
             entry.precision or command.precision,
             entry.published_as,
             (entry.only,) if isinstance(entry.only, str) else entry.only,
-            () if entry.trained is None else read_words(entry.trained),
+            () if entry.trained is None else (*read_words(entry.trained), *command.training),
         )
     return found
 
