@@ -59,13 +59,15 @@ def enter_launch(environment: MutableMapping[str, str] = os.environ) -> Launch:
         port = first + _number(environment, "SLURM_JOB_ID", 0) % number
         environment.setdefault("MASTER_ADDR", _first_node(environment))
         environment.setdefault("MASTER_PORT", str(port))
-        environment |= {
-            "RANK": str(launch.rank),
-            "WORLD_SIZE": str(launch.count),
-            "LOCAL_RANK": str(launch.local_rank),
-            "LOCAL_WORLD_SIZE": str(launch.local_count),
-            "GROUP_RANK": str(launch.node),
-        }
+        environment.update(
+            {
+                "RANK": str(launch.rank),
+                "WORLD_SIZE": str(launch.count),
+                "LOCAL_RANK": str(launch.local_rank),
+                "LOCAL_WORLD_SIZE": str(launch.local_count),
+                "GROUP_RANK": str(launch.node),
+            }
+        )
     return launch
 
 

@@ -207,9 +207,10 @@ def test_relative_links_lead_to_files_and_headings(document: Path):
 
 def test_every_protocol_has_a_paragraph_with_its_code():
     text = (REPOSITORY / "eval/protocol/README.md").read_text()
-    paragraphs = dict(
-        re.findall(r"^## .*`protocol=(\w+).*\n((?:(?!^## ).*\n)+)", text, re.MULTILINE)
-    )
+    blocks = re.findall(r"^(## .*`protocol=.*)\n((?:(?!^## ).*\n)+)", text, re.MULTILINE)
+    paragraphs = {
+        name: block for head, block in blocks for name in re.findall(r"`protocol=(\w+)", head)
+    }
     packages = PACKAGES["protocol"]
     assert set(paragraphs) == set(list_parts(packages))
     for name, paragraph in paragraphs.items():

@@ -118,7 +118,7 @@ def _parse(file: str, changed: int, size: int) -> _Annotations:
         }
         of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
         for annotation in document["annotations"]:
-            annotation["category_id"], annotation["segmentation"]
+            _ = annotation["category_id"], annotation["segmentation"]  # both must be there
             of_image[annotation["image_id"]].append(annotation)
         names = {category["id"]: str(category["name"]) for category in document["categories"]}
     except (KeyError, TypeError, ValueError, AttributeError) as error:

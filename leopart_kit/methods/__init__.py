@@ -23,6 +23,7 @@ from leopart_kit.methods.projection_head import (
     Prototypes,
     UnitTokens,
 )
+from leopart_kit.methods.student_teacher import StudentTeacher
 from leopart_kit.methods.token_anchor import TokenAnchor
 from leopart_kit.methods.warm_start import TokenChunks, warm_start
 
@@ -50,6 +51,7 @@ __all__ = [
     "ProjectionHead",
     "Prototypes",
     "StepOutput",
+    "StudentTeacher",
     "TokenAnchor",
     "TokenChunks",
     "TrainingDefaults",

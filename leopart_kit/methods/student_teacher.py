@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.methods.ema import update_ema
@@ -77,7 +78,7 @@ class StudentTeacher(Method, Generic[Network]):
         """See `Method.encoder`: the student's backbone."""
         return self.student.backbone
 
-    def train(self, mode: bool = True) -> StudentTeacher[Network]:
+    def train(self, mode: bool = True) -> Self:
         """The teacher stays in eval mode: no stochastic depth in the targets."""
         super().train(mode)
         self.teacher.eval()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "ibot.npz"
 def test_value_and_gradient_are_those_of_the_released_code():
     arrays = {name: torch.from_numpy(array) for name, array in np.load(GOLDEN).items()}
     names = ("student_cls", "student_patches", "student_local_cls")
-    student = [arrays[name].requires_grad_() for name in names]
+    student: Any = [arrays[name].requires_grad_() for name in names]
+    taught = arrays["teacher_cls"], arrays["teacher_patches"]
     terms = ibot_loss(
-        *student,
-        arrays["teacher_cls"],
-        arrays["teacher_patches"],
+        student[0],
+        student[1],
+        student[2],
+        *taught,
         arrays["mask"],
         centre_cls=arrays["center_cls"],
         centre_patches=arrays["center_patches"],

@@ -289,7 +289,7 @@ def test_a_foreground_needs_cls_attention():
 
 
 def test_projection_and_prototypes_must_fit():
-    network = tiny_clusterer()
+    network: Any = tiny_clusterer()
     with pytest.raises(ValueError, match="prototypes have 7 dimensions, the projection gives 8"):
         PatchClusterer(network.backbone, network.projection, Prototypes(7, 5))
 

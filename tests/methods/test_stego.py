@@ -112,9 +112,7 @@ def run(folder: Path, stop_at: int | None = None) -> None:
     made = method(learning_rate=1e-2)
     pairs = StoredPairs(stored(), neighbours_of(stored(), 3))
     loader = TrainingLoader(SeededSamples(pairs, pairs.draw, seed=4), 4)
-    settings = TrainingSettings(
-        max_steps=6, momentum=0.0, log_every=1, tensorboard=False, checkpoint_every=1
-    )
+    settings = TrainingSettings(max_steps=6, momentum=0.0, log_every=1, checkpoint_every=1)
     if stop_at is not None:
         _stop_before(made, stop_at)
     train(made, loader, settings, folder, fabric=build_fabric("cpu"))

@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, save_backbone
+from leopart_kit.cli import trained as trainings
 from leopart_kit.cli.config import config_folder, register_configs
 from leopart_kit.image_level.cli import augmentation_ablation as ablation
 from leopart_kit.image_level.report import read_image_level
@@ -47,7 +48,7 @@ def ablate(*arguments: str) -> dict[str, dict]:
 def test_a_failed_cell_is_tried_again_and_what_is_done_is_kept(
     given: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    original, trained = ablation.run_training, []
+    original, trained = trainings.run_training, []
 
     def counted(config, output_dir: Path, command: str) -> None:
         trained.append((output_dir.parts[-3], config.method.views.image))
@@ -55,7 +56,7 @@ def test_a_failed_cell_is_tried_again_and_what_is_done_is_kept(
             raise RuntimeError("a mistake")
         original(config, output_dir, command)
 
-    monkeypatch.setattr(ablation, "run_training", counted)
+    monkeypatch.setattr(trainings, "run_training", counted)
     rows = ablate(*given, "without=[flip]")
     assert rows["all"]["mean"] >= 0
     assert rows["flip"]["reasons"] == {"0": "RuntimeError: a mistake"}
@@ -98,7 +99,7 @@ def test_a_training_that_never_began_is_in_nobody_s_way(given: list[str]):
 
 def test_how_a_training_ran_is_no_other_setting(given: list[str], monkeypatch: pytest.MonkeyPatch):
     rows = ablate(*given, "without=[]")
-    monkeypatch.setattr(ablation, "run_training", None)
+    monkeypatch.setattr(trainings, "run_training", None)
     again = [given[0].replace('train="', 'train="num_workers=0 '), *given[1:], "without=[]"]
     assert ablate(*again) == rows
     Path("data/train/red/00.png").write_bytes(Path("data/train/red/01.png").read_bytes() + b" ")

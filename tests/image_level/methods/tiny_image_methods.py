@@ -89,7 +89,7 @@ def _clip() -> CLIP:
 
 
 def _ibot() -> IBOT:
-    plain = _clusterer()
+    plain: Any = _clusterer()
     student = MaskedClusterer(plain.backbone, plain.projection, plain.prototypes)
     return IBOT(student, IBOTSettings(num_outputs=5))
 
