@@ -22,7 +22,7 @@ from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.parts import find_part, list_parts
 
 _CODE = re.compile(r"<code>([A-Za-z_][\w.]*)(\(\))?</code>")
-_LINK = re.compile(r'<a href="#([A-Za-z_][\w.]*)">([^<]*)</a>')
+_LINK = re.compile(r'<a href="([^"#:]*)#([A-Za-z_][\w.]*)">([^<]*)</a>')
 _ANCHOR = re.compile(r'id="([A-Za-z_][\w.]*)"')
 _plain_text = doc.formatannotation  # pyright: ignore[reportPrivateImportUsage]
 
@@ -85,6 +85,7 @@ def link_pages(folder: Path) -> None:
         for anchor in _ANCHOR.findall(page.read_text()):
             for start in range(len(modules) + 1):
                 places[".".join([*modules[start:], anchor])] = f"{place.as_posix()}#{anchor}"
+    held = {page.resolve(): {*_ANCHOR.findall(page.read_text())} for page in pages}
     for page in pages:
         up = "../" * (len(page.relative_to(folder).parts) - 1)
 
@@ -94,10 +95,11 @@ def link_pages(folder: Path) -> None:
                 return found[0]
             return f'<code><a href="{up}{places[name]}">{name}{call}</a></code>'
 
-        text = page.read_text()
-        held = {*_ANCHOR.findall(text)}
-        text = _LINK.sub(lambda found, held=held: found[0 if found[1] in held else 2], text)
-        page.write_text(_CODE.sub(link, text))
+        def known(found: re.Match[str], page: Path = page) -> str:
+            target = (page.parent / found[1]).resolve() if found[1] else page.resolve()
+            return found[0 if found[2] in held.get(target, ()) else 3]
+
+        page.write_text(_CODE.sub(link, _LINK.sub(known, page.read_text())))
 
 
 def is_reference(name: str) -> bool:
