@@ -54,6 +54,7 @@ from leopart_kit.report import (
     writable_output_dir,
     write_overview,
     write_page,
+    write_pictures,
     write_results,
 )
 from leopart_kit.report.page import PAGE_NAME
@@ -149,6 +150,7 @@ def write_outputs(
     )
     if samples:
         write_overview(samples, output_dir / OVERVIEW_NAME, dataset.palette)
+        write_pictures(samples, result.dataset.class_names, output_dir)
     write_results(result, output_dir)
 
 

@@ -26,6 +26,7 @@ from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.overview import write_overview
 from leopart_kit.report.page import Section, write_page
 from leopart_kit.report.part_views import part_views
+from leopart_kit.report.pictures_file import write_pictures
 from leopart_kit.report.representative_patches import representative_patches
 from leopart_kit.report.results_json import read_per_image, read_results, write_results
 from leopart_kit.report.training_section import training_opening, training_section
@@ -57,5 +58,6 @@ __all__ = [
     "write_naming_page",
     "write_overview",
     "write_page",
+    "write_pictures",
     "write_results",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from leopart_kit.report import (
     write_leaderboard_page,
     write_results,
 )
+from leopart_kit.report.leaderboard_tables import leaderboard_csv, leaderboard_latex
 from tests.evaluation.tiny_data import MeanColour, encoder_of, write_folder
 
 PUBLISHED = Benchmark(
@@ -167,3 +171,32 @@ def test_two_encoders_of_one_name_keep_both_rows(runs):
     twice: list[Any] = [Cell("same", "tiny", runs[name][0]) for name in ("colour", "grey")]
     rows = build_leaderboard(twice)["benchmarks"][0]["rows"]
     assert [row["encoder"] for row in rows] == ["same", "same"]
+
+
+def test_the_tables_to_copy_hold_what_was_run(runs):
+    board = build_leaderboard(cells(runs))
+    lines = list(csv.DictReader(io.StringIO(leaderboard_csv(board))))
+    assert [(line["benchmark"], line["encoder"]) for line in lines] == [
+        ("tiny", "colour"),
+        ("tiny", "grey"),
+    ]
+    for line in lines:
+        summary = runs[line["encoder"]][1].metrics["miou"]
+        assert float(line["miou"]) == pytest.approx(summary.mean, abs=0.005)
+        assert float(line["miou_low"]) == pytest.approx(summary.ci95[0], abs=0.005)
+    latex = leaderboard_latex(board)
+    best = runs["colour"][1].metrics["miou"].mean
+    assert latex.count(r"\textbf{") == 1
+    assert rf"colour & \textbf{{{best:.1f}}}" in latex
+    assert "lost" not in latex
+    assert latex.index(r"\toprule") < latex.index(r"\midrule") < latex.index(r"\bottomrule")
+
+
+@pytest.mark.parametrize("name", ["a_b & 50%", r"\input{x}", "#1^2~$", 'quote", line\n2'])
+def test_names_are_escaped_for_csv_and_latex(runs, name: str):
+    board = build_leaderboard([Cell(name, name, runs["grey"][0])])
+    line = next(iter(csv.DictReader(io.StringIO(leaderboard_csv(board)))))
+    assert (line["encoder"], line["benchmark"]) == (name, name)
+    row = leaderboard_latex(board).split("\\midrule\n")[1].split(" & ")[0]
+    assert not re.search(r"(?<!\\)[&%$#_]", row)
+    assert r"\input" not in row
