@@ -57,7 +57,7 @@ def records_of(file: Path) -> list[bytes]:
 
 
 def read_wandb(folder: Path) -> Rows:
-    from wandb.proto import wandb_internal_pb2
+    from wandb.proto import wandb_internal_pb2  # pyright: ignore[reportMissingImports]
 
     rows = []
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):

@@ -29,7 +29,7 @@ class WandbLogger:
         self.place = output_dir / "wandb"
         place = [str(output_dir.resolve()), json.dumps(dict(about), sort_keys=True, default=str)]
         try:
-            self._run = wandb.init(
+            self._run = wandb.init(  # pyright: ignore[reportAttributeAccessIssue]
                 dir=str(output_dir),
                 project=os.environ.get("WANDB_PROJECT") or _PROJECT,
                 name=os.environ.get("WANDB_NAME") or output_dir.name,
@@ -37,7 +37,7 @@ class WandbLogger:
                 resume="allow",
                 config=dict(about),
             )
-        except wandb.Error as error:
+        except wandb.Error as error:  # pyright: ignore[reportAttributeAccessIssue]
             raise ValueError(
                 f"logger=wandb: {' '.join(str(error).split())}; log in with `wandb login`, or set "
                 "WANDB_MODE=offline"
