@@ -16,10 +16,11 @@ LARGE = "protocol.resolution=[256,256]"
 """Large enough that each mapped file is a good part of what a run needs."""
 
 PROBE = ("protocol.train_split=all", "protocol.epochs=2", "protocol.train_resolution=[16,16]")
+SAME = ("shared_images=allow",)  # the images that are learned from are those that are scored
 EVALUATIONS = {
     "overclustering": ("protocol.num_clusters=5", LARGE, *COLOURS),
-    "linear": (*PROBE, LARGE, *COLOURS),
-    "in_context": ("protocol.train_split=all", "protocol.neighbours=3", LARGE, *COLOURS),
+    "linear": (*PROBE, *SAME, LARGE, *COLOURS),
+    "in_context": (*SAME, "protocol.train_split=all", "protocol.neighbours=3", LARGE, *COLOURS),
     "unsupervised": (
         *("encoder=timm", f"encoder.name={train_command.MODEL}", "encoder.weights=random"),
         *("protocol.train_split=null", "protocol.foreground_clusters=5", LARGE),

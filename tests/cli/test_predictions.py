@@ -138,6 +138,7 @@ def test_unsupervised_27_scores_crops_with_a_probe_beside(
         *on_folder,
         "protocol=unsupervised_27",
         "protocol.train_split=all",
+        "shared_images=allow",
         "protocol.crop=32",
         "protocol.score_resolution=[32,32]",
         "protocol.seeds=[0]",

@@ -82,8 +82,11 @@ def evaluate_image_level(
     test = test.with_classes_of(train)
     _check(encoder, train, test, settings, assignments)
     # Folders of classes number their images anew in every split: names say nothing.
-    audit = audit_splits(train.images, test.images, names=False)
-    audit.check(run.shared_images)
+    audited: tuple[str, ...] = ()
+    if any(LABELS_USED[name].fit for name in settings.evaluations):
+        audit = audit_splits(train.images, test.images, names=False)
+        audit.check(run.shared_images)
+        audited = (audit.note(),)
     clock = Clock()
     with _cache_dir(run) as cache_dir:
         on, resolution = _features(encoder, train, test, settings, run, cache_dir)
@@ -110,7 +113,7 @@ def evaluate_image_level(
                 )
             clock.lap(name)
     return ImageLevelResult(
-        dataset=_image_sets(train, test, on.train, on.test, resolution, audit.note()),
+        dataset=_image_sets(train, test, on.train, on.test, resolution, audited),
         encoder=EncoderInfo(encoder.name, encoder.weights, encoder.fingerprint()),
         settings=asdict(settings) if recorded is None else recorded,
         scores=tuple(scores),
@@ -206,7 +209,7 @@ def _image_sets(
     train_features: LabelledFeatures,
     test_features: LabelledFeatures,
     resolution: int,
-    audited: str,
+    audited: tuple[str, ...],
 ) -> ImageSets:
     broken = tuple(
         {"split": split.split, "name": split.names[index], "reason": features.broken[index]}
@@ -227,5 +230,5 @@ def _image_sets(
         class_names=train.class_names,
         chance=100 * float(np.bincount(labels).max() / len(labels)),
         broken=broken,
-        notes=tuple(dict.fromkeys((*train.images.notes, *test.images.notes, audited))),
+        notes=tuple(dict.fromkeys((*train.images.notes, *test.images.notes, *audited))),
     )

@@ -79,7 +79,7 @@ def test_other_images_are_trained_on_and_measured_anew(
     folder, more = tmp_path / "out" / "rotnet" / "seed_0", instead(comparison, ONE)
     compare(*more)
     data = tmp_path / "data"
-    shutil.copy(data / "train" / "red" / "00.png", data / "test" / "red" / "more.png")
+    Image.new("RGB", (48, 48), (250, 9, 9)).save(data / "test" / "red" / "more.png")
     compare(*more)
     assert trained == ["rotnet/seed_0"], "the test images are another measurement alone"
     assert read_image_level(folder)["dataset"]["num_test"] == 13

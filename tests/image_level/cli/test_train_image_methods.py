@@ -38,6 +38,10 @@ SMALL = {
         "method.teacher.head=teacher/head.safetensors",
     ),
     "exemplar": (),
+    "ibot": (
+        *("method.num_outputs=12", "method.hidden_dim=16", "method.out_dim=8"),
+        "method.views.local.count=2",
+    ),
     "mae": ("method.decoder_dim=16", "method.decoder_depth=1", "method.decoder_heads=2"),
     "moco_v2": ("method.queue_length=8", "method.hidden_dim=16"),
     "moco_v3": ("method.hidden_dim=16", "method.learning_rate=0.01"),
@@ -50,6 +54,7 @@ STATE = {
     "clip": {"_extra_state"},
     "deep_cluster": {"labels", "label_counts"},
     "dino": {"centre", "teacher.prototypes.weight"},
+    "ibot": {"centre_patches", "student.mask_token"},
     "distillation": {"student.linear.weight", "student.norm.running_mean"},
     "moco_v2": {"queue.features", "queue.stored", "momentum_encoder.vit.cls_token"},
     "sela": {"labels"},
