@@ -387,5 +387,5 @@ def test_the_papers_evaluations_follow_with_the_expected_figure_beside_each(
 
 def test_an_unknown_benchmark_shows_before_training(images: Path, tmp_path: Path):
     line = error_of_training(images, tmp_path / "out", *ANCHORED, "reproduce.benchmarks=[voc_k2]")
-    assert "unknown benchmark 'voc_k2'; there is all, cityscapes27, " in line
+    assert "unknown benchmark 'voc_k2'" in line
     assert not (tmp_path / "out" / "metrics.jsonl").exists()

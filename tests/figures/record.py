@@ -30,7 +30,8 @@ Figure = float | int | bool | str | None | list[str]
 Record = dict[str, Figure]
 
 _FOLDERS = {"features", "checkpoints", "config", "tensorboard"}
-_FILES = {"training.json", "identity.json", "export_files.jsonl"}  # settings, times
+# Settings and times; metrics.csv has the rows of metrics.jsonl.
+_FILES = {"training.json", "identity.json", "export_files.jsonl", "metrics.csv"}
 _ANNOTATIONS = {"coco", "labelme", "yolo"}
 _KEYS = re.compile(
     r"settings|notes|schema_version|versions|git_sha|(.*_)?sha256|root|weights|command"
