@@ -199,6 +199,8 @@ def test_a_setting_is_either_refused_or_none_of_the_run(tmp_path: Path, name: st
     _, summary = run_tiny(tmp_path, settings=small)
     before = summary.checkpoint.read_bytes()
     now = {**small, name: other(small.get(name, DEFAULTS[name]))}
+    if name == "scale_learning_rate":  # none by default
+        now[name] = 64
     if f"trainer.{name}" in HOW_TRAINED:
         if name not in ("resume", "compile"):  # one refuses itself, one takes a compiler
             run_tiny(tmp_path, settings=now)
