@@ -26,6 +26,7 @@ def load_onnx(path: Path) -> dict[str, Tensor]:
     onnx = _package(path)
     try:
         model = onnx.load(path, load_external_data=False)
+        _check_names(model.graph)
     except Exception as error:  # whatever the reader stumbles on, it is the file's content
         raise ValueError(
             f"{path}: not a complete ONNX file ({_first_line(error)}); download it again"
@@ -46,6 +47,17 @@ def load_onnx(path: Path) -> dict[str, Tensor]:
         return name_weights(model.graph.node, constants)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {_EXPORT_AGAIN}") from error
+
+
+def _check_names(graph: Any) -> None:
+    """Raise `ValueError` for a name that is not UTF-8, which protobuf hands on as bytes."""
+    names = [tensor.name for tensor in graph.initializer]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [part for a in node.attribute for part in (a.name, a.t.name)]
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise ValueError(f"the name {odd[0]!r} is not UTF-8")
 
 
 def _package(path: Path) -> Any:

@@ -204,3 +204,15 @@ def test_a_damaged_export_ends_in_one_line(exported, cut, changes):
         message = str(error)
     assert path.name in message
     assert "\n" not in message
+
+
+def test_a_name_that_is_not_utf8_is_damage(exported):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(exported).graph
+    names = {graph.initializer[0].name, graph.node[1].output[0], graph.node[0].op_type}
+    for name in names:
+        odd = b"\x80" + name.encode()[1:]
+        path = exported.with_name("odd.onnx")
+        path.write_bytes(exported.read_bytes().replace(name.encode(), odd))
+        with pytest.raises(ValueError, match=r"odd\.onnx"):
+            load_file(path)
