@@ -184,6 +184,10 @@ class Encoder(
         """`patch_tokens` and `attention` of the same images; a ViT runs once for both."""
         return self.patch_tokens(images), self.attention(images)
 
+    def saved_weights(self) -> dict[str, Tensor]:
+        """Tensors of a file that `load_encoder` reads, by their names there."""
+        return self.state_dict()
+
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the weights and all settings that change the output."""
         digest = hashlib.sha256()

@@ -20,13 +20,10 @@ BACKBONE_NAME = "backbone.safetensors"
 def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp32") -> Path:
     """Write the backbone alone in timm's naming: for `load_encoder`, and for plain timm.
 
-    An encoder that has more to say, such as a head, says it by `saved_weights`.
-
     Raises:
         ValueError: fp16 of a weight that is too large for it.
     """
-    own = getattr(encoder, "saved_weights", getattr(encoder, "vit", encoder).state_dict)
-    state: dict[str, Tensor] = own()
+    state = encoder.saved_weights()
     if precision == "fp16":
         state = {key: _halved(key, value) for key, value in state.items()}
     return write_tensors(state, path, {"format": "pt", "encoder": encoder.name})

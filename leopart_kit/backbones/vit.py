@@ -176,6 +176,10 @@ class ViTEncoder(Encoder):
             x = self.vit.norm(x).float()
         return x[:, 0], x[:, self.num_prefix :]
 
+    def saved_weights(self) -> dict[str, Tensor]:
+        """The network's own, in timm's naming."""
+        return self.vit.state_dict()
+
     @property
     def num_prefix(self) -> int:
         """Tokens in front of the patches: CLS and registers."""

@@ -78,7 +78,6 @@ def run_cell(
     Args:
         words: what the configuration was first composed from.
     """
-    command = command_for("leopart eval", "eval_segmentation", words, config)
     dataset, train, prior = (
         build_dataset(config.dataset),
         build_train_split(config),
@@ -95,6 +94,7 @@ def run_cell(
     if run.processes.once(is_done):
         logger.info("reused %s", folder)
         return
+    command = command_for("leopart eval", "eval_segmentation", words, config)
     result, dataset = measure_encoder(config, encoder, dataset, train, prior, run)
     if run.processes.first:
         folder.mkdir(parents=True, exist_ok=True)

@@ -43,12 +43,19 @@ class FiveCrops(SegmentationDataset):
             whole.max_megapixels,
         )
         self.whole = whole
+        self._last: tuple[int, torch.Tensor] | None = None
 
     def load_image(self, index: int) -> torch.Tensor:
         """One crop, uint8 `[3, H / 2, W / 2]`; raises `BrokenSampleError`."""
-        image = self.whole.load_image(index // len(_PLACES))
+        image = self._whole_image(index // len(_PLACES))
         size = [max(1, image.shape[-2] // 2), max(1, image.shape[-1] // 2)]
         return TF.five_crop(image, size)[index % len(_PLACES)].contiguous()
+
+    def _whole_image(self, index: int) -> torch.Tensor:
+        """An image of the set; the last one is held, since its crops are asked for in a row."""
+        if self._last is None or self._last[0] != index:
+            self._last = index, self.whole.load_image(index)
+        return self._last[1]
 
     def image_size(self, index: int) -> tuple[int, int]:
         """`(H, W)` of the crop."""

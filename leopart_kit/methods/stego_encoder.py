@@ -81,9 +81,8 @@ class StegoEncoder(Encoder):
 
     def saved_weights(self) -> dict[str, Tensor]:
         """Tensors of a file that `load_stego` reads: the backbone's own names, and the head's."""
-        backbone = getattr(self.backbone, "vit", self.backbone).state_dict()
         head = {f"{HEAD}{name}": value for name, value in self.head.state_dict().items()}
-        return {**backbone, **head, PROBE: self.centroids.detach()}
+        return {**self.backbone.saved_weights(), **head, PROBE: self.centroids.detach()}
 
 
 def load_stego(weights: str | os.PathLike[str], name: str) -> StegoEncoder:

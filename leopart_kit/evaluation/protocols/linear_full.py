@@ -20,6 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_batches
+from leopart_kit.evaluation.protocols.probes.checkpoint import HeadsCheckpoint
 from leopart_kit.evaluation.protocols.probes.training import head_loss, is_finite
 from leopart_kit.evaluation.protocols.training_split.training_images import (
     left_out,
@@ -44,7 +45,6 @@ from leopart_kit.settings import (
     Text,
     settings,
 )
-from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +206,8 @@ class _Training:
             torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=decay)
             for head, (rate, decay) in zip(heads, self.grid, strict=True)
         ]
-        start = _resume(checkpoint, heads, optimisers)
+        kept_on_disk = HeadsCheckpoint(checkpoint, "step", heads, optimisers)
+        start, _ = kept_on_disk.resume()
         batches = augmented_batches(
             self.task.encoder,
             self.train,
@@ -232,7 +233,7 @@ class _Training:
                 head_loss(head(tokens), targets).backward()
                 optimiser.step()
             if (step + 1) % _KEPT_EVERY == 0:
-                _save(checkpoint, step + 1, heads, optimisers)
+                kept_on_disk.save(step + 1)
         return [head.eval() for head in heads]
 
     @torch.inference_mode()
@@ -306,43 +307,6 @@ def _endless(batches: Epoch, start: int, steps: int) -> Iterator[tuple[Tensor, T
             if place >= skipped:
                 yield batch
         number, skipped = number + 1, 0
-
-
-def _save(
-    checkpoint: Path,
-    step: int,
-    heads: Sequence[nn.Module],
-    optimisers: Sequence[torch.optim.Optimizer],
-) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    state = {
-        "step": step,
-        "heads": [head.state_dict() for head in heads],
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-    }
-    with whole_file(checkpoint) as temporary:
-        torch.save(state, temporary)
-
-
-def _resume(
-    checkpoint: Path, heads: Sequence[nn.Module], optimisers: Sequence[torch.optim.Optimizer]
-) -> int:
-    """The step to go on with; 0 without a checkpoint. Raises ValueError for a damaged one."""
-    if not checkpoint.is_file():
-        return 0
-    try:
-        state = torch.load(checkpoint, weights_only=True)
-        for head, kept in zip(heads, state["heads"], strict=True):
-            head.load_state_dict(kept)
-        for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
-        step = range(state["step"] + 1)[-1]
-    except Exception as error:  # a damaged pickle can ask for any operation on any object
-        raise ValueError(
-            f"{checkpoint} is damaged; delete it to train the heads from the start"
-        ) from error
-    logger.info("heads: going on after step %d", step)
-    return step
 
 
 PART = LinearFull

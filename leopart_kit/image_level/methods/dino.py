@@ -142,6 +142,25 @@ class DINO(Method):
         update_ema(self.teacher, self.student, momentum)
 
 
+# The paper's jitter of saturation is 0.2, here 0.4.
+VIEWS = {
+    "first": ViewSettings(
+        scale=(0.25, 1.0), jitter=0.5, grey_probability=0.2, blur_probability=1.0
+    ),
+    "second": ViewSettings(
+        scale=(0.25, 1.0),
+        jitter=0.5,
+        grey_probability=0.2,
+        blur_probability=0.1,
+        solarise_probability=0.2,
+    ),
+    "local": ViewSettings(
+        count=8, scale=(0.05, 0.25), jitter=0.5, grey_probability=0.2, blur_probability=0.5
+    ),
+}
+"""Views of DINO, by kind; iBOT has two local ones more."""
+
+
 @settings
 class DINOSettings(ImageMethodSettings):
     """Settings of DINO; the paper's rate is for each 256 of a batch."""
@@ -176,22 +195,7 @@ class DINOSettings(ImageMethodSettings):
     region: ShareRange = (1.0, 1.0)
     """`[low, high]` of the image's share in which all its views lie; scenes of many objects need
     less than 1."""
-    views: dict[str, ViewSettings] = kinds(
-        # The paper's jitter of saturation is 0.2, here 0.4.
-        first=ViewSettings(
-            scale=(0.25, 1.0), jitter=0.5, grey_probability=0.2, blur_probability=1.0
-        ),
-        second=ViewSettings(
-            scale=(0.25, 1.0),
-            jitter=0.5,
-            grey_probability=0.2,
-            blur_probability=0.1,
-            solarise_probability=0.2,
-        ),
-        local=ViewSettings(
-            count=8, scale=(0.05, 0.25), jitter=0.5, grey_probability=0.2, blur_probability=0.5
-        ),
-    )
+    views: dict[str, ViewSettings] = kinds(**VIEWS)
     training: TrainingDefaults = TrainingDefaults(
         epochs=100, weight_decay=0.04, final_weight_decay=0.4, momentum=0.996
     )
@@ -199,18 +203,24 @@ class DINOSettings(ImageMethodSettings):
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""
         views = self.random_views(parts, self.region)
-        prototypes = Prototypes(self.out_dim, self.num_outputs)
+        student = ImageClusterer(parts.encoder, *self.head(parts))
+        method = DINO(student, self, **self.schedule(parts))
+        return Built(method, ImagesOf(parts.dataset), views)
+
+    def head(self, parts: Parts) -> tuple[ProjectionHead, Prototypes]:
+        """Projection and last layer for the encoder."""
         projection = ProjectionHead(
             parts.encoder.embed_dim, self.hidden_dim, self.out_dim, batch_norm=self.head_batch_norm
         )
-        method = DINO(
-            ImageClusterer(parts.encoder, projection, prototypes),
-            self,
-            num_global=self.num_targets(),
-            warmup_steps=parts.steps(self.temperature_warmup_epochs),
-            frozen_steps=parts.steps(self.frozen_last_layer_epochs),
-        )
-        return Built(method, ImagesOf(parts.dataset), views)
+        return projection, Prototypes(self.out_dim, self.num_outputs)
+
+    def schedule(self, parts: Parts) -> dict[str, int]:
+        """Arguments of the method that are counted in views and steps."""
+        return {
+            "num_global": self.num_targets(),
+            "warmup_steps": parts.steps(self.temperature_warmup_epochs),
+            "frozen_steps": parts.steps(self.frozen_last_layer_epochs),
+        }
 
 
 PART = DINOSettings

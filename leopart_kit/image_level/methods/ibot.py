@@ -6,16 +6,18 @@ Zhou et al., "Image BERT Pre-Training with Online Tokenizer", ICLR 2022.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.vit import ViTEncoder
 from leopart_kit.data import ImagesOf
 from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.block_mask import block_mask
-from leopart_kit.image_level.methods.dino import DINO, DINOSettings
+from leopart_kit.image_level.methods.dino import DINO, VIEWS, DINOSettings
 from leopart_kit.image_level.methods.drawn_views import LOCAL, kinds
 from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import ibot_loss, mean_scores
@@ -34,9 +36,11 @@ class MaskedClusterer(ImageClusterer):
         ValueError: a backbone that is no vision transformer with a CLS token.
     """
 
+    backbone: ViTEncoder  # pyright: ignore[reportIncompatibleVariableOverride]
+
     def __init__(
         self,
-        backbone: Any,
+        backbone: Encoder,
         projection: ProjectionHead | LinearProjection,
         prototypes: Prototypes,
     ) -> None:
@@ -46,7 +50,6 @@ class MaskedClusterer(ImageClusterer):
                 "is none; choose another encoder, such as vits16"
             )
         super().__init__(backbone, projection, prototypes)
-        self.vit_backbone = [backbone]  # in a list, so that its weights are not listed twice
         self.mask_token = nn.Parameter(torch.zeros(backbone.vit.embed_dim))
 
     def parameter_groups(self, backbone_rate: float, head_rate: float) -> list[ParameterGroup]:
@@ -56,7 +59,7 @@ class MaskedClusterer(ImageClusterer):
 
     def cls_and_patches(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of CLS `[B, K]` and of patches `[B, h · w, K]`; bool mask `[B, h, w]`."""
-        cls, patches = self.vit_backbone[0].masked_tokens(images, mask, self.mask_token)
+        cls, patches = self.backbone.masked_tokens(images, mask, self.mask_token)
         scores = self.scores(self.projection(torch.cat([cls[:, None], patches], dim=1)))
         return scores[:, 0], scores[:, 1:]
 
@@ -166,48 +169,21 @@ class IBOTSettings(DINOSettings):
     """Of the global views: those in which no patch is masked."""
     masked_share: ShareRange = (0.1, 0.5)
     """`[low, high]` share of the patches that is masked in the others, in blocks."""
-    views: dict[str, ViewSettings] = kinds(
-        first=ViewSettings(
-            scale=(0.25, 1.0), jitter=0.5, grey_probability=0.2, blur_probability=1.0
-        ),
-        second=ViewSettings(
-            scale=(0.25, 1.0),
-            jitter=0.5,
-            grey_probability=0.2,
-            blur_probability=0.1,
-            solarise_probability=0.2,
-        ),
-        local=ViewSettings(
-            count=10, scale=(0.05, 0.25), jitter=0.5, grey_probability=0.2, blur_probability=0.5
-        ),
-    )
+    views: dict[str, ViewSettings] = kinds(**VIEWS | {LOCAL: replace(VIEWS[LOCAL], count=10)})
     training: TrainingDefaults = TrainingDefaults(
         epochs=800, weight_decay=0.04, final_weight_decay=0.4, momentum=0.996
     )
 
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""
-        num_global, side = self.num_targets(), self._global_side(parts)
-        student = MaskedClusterer(
-            parts.encoder,
-            ProjectionHead(
-                parts.encoder.embed_dim,
-                self.hidden_dim,
-                self.out_dim,
-                batch_norm=self.head_batch_norm,
-            ),
-            Prototypes(self.out_dim, self.num_outputs),
-        )
-        method = IBOT(
-            student,
-            self,
-            num_global=num_global,
-            warmup_steps=parts.steps(self.temperature_warmup_epochs),
-            frozen_steps=parts.steps(self.frozen_last_layer_epochs),
-        )
+        side = self._global_side(parts)
+        student = MaskedClusterer(parts.encoder, *self.head(parts))
+        method = IBOT(student, self, **self.schedule(parts))
         drawn = self.random_views(parts, self.region)
         rows = side // parts.encoder.patch_size
-        views = MaskedViews(drawn, (rows, rows), num_global, self.unmasked_share, self.masked_share)
+        views = MaskedViews(
+            drawn, (rows, rows), method.num_global, self.unmasked_share, self.masked_share
+        )
         return Built(method, ImagesOf(parts.dataset), views)
 
     def _global_side(self, parts: Parts) -> int:

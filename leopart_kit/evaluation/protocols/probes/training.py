@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from leopart_kit.data import IGNORE_INDEX
 from leopart_kit.evaluation.protocols.probes.batches import Epoch
+from leopart_kit.evaluation.protocols.probes.checkpoint import Best, HeadsCheckpoint
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.progress import Track, quiet
-from leopart_kit.whole_file import whole_file
 
 H = TypeVar("H", bound=nn.Module)
 
@@ -53,14 +53,14 @@ def fit_heads(
         )
         for head, lr in zip(heads, learning_rates, strict=True)
     ]
-    best: list[dict[str, Any] | None] = [None] * len(heads)
-    start = _resume(checkpoint, heads, optimisers, best)
+    kept_on_disk = HeadsCheckpoint(checkpoint, "epoch", heads, optimisers)
+    start, best = kept_on_disk.resume()
     for epoch in track(range(start, settings.epochs), "training heads", settings.epochs - start):
         _set_rates(optimisers, learning_rates, 0.1 if epoch >= settings.drop_at else 1.0)
         _run_epoch(heads, optimisers, batches, epoch, seed, device)
         if rate is not None:
             _keep_best(heads, best, rate)
-        _save(checkpoint, epoch + 1, heads, optimisers, best)
+        kept_on_disk.save(epoch + 1, best)
     for head, kept in zip(heads, best, strict=True):
         if kept is not None:
             head.load_state_dict(kept["state"])
@@ -117,7 +117,7 @@ def _set_rates(
 
 def _keep_best(
     heads: Sequence[nn.Module],
-    best: list[dict[str, Any] | None],
+    best: list[Best | None],
     rate: Callable[[nn.Module], float],
 ) -> None:
     for index, head in enumerate(heads):
@@ -125,53 +125,3 @@ def _keep_best(
         score, kept = rate(head), best[index]
         if kept is None or score > kept["score"]:
             best[index] = {"score": score, "state": copy.deepcopy(head.state_dict())}
-
-
-def _save(
-    checkpoint: Path,
-    epoch: int,
-    heads: Sequence[nn.Module],
-    optimisers: Sequence[torch.optim.Optimizer],
-    best: Sequence[dict[str, Any] | None],
-) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    state = {
-        "epoch": epoch,
-        "heads": [head.state_dict() for head in heads],
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-        "best": list(best),
-    }
-    with whole_file(checkpoint) as temporary:
-        torch.save(state, temporary)
-
-
-def _resume(
-    checkpoint: Path,
-    heads: Sequence[nn.Module],
-    optimisers: Sequence[torch.optim.Optimizer],
-    best: list[dict[str, Any] | None],
-) -> int:
-    """Fill everything from the checkpoint if there is one; the epoch to go on with.
-
-    Raises ValueError for a file that is not as it was written.
-    """
-    if not checkpoint.is_file():
-        return 0
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        epoch = range(state["epoch"] + 1)[-1]  # a whole number from 0
-        for head, kept in zip(heads, state["heads"], strict=True):
-            head.load_state_dict(kept)
-        for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
-        for head, kept in zip(heads, state["best"], strict=True):
-            if kept is not None:
-                float(kept["score"])
-                copy.deepcopy(head).load_state_dict(kept["state"])
-        best[:] = state["best"]
-    except Exception as error:  # a damaged pickle can ask for any operation on any object
-        raise ValueError(
-            f"{checkpoint} is damaged; delete it to train the heads from the start"
-        ) from error
-    logger.info("heads: going on after epoch %d", epoch)
-    return epoch
