@@ -32,6 +32,7 @@ GUIDES = [
 DOCUMENTS = [
     *GUIDES,
     "README.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "eval/README.md",
     "eval/deviations.md",

@@ -61,12 +61,18 @@ class CheckpointReport:
     architecture: Architecture
     sha256: str
 
+    def _named(self) -> str:
+        """The first of what was dropped: a head may be what the user is after."""
+        first, more = ", ".join(self.dropped[:3]), ", …" if len(self.dropped) > 3 else ""
+        return f" ({first}{more})" if first else ""
+
     def __str__(self) -> str:
         network = "" if self.network == "single" else f" ({shown(self.network)})"
         return "; ".join(
             (
                 f"{self.path}: {self.layout}{network}, {self.architecture}",
-                f"{len(self.recognised)} keys recognised, {len(self.dropped)} dropped",
+                f"{len(self.recognised)} keys recognised",
+                f"{len(self.dropped)} dropped{self._named()}",
                 *self.notes,
             )
         )

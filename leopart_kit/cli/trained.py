@@ -64,6 +64,11 @@ def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
     """
     if any(word.lstrip("+").startswith(("encoder=", "encoder.")) for word in words):
         raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
+    if "method=stego" in words or any(w.startswith("recipe=stego") for w in words):
+        raise ValueError(
+            "trained: what stego trains is a head, which the backbone alone lacks; train it with "
+            "leopart train, and name factory: leopart_kit.methods.stego_encoder:load_stego"
+        )
     name = node["name"]
     start = [f"encoder={name if name in declared_names('encoder') else 'timm'}"]
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]

@@ -199,6 +199,7 @@ def test_clip_equals_the_conversion_of_timm(tmp_path):
     assert_same(state, {k: v for k, v in theirs.items() if not k.startswith("head")})
     assert report.layout == "CLIP naming"
     assert set(report.dropped) == {"visual.proj", "logit_scale"}
+    assert "visual.proj" in str(report)
 
 
 def test_dinov3_release_equals_the_conversion_of_timm(tmp_path):

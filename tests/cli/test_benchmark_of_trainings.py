@@ -51,3 +51,6 @@ def test_a_training_that_names_an_encoder_is_a_cell_that_says_so(folder: Path, t
     ]
     run_command_line(main, "leopart bench", given)
     assert "encoder" in rows(tmp_path / "board")["here"]["one"]["reason"]
+    head = [word.replace("encoder.seed=3", "method=stego") for word in given]
+    run_command_line(main, "leopart bench", head)
+    assert "load_stego" in rows(tmp_path / "board")["here"]["one"]["reason"]

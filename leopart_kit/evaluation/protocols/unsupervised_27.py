@@ -105,8 +105,11 @@ class Unsupervised27(TokenClustering):
             clock.lap("scoring")
             scored = self._each_once(self._refine(task, clusters, scored))
             clock.lap("refinement")
-            said = "k-means" if centroids is None else "learned clusters"
-            comparison = comparison_rows(f"{said}, K = {num_clusters}", scored, "kmeans")
+            if centroids is None:
+                comparison = comparison_rows(f"k-means, K = {num_clusters}", scored, "kmeans")
+            else:
+                said = f"learned clusters, K = {num_clusters}"
+                comparison = comparison_rows(said, scored, "learned_clusters")
             comparison += self._linear_probe(task)
             clock.lap("linear probe")
         return Measurement(

@@ -17,7 +17,9 @@ from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import Scored
 from leopart_kit.metrics import BoundaryCounts, boundary_counts, foreground_jaccard
 
-Way = Literal["kmeans", "foreground_kmeans", "communities", "upper_bound", "linear_probe"]
+Way = Literal[
+    "kmeans", "learned_clusters", "foreground_kmeans", "communities", "upper_bound", "linear_probe"
+]
 ChosenBy = Literal["stability", "labels"]
 
 _DOUBTFUL = 0.2  # confidence below which an image may show no foreground at all
