@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leopart_kit.cli import eval_segmentation, train
@@ -86,6 +86,9 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
+@example("a\\'b")
+@example("ends in \\")
+@example(["'", "\\\\'", "null"])
 def test_a_word_is_read_as_what_it_was_made_of(value: object):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -51,6 +51,17 @@ def test_a_case_by_hand():
     assert second.item() == pytest.approx(math.log(2) / 2), "the view without a mask adds 0"
 
 
+def test_a_single_masked_patch_counts_in_full():
+    mask = torch.zeros(1, 1, 2, 2, dtype=torch.bool)
+    mask[0, 0, 1, 1] = True
+    sure = torch.tensor([[50.0, 0.0]])
+    _, term = ibot_loss(
+        torch.zeros(1, 2), torch.zeros(1, 4, 2), torch.zeros(1, 2), sure, sure.expand(1, 4, 2),
+        mask, teacher_temperature=1, teacher_patch_temperature=1,
+    )  # fmt: skip
+    assert term.item() == pytest.approx(math.log(2))
+
+
 def test_without_masks_patches_have_no_gradient_and_no_loss():
     patches = torch.randn(2, 4, 3, requires_grad=True)
     mask = torch.zeros(2, 1, 2, 2, dtype=torch.bool)

@@ -136,6 +136,8 @@ def test_five_crops_are_the_corners_and_the_middle(tmp_path: Path):
         expected = image[:, top : top + 20, left : left + 30]
         assert torch.equal(crops.load_image(5 + number), expected)
         assert crops.image_size(5 + number) == (20, 30)
+    first = whole.load_image(0)[:, :20, :30]
+    assert torch.equal(crops.load_image(0), first), "another image than the one before"
     assert crops.fingerprint() != whole.fingerprint()
 
 
