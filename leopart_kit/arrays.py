@@ -11,12 +11,12 @@ from torch import Tensor
 
 from leopart_kit.backbones import EncoderLike, as_encoder
 from leopart_kit.clustering.kmeans import KMeans
-from leopart_kit.clustering.token_projection import TokenProjection
+from leopart_kit.clustering.projection import TokenProjection
 from leopart_kit.data.pixels import as_pixels
-from leopart_kit.evaluation.devices import choose_device
 from leopart_kit.evaluation.scores.resizing import resize_image
+from leopart_kit.evaluation.task import choose_device
 from leopart_kit.metrics import ConfusionMatrix, Match, match_counts
-from leopart_kit.metrics.matched import Rule
+from leopart_kit.metrics.scores import RuleFamily
 
 Array = TypeVar("Array", bound=Tensor | np.ndarray)
 
@@ -135,7 +135,7 @@ def match(
     num_classes: int,
     *,
     num_clusters: int | None = None,
-    rule: Rule | None = None,
+    rule: RuleFamily | None = None,
     unmatched: int = 0,
     ignore_index: int = 255,
 ) -> Match:

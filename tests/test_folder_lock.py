@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.folder_lock import LOCK_NAME, only_writer
+from leopart_kit.whole_file import LOCK_NAME, only_writer
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from leopart_kit.folder_lock import only_writer
+from leopart_kit.whole_file import only_writer
 with only_writer(Path(sys.argv[1]), "output_dir"):
     if not os.fork():  # the worker speaks, once it has let go of the lock
         print(os.getpid(), flush=True)

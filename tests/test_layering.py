@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"folder_lock", "identity", "input_files", "launch", "parts", "whole_file"},
+    {"identity", "input_files", "launch", "parts", "whole_file"},
     {"mapped_array", "npz_file", "processes", "progress", "settings"},
     {"backbones", "data", "metrics"},
     {"clustering", "image_level.data"},

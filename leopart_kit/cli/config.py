@@ -25,10 +25,9 @@ from leopart_kit.cli.help_page import help_page
 from leopart_kit.cli.log import prepare_log_files
 from leopart_kit.cli.overrides import prepare_words, printed_words
 from leopart_kit.cli.signals import stops_in_one_line
-from leopart_kit.folder_lock import only_writer
 from leopart_kit.launch import enter_launch
 from leopart_kit.parts import find_part
-from leopart_kit.whole_file import write_whole_text
+from leopart_kit.whole_file import only_writer, write_whole_text
 
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
 _ADVICE = {

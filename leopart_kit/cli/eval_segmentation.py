@@ -40,10 +40,9 @@ from leopart_kit.evaluation import (
     save_head,
     view_of,
 )
-from leopart_kit.evaluation.devices import choose_device
 from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predictions
 from leopart_kit.evaluation.result import Sample
-from leopart_kit.evaluation.task import Auditing
+from leopart_kit.evaluation.task import Auditing, choose_device
 from leopart_kit.masks import cluster_palette, write_masks
 from leopart_kit.processes import check_shared, join_processes
 from leopart_kit.progress import rich_progress

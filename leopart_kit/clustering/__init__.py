@@ -18,9 +18,8 @@ from leopart_kit.clustering.partition_quality import (
     partition_quality,
     partition_stability,
 )
-from leopart_kit.clustering.projection import PCA, Standardizer
+from leopart_kit.clustering.projection import PCA, Standardizer, TokenProjection
 from leopart_kit.clustering.sinkhorn import sinkhorn_knopp, sinkhorn_potentials
-from leopart_kit.clustering.token_projection import TokenProjection
 
 __all__ = [
     "PCA",

@@ -1,13 +1,18 @@
-"""One call from an encoder and a data set to a `Result`."""
+"""One call from an encoder and a data set to a `Result`, with the origin of its figures."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+import platform
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +24,6 @@ from leopart_kit.data import (
     check_told_apart,
     class_histogram,
 )
-from leopart_kit.evaluation import provenance
 from leopart_kit.evaluation.result import Benchmark, DatasetInfo, EncoderInfo, Result
 from leopart_kit.evaluation.split_audit import audit_splits
 from leopart_kit.evaluation.task import (
@@ -34,6 +38,8 @@ from leopart_kit.settings import read_part
 
 PROTOCOLS = ("leopart_kit.evaluation.protocols",)
 """Packages in which protocols are found by their names."""
+
+_LIBRARIES = ("leopart-kit", "torch", "torchvision", "timm", "numpy", "scipy", "faiss-cpu")
 
 logger = logging.getLogger(__name__)
 
@@ -140,9 +146,9 @@ def result_of(
         matching=measured.scored.matching,
         labels_used=measured.labels_used,
         timing_seconds=timing,
-        peak_memory_mb=provenance.peak_memory_mb(),
-        versions=provenance.versions(),
-        git_sha=provenance.git_sha(),
+        peak_memory_mb=peak_memory_mb(),
+        versions=versions(),
+        git_sha=git_sha(),
         details=dict(measured.details),
         benchmark=benchmark,
         confusion=measured.scored.confusion,
@@ -184,3 +190,37 @@ def _dataset_info(
         broken=broken,
         notes=tuple(dataset.notes),
     )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a figure."""
+    found = {"python": platform.python_version()}
+    for package in _LIBRARIES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_sha() -> str | None:
+    """The commit of the clone this package runs from (`+changes` where it was edited)."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        sha = _git(root, "rev-parse", "HEAD")
+        return f"{sha}+changes" if _git(root, "status", "--porcelain") else sha
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far in MiB, mapped files included."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

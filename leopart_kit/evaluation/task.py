@@ -9,19 +9,38 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
+import torch
 from pydantic import BeforeValidator, Field, SkipValidation
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ClassHistogram, SegmentationDataset, check_told_apart, class_histogram
-from leopart_kit.evaluation.devices import choose_device, choose_num_workers
 from leopart_kit.evaluation.result import LabelsUsed, Maps, ObjectView
 from leopart_kit.evaluation.scores.scoring import Scored
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.split_audit import SharedImages
 from leopart_kit.evaluation.store.features import FeatureStore, extract_features
+from leopart_kit.launch import own_cores
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.settings import Count, Text, Whole, settings
+
+
+def choose_device(device: str) -> str:
+    """`auto` is the GPU where there is one.
+
+    Raises:
+        ValueError: a device that torch does not know or that is not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device={device} cannot be used here ({reason}); set device=auto or device=cpu"
+        ) from error
+    return device
 
 
 def _as_path(value: object) -> object:
@@ -76,7 +95,10 @@ class RunSettings(Auditing):
     @property
     def workers(self) -> int:
         """Processes that read images."""
-        return choose_num_workers(self.num_workers, self.device)
+        if self.num_workers != "auto":
+            return self.num_workers
+        # On a CPU they would compete with the encoder.
+        return 0 if self.device == "cpu" else min(8, own_cores())
 
 
 @dataclass(frozen=True)

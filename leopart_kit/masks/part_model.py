@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import KMeans
 from leopart_kit.clustering.kmeans import Metric
-from leopart_kit.clustering.token_projection import TokenProjection, Tokens
+from leopart_kit.clustering.projection import TokenProjection, Tokens
 from leopart_kit.masks.part_model_file import FORMAT_VERSION, read_fields
 from leopart_kit.masks.part_names import PartNames
 from leopart_kit.progress import Track, quiet

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from leopart_kit.clustering.kmeans import Metric
-from leopart_kit.clustering.token_projection import TokenProjection
+from leopart_kit.clustering.projection import TokenProjection
 from leopart_kit.input_files import parse_json
 from leopart_kit.masks.part_names import parse_names
 from leopart_kit.npz_file import read_npz

@@ -8,12 +8,17 @@ from leopart_kit.metrics.bootstrap import (
     paired_bootstrap,
 )
 from leopart_kit.metrics.boundaries import BoundaryCounts, boundary_counts
-from leopart_kit.metrics.confusion import ConfusionMatrix
+from leopart_kit.metrics.counts import ConfusionMatrix, PerImageCounts
 from leopart_kit.metrics.foreground_overlap import foreground_jaccard
-from leopart_kit.metrics.matched import Match, match_counts
-from leopart_kit.metrics.matching import match_hungarian, match_many_to_one
-from leopart_kit.metrics.per_image import PerImageCounts
-from leopart_kit.metrics.scores import SegmentationScores, segmentation_scores, summarize
+from leopart_kit.metrics.scores import (
+    Match,
+    SegmentationScores,
+    match_counts,
+    match_hungarian,
+    match_many_to_one,
+    segmentation_scores,
+    summarize,
+)
 from leopart_kit.metrics.unsupervised_miou import UnsupervisedMIoU
 
 __all__ = [

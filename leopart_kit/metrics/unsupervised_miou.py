@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leopart_kit.metrics.confusion import ConfusionMatrix
-from leopart_kit.metrics.matched import Match, Rule, match_counts
+from leopart_kit.metrics.counts import ConfusionMatrix
+from leopart_kit.metrics.scores import Match, RuleFamily, match_counts
 
 
 class UnsupervisedMIoU:
@@ -37,11 +37,11 @@ class UnsupervisedMIoU:
         num_classes: int,
         num_clusters: int | None = None,
         *,
-        rule: Rule | None = None,
+        rule: RuleFamily | None = None,
         unmatched: int = 0,
         ignore_index: int = 255,
     ) -> None:
-        self.rule: Rule | None = rule
+        self.rule: RuleFamily | None = rule
         self.unmatched = unmatched
         number = num_classes if num_clusters is None else num_clusters
         self._confusion = ConfusionMatrix(num_classes, number, ignore_index)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leopart_kit.cli.program import COMMANDS
-from leopart_kit.folder_lock import only_writer
+from leopart_kit.whole_file import only_writer
 from tests.cli.command import error_of_command
 
 MODULES = [command.module for command in COMMANDS.values()]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from leopart_kit.clustering.token_projection import TokenProjection
+from leopart_kit.clustering.projection import TokenProjection
 from leopart_kit.masks import PartModel
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leopart_kit.clustering import PCA, Standardizer
-from leopart_kit.clustering.token_projection import TokenProjection
+from leopart_kit.clustering.projection import TokenProjection
 from leopart_kit.masks import PartModel, PartNames
 from tests.masks.part_models import model_of
 

@@ -32,7 +32,7 @@ from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
 from leopart_kit.evaluation.scores.resizing import classes_at, resize_image
 from leopart_kit.evaluation.scores.scoring import Scored
 from leopart_kit.evaluation.segmentation_heads import LinearHead
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
 from leopart_kit.settings import (

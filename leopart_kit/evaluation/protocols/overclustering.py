@@ -14,7 +14,7 @@ from leopart_kit.evaluation.protocols.token_clusters.token_clustering import clu
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.scoring import Scored, score_clusters
 from leopart_kit.evaluation.task import Clock, Measurement, Task
-from leopart_kit.metrics.matching import Rule
+from leopart_kit.metrics.scores import Rule
 from leopart_kit.settings import Count, settings
 
 WITHOUT_CLASSES = 20

@@ -19,7 +19,7 @@ from leopart_kit.data import IGNORE_INDEX
 from leopart_kit.evaluation.protocols.patch_classifiers.measure import measure_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.patches import Patches
 from leopart_kit.evaluation.protocols.patch_classifiers.settings import PatchClassifierSettings
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Measurement, Task
 from leopart_kit.settings import Count, Positive, Positives, settings
 

@@ -19,7 +19,7 @@ from leopart_kit.metrics import (
     segmentation_scores,
     summarize,
 )
-from leopart_kit.metrics.matching import Rule, match_clusters
+from leopart_kit.metrics.scores import Rule, match_clusters
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 

@@ -38,11 +38,10 @@ from leopart_kit.evaluation.store.store_files import (
     seal,
     write_tokens,
 )
-from leopart_kit.folder_lock import only_writer
 from leopart_kit.identity import Identity
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
-from leopart_kit.whole_file import folders_below, remove_leftovers, whole_file
+from leopart_kit.whole_file import folders_below, only_writer, remove_leftovers, whole_file
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.data import read_image
 from leopart_kit.evaluation import resize_image
-from leopart_kit.evaluation.devices import choose_device
+from leopart_kit.evaluation.task import choose_device
 from leopart_kit.image_level.report.filters import first_convolution, write_filters
 from leopart_kit.image_level.style import StyleSettings, stylize
 from leopart_kit.progress import rich_progress

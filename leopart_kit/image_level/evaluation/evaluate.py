@@ -14,7 +14,7 @@ import numpy as np
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import BrokenSampleError
-from leopart_kit.evaluation import provenance
+from leopart_kit.evaluation.evaluate import git_sha, peak_memory_mb, versions
 from leopart_kit.evaluation.result import EncoderInfo, LabelsUsed
 from leopart_kit.evaluation.split_audit import audit_splits
 from leopart_kit.evaluation.task import Clock, RunSettings
@@ -119,9 +119,9 @@ def evaluate_image_level(
         scores=tuple(scores),
         labels_used={name: LABELS_USED[name] for name in settings.evaluations},
         timing_seconds={**clock.seconds, "total": sum(clock.seconds.values())},
-        peak_memory_mb=provenance.peak_memory_mb(),
-        versions=provenance.versions(),
-        git_sha=provenance.git_sha(),
+        peak_memory_mb=peak_memory_mb(),
+        versions=versions(),
+        git_sha=git_sha(),
         clusters=clusters,
     )
 

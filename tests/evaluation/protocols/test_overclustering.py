@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
-from leopart_kit.metrics.matching import match_clusters
+from leopart_kit.metrics.scores import match_clusters
 
 
 def test_the_defaults_are_the_papers():

@@ -23,7 +23,7 @@ from leopart_kit.evaluation.protocols.patch_classifiers.patches import (
 )
 from leopart_kit.evaluation.protocols.patch_knn import PatchKnn
 from leopart_kit.evaluation.protocols.patch_logistic import PatchLogistic, predict
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.report.results_json import to_json, validate
 from tests.evaluation.tiny_data import SIDE, MeanColour, encoder_of, write_folder
 

@@ -15,7 +15,7 @@ from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
     project_tokens,
 )
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
-from leopart_kit.metrics.matching import match_clusters
+from leopart_kit.metrics.scores import match_clusters
 
 
 def store_of(folder: Path, tokens: np.ndarray, grid: tuple[int, int]) -> FeatureStore:

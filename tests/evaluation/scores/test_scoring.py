@@ -17,7 +17,7 @@ from leopart_kit.evaluation.scores.scoring import (
     score_classes,
     score_table,
 )
-from leopart_kit.metrics.matching import Rule, match_clusters
+from leopart_kit.metrics.scores import Rule, match_clusters
 
 
 def dataset_of(masks: Sequence[np.ndarray], num_classes: int) -> SegmentationDataset:

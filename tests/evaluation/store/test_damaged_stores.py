@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leopart_kit.data import load_dataset
 from leopart_kit.evaluation import FeatureStore, extract_features
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from tests.evaluation.tiny_data import SIDE, MeanColour, encoder_of, write_folder
 
 FILES = ("tokens.npy", "status.npy", "checksums.npy", "broken.json", "seal.json", "store.json")

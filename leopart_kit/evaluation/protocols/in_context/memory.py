@@ -21,7 +21,7 @@ from leopart_kit.evaluation.protocols.in_context.labels import (
 )
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.store.features import FeatureStore
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.mapped_array import mapped_array
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file

@@ -31,7 +31,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import (
     training_images,
 )
 from leopart_kit.evaluation.scores.scoring import Scored
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Task
 
 

@@ -24,7 +24,7 @@ from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import scored_masks
 from leopart_kit.evaluation.store.features import FeatureStore
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
 

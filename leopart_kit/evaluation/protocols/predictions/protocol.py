@@ -31,7 +31,7 @@ from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import Scored, score_classes, score_predicted_clusters
 from leopart_kit.evaluation.task import Clock, Measurement, RunSettings
-from leopart_kit.metrics.matching import Rule
+from leopart_kit.metrics.scores import Rule
 from leopart_kit.settings import Count, Size, settings, several
 
 logger = logging.getLogger(__name__)

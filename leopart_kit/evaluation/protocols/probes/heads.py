@@ -27,7 +27,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import trai
 from leopart_kit.evaluation.scores.resizing import classes_at
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
 from leopart_kit.evaluation.store.features import FeatureStore
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Task
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
 

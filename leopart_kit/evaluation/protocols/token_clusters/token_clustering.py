@@ -17,7 +17,7 @@ from leopart_kit.clustering import FaissKMeans, KMeans, TokenProjection
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.joined_stores import PatchTokens
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Clock, Task
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet

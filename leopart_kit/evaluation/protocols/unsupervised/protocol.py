@@ -46,7 +46,7 @@ from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import Scored, score_clusters
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.metrics import ConfusionMatrix
-from leopart_kit.metrics.matching import Rule
+from leopart_kit.metrics.scores import Rule
 from leopart_kit.settings import settings
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from leopart_kit.evaluation.protocols.unsupervised.part_graph import (
     objects_of,
 )
 from leopart_kit.metrics import segmentation_scores
-from leopart_kit.metrics.matching import match_clusters
+from leopart_kit.metrics.scores import match_clusters
 from leopart_kit.progress import Track, quiet
 from leopart_kit.settings import Count, Counts, Positives, settings
 

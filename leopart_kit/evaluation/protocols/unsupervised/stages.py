@@ -31,7 +31,7 @@ from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import scored_masks
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.joined_stores import JoinedStores
-from leopart_kit.evaluation.store.stage_cache import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Task
 
 _CLUSTERING = tuple(TokenClustering.__dataclass_fields__)
