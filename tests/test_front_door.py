@@ -32,7 +32,7 @@ def test_importing_it_imports_no_torch():
     [
         ("arrays", 7),
         ("clustering.sinkhorn", 2),
-        ("data.given", 2),
+        ("data.loading", 3),
         ("drawing", 4),
         ("losses.leopart", 4),
         ("metrics.scores", 3),

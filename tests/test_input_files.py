@@ -26,7 +26,7 @@ from leopart_kit.image_level.report.method_table import read_training
 from leopart_kit.input_files import check_regular, read_csv, read_json, read_lines, read_text
 from leopart_kit.masks import read_names
 from leopart_kit.report import read_results
-from leopart_kit.report.json_files import read_versioned
+from leopart_kit.report.results_json import read_versioned
 from tests.data.image_writers import flat, write_image, write_mask
 
 MARK = "\ufeff"

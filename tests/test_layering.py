@@ -27,7 +27,7 @@ LEVELS = [
     {"bench"},
     {"cli"},
     {"image_level.cli"},
-    {"__main__"},
+    {"__main__", "demo"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 
 from leopart_kit.backbones.zoo import ZOO
 from leopart_kit.cli.build import plain
-from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.config import config_folder, register_configs
 from leopart_kit.cli.declared import declared_names
+from leopart_kit.cli.run_parts import build_settings
 from leopart_kit.data import list_datasets
 
 CONFIGS = config_folder("configs")

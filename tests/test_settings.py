@@ -17,9 +17,8 @@ from pydantic.fields import FieldInfo
 
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.declared import PACKAGES, declared_names, declared_node
-from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.overrides import TEXTS, prepare_words, printed_words
-from leopart_kit.parts import find_part, list_parts
+from leopart_kit.parts import config_folder, find_part, list_parts
 from leopart_kit.settings import REQUIRED, declared, group_of, is_settings, read_settings
 
 CLASSES = [

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from leopart_kit.backbones.as_encoder import EncoderLike, as_encoder
 from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
 from leopart_kit.backbones.encoder import Encoder
-from leopart_kit.backbones.load import load_encoder
+from leopart_kit.backbones.load import EncoderLike, as_encoder, load_encoder
 from leopart_kit.backbones.zoo import list_encoders
 
 __all__ = [

@@ -1,31 +1,30 @@
-"""From a name to a ready encoder."""
+"""From whatever a person has to a ready encoder: a name, a folder, a function, a network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import timm
-from torch import Tensor, nn
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
 
-from leopart_kit.backbones.alexnet import AlexNetEncoder
-from leopart_kit.backbones.architecture import Architecture, describe
+from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.attention import TimmModule
-from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
-from leopart_kit.backbones.custom import custom_encoder
+from leopart_kit.backbones.checkpoints import read_checkpoint
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
+from leopart_kit.backbones.filled import build_convolutional, build_vit
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
 from leopart_kit.backbones.package_file import package_weights
-from leopart_kit.backbones.position_embedding import Grid, check_grid, stored_grid
+from leopart_kit.backbones.position_embedding import check_grid
 from leopart_kit.backbones.precision import Precision
-from leopart_kit.backbones.residual_network import ResidualNetwork
-from leopart_kit.backbones.resnet import DilatedResNet, ResNetEncoder
 from leopart_kit.backbones.vit import Facet, ViTEncoder
 from leopart_kit.backbones.weights import hub_weights, seeded, shipped_weights
-from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders, names_that_fit
+from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders
+from leopart_kit.parts import import_named
 
-Loaded = tuple[dict[str, Tensor], CheckpointReport]
+EncoderLike = Encoder | str | Path | Callable[[Tensor], object]
 
 _RANDOM = ("random", "none")
 _WITHOUT_WEIGHTS = ("handcrafted", "custom")
@@ -102,7 +101,7 @@ def load_encoder(
     _check_options(name, _kind(spec) if spec else name, given)
     if spec is None:
         if name == "custom":
-            return custom_encoder(factory, factory_options or {}).eval()
+            return _custom(factory, factory_options or {}).eval()
         return HandcraftedEncoder(8 if patch_size is None else patch_size).eval()
     path, source = _locate(spec, weights)
     if path is None and grid is not None:
@@ -112,8 +111,8 @@ def load_encoder(
     with seeded(seed):
         if spec.architecture.kind != "ViT":
             stride = 16 if patch_size is None else patch_size
-            return _convolutional(spec, loaded, source, stride, precision).eval()
-        vit = _build_vit(spec, loaded, positions, drop_path_rate)
+            return build_convolutional(spec, loaded, source, stride, precision).eval()
+        vit = build_vit(spec, loaded, positions, drop_path_rate)
     return ViTEncoder(
         vit,
         name=spec.name,
@@ -186,112 +185,70 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
     return Path(weights).expanduser(), str(weights)
 
 
-def _convolutional(
-    spec: EncoderSpec, loaded: Loaded | None, source: str, stride: int, precision: Precision
-) -> Encoder:
-    """A ResNet or an AlexNet; the stride is that of a dilated ResNet."""
-    common: dict[str, Any] = {
-        "name": spec.name,
-        "mean": spec.mean,
-        "std": spec.std,
-        "precision": precision,
-        "weights": source,
-    }
-    if spec.architecture.kind == "AlexNet":
-        encoder = AlexNetEncoder(**common)
-        network = encoder.convolutions
-    elif spec.resnet:
-        network = ResidualNetwork(**spec.resnet)
-        encoder = ResNetEncoder(
-            network, embed_dim=network.embed_dim, patch_size=network.stride, **common
+def _custom(factory: str | None, options: Mapping[str, object]) -> Encoder:
+    """Call the user's factory, `package.module:function`, and make an encoder of what it returns.
+
+    Raises `ValueError` if it cannot be imported or returns something that is no encoder.
+    """
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ValueError(f"encoder.factory_options={options!r} must be names with values")
+    made = import_named(factory, "encoder.factory")(**options)
+    if isinstance(made, Encoder):
+        return made
+    if not callable(made):
+        raise ValueError(
+            f"encoder.factory={factory} returned a {type(made).__name__}: return "
+            "Encoder.from_module(fn, patch_size, embed_dim, mean, std)"
         )
-    else:
-        encoder = DilatedResNet(stride=stride, **common)
-        network = encoder.resnet
-    if loaded is not None:
-        _fill(network, spec, *loaded)
-    return encoder
+    return Encoder.from_module(made)
 
 
-def _build_vit(
-    spec: EncoderSpec, loaded: Loaded | None, grid: Grid | None, drop_path_rate: float
-) -> TimmModule:
-    """The timm network without classifier, at the checkpoint's own grid and with its weights."""
-    timm_name = spec.timm_name
-    if loaded is not None and any(key.endswith("attn.q_bias") for key in loaded[0]):
-        timm_name = timm_name.replace("_dinov3.", "_dinov3_qkvb.")
-    vit = _create(timm_name, spec, drop_path_rate)
-    for head in ("head", "head_dist", "fc_norm", "attn_pool"):
-        if isinstance(getattr(vit, head, None), nn.Module):
-            setattr(vit, head, nn.Identity())
-    if loaded is not None:
-        _match_grid(vit, *loaded, grid)
-        _fill(vit, spec, *loaded)
-    return vit
+def as_encoder(given: EncoderLike) -> Encoder:
+    """The encoder that is meant.
+
+    Args:
+        given: an encoder; a name, see `load_encoder`; a folder of `save_pretrained`, or its
+            `organisation/name` on the Hugging Face hub; a plain vision transformer of timm, at any
+            image size; or any other network or function that gives patch tokens, see
+            `Encoder.from_module`.
+
+    Raises:
+        ValueError: an unknown name, or a network whose patch tokens are not found; says what to
+            do.
+        FileNotFoundError: no weights in the cache and on the hub.
+    """
+    if isinstance(given, Encoder):
+        return given
+    if isinstance(given, (str, Path)):
+        return _named(str(given))
+    if isinstance(given, (VisionTransformer, Eva)):
+        return _of_timm(given)
+    return Encoder.from_module(given)
 
 
-def _create(timm_name: str, spec: EncoderSpec, drop_path_rate: float) -> TimmModule:
-    options: dict[str, Any] = {"dynamic_img_size": True, **spec.timm_options}
+def _named(name: str) -> Encoder:
+    path = Path(name).expanduser()
+    if path.suffix and path.is_file():
+        raise ValueError(
+            f"{name} is a file of weights: say whose, as load_encoder('dino_vits16', {name!r})"
+        )
+    if path.is_dir() or name.count("/") == 1:
+        return Encoder.from_pretrained(name)
+    return load_encoder(name)
+
+
+def _of_timm(network: TimmModule) -> Encoder:
+    """A plain transformer behind the whole contract; one with other parts as any network."""
+    config = getattr(network, "pretrained_cfg", None) or {}
+    parts = (config.get("architecture"), config.get("tag"))
+    name = ".".join(part for part in parts if part) or type(network).__name__
     try:
-        return timm.create_model(
-            timm_name, pretrained=False, num_classes=0, drop_path_rate=drop_path_rate, **options
+        return ViTEncoder(
+            network,
+            name=name,
+            mean=as_triple(config.get("mean", IMAGENET_MEAN)),
+            std=as_triple(config.get("std", IMAGENET_STD)),
+            weights="given",
         )
-    except Exception as error:  # each class of timm refuses in its own way what it does not have
-        raise ValueError(
-            f"{timm_name} is no plain vision transformer ({' '.join(str(error).split())}): wrap it "
-            "with encoder=custom"
-        ) from error
-
-
-def _match_grid(
-    vit: TimmModule, state: dict[str, Tensor], report: CheckpointReport, given: Grid | None
-) -> None:
-    """Give the network the grid of the file, so that no position is resampled while loading."""
-    position = state.get("pos_embed")
-    if position is None or getattr(vit, "pos_embed", None) is None:
-        if given is not None:
-            raise ValueError(f"{report.path}: no positions of a grid in it; leave encoder.grid out")
-        return
-    prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
-    try:
-        grid = stored_grid(position.shape[1], prefix, given)
-    except ValueError as error:
-        raise ValueError(f"{report.path}: {error}") from error
-    if grid != tuple(vit.patch_embed.grid_size):
-        patch = vit.patch_embed.patch_size[0]
-        vit.set_input_size(img_size=(grid[0] * patch, grid[1] * patch))
-
-
-def _fill(
-    network: nn.Module, spec: EncoderSpec, state: dict[str, Tensor], report: CheckpointReport
-) -> None:
-    """Copy a state dict into a network of the same architecture; every weight must be in it."""
-    own = network.state_dict()
-    wanted, found = describe(own), report.architecture
-    if found != wanted:
-        names = names_that_fit(found)
-        advice = f"use encoder={' or '.join(names)}" if names else "no named encoder fits it"
-        raise ValueError(
-            f"{report.path} holds {found}, but {spec.name} is {wanted}: {advice}, or give "
-            "another file"
-        )
-    counters = {key for key in own if key.endswith("num_batches_tracked")}
-    missing = [key for key in own if key not in state and key not in counters]
-    if missing:
-        raise ValueError(
-            f"{report.path}: {len(missing)} backbone keys of {spec.name} are missing: "
-            f"{', '.join(missing[:12])}{' ...' if len(missing) > 12 else ''}"
-        )
-    shapes = [k for k in own if k in state and own[k].shape != state[k].shape]
-    if shapes:
-        raise ValueError(
-            f"{report.path}: {shapes[0]} has shape {list(state[shapes[0]].shape)}, {spec.name} "
-            f"needs {list(own[shapes[0]].shape)}"
-        )
-    extra = [key for key in state if key not in own and not key.startswith("fc_norm.")]
-    if extra:
-        raise ValueError(
-            f"{report.path}: {spec.name} has no place for {len(extra)} backbone keys of the file: "
-            f"{', '.join(extra[:12])}"
-        )
-    network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    except ValueError:
+        return Encoder.from_module(network)

@@ -16,14 +16,14 @@ from rich.markdown import Markdown
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder_settings import EncoderSettings
-from leopart_kit.cli.benchmarks import (
+from leopart_kit.cli.build import build_encoder, build_run_settings, plain
+from leopart_kit.cli.cells import (
     ROOTS,
     choose_benchmarks,
     compose_benchmark,
     merge_settings,
     run_encoder,
 )
-from leopart_kit.cli.build import build_encoder, build_run_settings, plain
 from leopart_kit.cli.commands import FolderName, Precision, Words, read_command, read_words
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.trained import train_encoder

@@ -1,4 +1,4 @@
-"""The run of a command: compose its configuration, build, call, fail in one line."""
+"""The run of a command: compose its configuration, build, call, log, fail in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 
 import hydra
@@ -20,13 +22,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leopart_kit.cli.declared import PACKAGES, declared_names, register_declared
-from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.help_page import help_page
-from leopart_kit.cli.log import prepare_log_files
 from leopart_kit.cli.overrides import prepare_words, printed_words
 from leopart_kit.cli.signals import stops_in_one_line
 from leopart_kit.launch import enter_launch
-from leopart_kit.parts import find_part
+from leopart_kit.parts import config_folder, find_part
 from leopart_kit.whole_file import only_writer, write_whole_text
 
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
@@ -185,3 +185,37 @@ def describe_error(error: Exception) -> str:
 def one_line(text: str) -> str:
     """A text without its line breaks: errors of CUDA and of loader processes have many."""
     return " ".join(text.split())
+
+
+logger = logging.getLogger(__name__)
+
+
+class TerminalHandler(logging.StreamHandler):
+    """Writes to whatever `sys.stderr` is at the time.
+
+    While a progress bar is drawn, rich puts a stand-in there that prints lines above the bar; a
+    handler that had kept the real stream would write across it.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        self.setStream(sys.stderr)
+        super().emit(record)
+
+
+def prepare_log_files() -> None:
+    """Let log files hold names of files that are not UTF-8, with their bytes escaped.
+
+    A log that cannot be written, as on a full disk, is given up with a line: it ends no run.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and isinstance(handler.stream, TextIOWrapper):
+            handler.stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            handler.handleError = partial(_give_up, handler)
+
+
+def _give_up(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+    logging.getLogger().removeHandler(handler)
+    with suppress(OSError):  # what was not written yet cannot be written now
+        handler.close()
+    logger.warning("%s goes on no more: %s", handler.baseFilename, sys.exc_info()[1])

@@ -1,4 +1,4 @@
-"""Configuration nodes made from the classes that declare their settings.
+"""Sources of configuration nodes: the classes that declare settings, and YAML files.
 
 Hydra finds `protocol/linear`, `encoder/dino_vits16` and `command/train` here as it finds YAML files
 in a folder, so that no default is written twice. Only what is asked for is imported.
@@ -6,10 +6,14 @@ in a folder, so that no default is written twice. Only what is asked for is impo
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -17,15 +21,51 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from leopart_kit.backbones import list_encoders
 from leopart_kit.backbones.encoder_settings import EncoderSettings
-from leopart_kit.cli.folders import config_folder
-from leopart_kit.cli.yaml_files import FileConfigSource
 from leopart_kit.data.loading import PACKAGES as DATASETS
 from leopart_kit.evaluation.evaluate import PROTOCOLS
-from leopart_kit.parts import find_part, list_parts
+from leopart_kit.input_files import read_text
+from leopart_kit.parts import config_folder, find_part, list_parts
 from leopart_kit.settings import REQUIRED, Setting, declared, group_of, is_settings
+
+_HEADER = 512  # characters at the start in which Hydra looks for `# @package`
+
+
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's source of files. Its own takes a mark for text, and so loses the `# @package`.
+
+    Hydra tells sources apart by these names. A launcher's job looks for its own anew, and must take
+    this one for it.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The node in a file.
+
+        Raises:
+            ConfigLoadError: there is no such file.
+            ValueError: it is no regular file, not in UTF-8 or not YAML; names it.
+        """
+        name = self._normalize_file_name(config_path)
+        path = os.path.realpath(os.path.join(self.path, name))
+        if not os.path.exists(path):
+            raise ConfigLoadError(f"Config not found : {path}")
+        text = read_text(path)
+        try:
+            node = OmegaConf.load(io.StringIO(text))
+        except RecursionError:
+            raise ValueError(f"{path}: not usable YAML, it is nested too deeply") from None
+        except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+            raise ValueError(f"{path}: not YAML of settings ({error})") from error
+        return ConfigResult(
+            config=node,
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header=self._get_header_dict(text[:_HEADER]),
+        )
+
 
 PACKAGES = {
     "command": ("leopart_kit.cli", "leopart_kit.image_level.cli"),

@@ -17,7 +17,9 @@ from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.build import build_encoder, build_run_settings
 from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, run_command
-from leopart_kit.cli.export_parts import (
+from leopart_kit.data import MAX_MEGAPIXELS, SegmentationDataset, folder_images
+from leopart_kit.evaluation import FeatureStore, Task, picture_of
+from leopart_kit.evaluation.found_parts import (
     CommunitySettings,
     ForegroundSettings,
     PartSettings,
@@ -25,8 +27,6 @@ from leopart_kit.cli.export_parts import (
     find_objects,
     fit_parts,
 )
-from leopart_kit.data import MAX_MEGAPIXELS, SegmentationDataset, folder_images
-from leopart_kit.evaluation import FeatureStore, Task, picture_of
 from leopart_kit.evaluation.task import Running
 from leopart_kit.masks import (
     ClassTable,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from leopart_kit.cli.folders import PACKAGE, config_folder
+from leopart_kit.parts import PACKAGE, config_folder
 from leopart_kit.whole_file import write_whole_text
 
 _SETTING = re.compile(r"^  ([\w.]+=)", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The method of a run with its samples, built from what the command line said."""
+"""The parts of a training, built from what the command line said: method, samples, numbers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,58 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import plain
-from leopart_kit.cli.build_training import choose_workers
+from leopart_kit.cli.build import build_part, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import Method, MethodSettings, Parts
 from leopart_kit.progress import rich_progress
 from leopart_kit.settings import read_part, read_settings
-from leopart_kit.training import OrderedImages, SeededSamples, TrainingSettings, list_checkpoints
+from leopart_kit.training import (
+    OrderedImages,
+    SeededSamples,
+    TrainingLoader,
+    TrainingSettings,
+    default_num_workers,
+    list_checkpoints,
+    steps_for_epochs,
+)
+
+
+def build_loader(config: DictConfig, samples: SeededSamples, fabric: Fabric) -> TrainingLoader:
+    """Batches for this process."""
+    return TrainingLoader(
+        samples,
+        config.batch_size,
+        num_workers=choose_workers(config.num_workers, fabric),
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+        pin_memory=fabric.device.type == "cuda",
+    )
+
+
+def choose_workers(num_workers: int | str, fabric: Fabric) -> int:
+    """`auto` is what suits the machine.
+
+    Raises:
+        ValueError: neither `auto` nor a number.
+    """
+    if num_workers == "auto":
+        return default_num_workers(fabric.device.type)
+    if not isinstance(num_workers, int):
+        raise ValueError(f"num_workers must be auto or a whole number, got {num_workers!r}")
+    return num_workers
+
+
+def build_settings(config: DictConfig, num_images: int, world_size: int) -> TrainingSettings:
+    """The loop's numbers; `epochs` decides where `trainer.max_steps` is null."""
+    options = plain(config.trainer)
+    if options["max_steps"] is None:
+        images_per_step = config.batch_size * world_size * options["accumulate_steps"]
+        options["max_steps"] = steps_for_epochs(config.epochs, num_images, images_per_step)
+    if options["evaluate_every"] is None:
+        options["evaluate_every"] = options["max_steps"]
+    return build_part(TrainingSettings, "trainer", {"seed": config.seed, **options})
 
 
 def read_method(config: DictConfig) -> MethodSettings:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from leopart_kit.cli.folders import config_folder
+from leopart_kit.parts import config_folder
 
 _FOLDER = {
     "eval": ["dataset=folder", "dataset.root={}"],

@@ -25,8 +25,7 @@ from omegaconf import DictConfig
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_training import build_loader, build_settings
-from leopart_kit.cli.run_parts import RunParts, read_method
+from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.training import (
     TrainingSettings,

@@ -15,17 +15,16 @@ from leopart_kit.backbones.saved_backbone import (
     BACKBONE_NAME,
     save_backbone,
 )
-from leopart_kit.cli.assignments import write_assignments
-from leopart_kit.cli.benchmarks import choose_benchmarks
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_training import build_loader, build_settings
+from leopart_kit.cli.cells import choose_benchmarks
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings, repeated_by, run_command
-from leopart_kit.cli.requeue import requeue_if_asked
 from leopart_kit.cli.reuse import training_identity
-from leopart_kit.cli.run_parts import RunParts, read_method
+from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
+from leopart_kit.cli.signals import requeue_if_asked
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_report import TrainingReport
+from leopart_kit.image_level.data.assignments import write_assignments
 from leopart_kit.methods import Method
 from leopart_kit.processes import Processes, check_shared
 from leopart_kit.report import writable_output_dir

@@ -11,12 +11,11 @@ from omegaconf import DictConfig
 
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.build import build_dataset, build_encoder
-from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import declared_names
 from leopart_kit.cli.repeating import command_for, word_of
 from leopart_kit.cli.reuse import training_identity
-from leopart_kit.cli.run_parts import read_method
+from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train import run_training
 from leopart_kit.report.page import PAGE_NAME
 from leopart_kit.training import check_folder, recorded_identity

@@ -13,13 +13,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.benchmarks import (
+from leopart_kit.cli.build import build_dataset, build_protocol, plain
+from leopart_kit.cli.cells import (
     benchmark_table,
     compose_benchmark,
     merge_settings,
     run_encoder,
 )
-from leopart_kit.cli.build import build_dataset, build_protocol, plain
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import (
     Result,

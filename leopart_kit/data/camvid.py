@@ -6,10 +6,10 @@ import os
 from functools import partial
 from pathlib import Path
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_files import Color
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, files_by_stem, find_first, pair_files
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import SegmentationDataset, read_classes
 from leopart_kit.settings import Text, settings
 

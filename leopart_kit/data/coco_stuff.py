@@ -16,7 +16,6 @@ from leopart_kit.data.coco_labels import (
     categories,
 )
 from leopart_kit.data.coco_masks import MaskSource, open_source
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, choose_label_set
 from leopart_kit.data.layout import (
     choose_split,
@@ -24,6 +23,7 @@ from leopart_kit.data.layout import (
     find_first,
     read_list,
 )
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.settings import PathText, Text, settings
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_folder import image_folder
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.settings import Positive, Text, settings
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.image_files import Size
-from leopart_kit.data.image_folder import image_folder
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet
-from leopart_kit.data.loading import list_datasets
 from leopart_kit.data.pixels import as_class_ids, as_pixels
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 
@@ -25,42 +21,10 @@ _IMAGE_KEYS = ("image", "img", "pixel_values")
 _MASK_KEYS = ("mask", "segmentation", "label", "labels", "target")
 
 
-def as_dataset(
-    data: object,
-    class_names: Sequence[str] | None = None,
-    ignore_index: int = IGNORE_INDEX,
+def given_images(
+    data: object, class_names: Sequence[str] | None, ignore_index: int
 ) -> SegmentationDataset:
-    """The data set that is meant.
-
-    >>> images, masks = np.zeros((2, 8, 8, 3), np.uint8), np.eye(8, dtype=int)[None].repeat(2, 0)
-    >>> as_dataset((images, masks), ["ground", "line"]).class_names
-    ('ground', 'line')
-
-    Args:
-        data: a data set of the toolkit; a folder of images, with masks or without (see
-            `image_folder`); a pair `(images, masks)` of arrays, tensors or lists; images alone; or
-            a `Dataset` of torch whose items are `(image, mask)`, `(image, mask, name)`, an image,
-            or a dictionary of these. Images and masks in the forms of `as_pixels` and
-            `as_class_ids`.
-        class_names: of images and masks; by default those that a `Dataset` names as `class_names`
-            or `classes`, or a number for each id up to the highest. "background" as the first
-            counts as one.
-        ignore_index: of images and masks, the id of pixels that do not count.
-
-    Returns:
-        The data set. Images and masks that are no files are all read once here: their content is
-        the fingerprint.
-
-    Raises:
-        FileNotFoundError: no such folder, or no image in it.
-        ValueError: data of another form, images that differ from reading to reading, or a mask that
-            is not as large as its image; says which item.
-        UnknownClassError: an id without a class.
-    """
-    if isinstance(data, (str, os.PathLike, SegmentationDataset)):
-        if class_names is not None or ignore_index != IGNORE_INDEX:
-            raise ValueError("class_names and ignore_index are of images and masks in Python")
-        return data if isinstance(data, SegmentationDataset) else _folder(data)
+    """The images of a source, all of which are read once here; see `as_dataset`."""
     source = _source(data)
     items = [_facts_of(source, row, ignore_index) for row in range(len(source))]
     if items and items[0] != _facts_of(source, 0, ignore_index):
@@ -69,13 +33,6 @@ def as_dataset(
             "transforms"
         )
     return GivenImages(source, items, _label_set(source, items, class_names), ignore_index)
-
-
-def _folder(path: str | os.PathLike[str]) -> SegmentationDataset:
-    name = os.fspath(path)
-    if not Path(path).expanduser().is_dir() and name in list_datasets():
-        raise ValueError(f"{name} needs its folder and split: load_dataset({name!r}, root, split)")
-    return image_folder(Path(path).expanduser())
 
 
 class _Arrays(Dataset):
@@ -141,7 +98,7 @@ class _Facts(NamedTuple):
 class GivenImages(SegmentationDataset):
     """Images and masks that are no files, read through a source with a length and items.
 
-    Made by `as_dataset`.
+    Made by `given_images`.
     """
 
     def __init__(

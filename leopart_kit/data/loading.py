@@ -1,19 +1,60 @@
-"""Data sets by name, each in the file of its name."""
+"""Data sets by name, each in the file of its name, and the settings that every one declares."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
-from leopart_kit.data.dataset_settings import DatasetSettings
+from leopart_kit.data.given import given_images
+from leopart_kit.data.image_folder import image_folder
+from leopart_kit.data.label_sets import IGNORE_INDEX
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.parts import list_parts
-from leopart_kit.settings import read_part
+from leopart_kit.settings import Count, PathText, Text, read_part, settings
 
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("leopart_kit.data", "leopart_kit.image_level.data")
+
+
+@settings
+class DatasetSettings:
+    """A data set in the layout that it comes in.
+
+    Raises:
+        ValueError: a value of another type; names the setting.
+    """
+
+    needs_root: ClassVar[bool] = True
+    """True if the root must be a folder that is there."""
+
+    root: PathText
+    """Folder of the data set."""
+    split: Text
+    """Part of it."""
+    label_set: Text | None = None
+    """Classes, where there is a choice; null: the usual ones."""
+    limit: Count | None = None
+    """For a quick try: at most so many images, spread evenly over the set; null: all."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root).expanduser())
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a function that lists the images: all settings but `limit`."""
+        return {name: value for name, value in vars(self).items() if name != "limit"}
+
+    def load(self) -> SegmentationDataset:
+        """The images, with masks where there are some.
+
+        Raises:
+            FileNotFoundError: the root or a part of the layout does not exist.
+            ValueError: an unknown split or label set; lists the choices.
+        """
+        raise NotImplementedError
 
 
 def list_datasets() -> list[str]:
@@ -76,3 +117,50 @@ def open_dataset(asked: DatasetSettings) -> SegmentationDataset:
 def check_root(asked: DatasetSettings) -> None:
     if asked.needs_root and not os.path.isdir(Path(asked.root).expanduser()):
         raise FileNotFoundError(f"{asked.root} is not a folder; set the root of the data set")
+
+
+def as_dataset(
+    data: object,
+    class_names: Sequence[str] | None = None,
+    ignore_index: int = IGNORE_INDEX,
+) -> SegmentationDataset:
+    """The data set that is meant.
+
+    >>> import numpy as np
+    >>> images, masks = np.zeros((2, 8, 8, 3), np.uint8), np.eye(8, dtype=int)[None].repeat(2, 0)
+    >>> as_dataset((images, masks), ["ground", "line"]).class_names
+    ('ground', 'line')
+
+    Args:
+        data: a data set of the toolkit; a folder of images, with masks or without (see
+            `image_folder`); a pair `(images, masks)` of arrays, tensors or lists; images alone; or
+            a `Dataset` of torch whose items are `(image, mask)`, `(image, mask, name)`, an image,
+            or a dictionary of these. Images and masks in the forms of `as_pixels` and
+            `as_class_ids`.
+        class_names: of images and masks; by default those that a `Dataset` names as `class_names`
+            or `classes`, or a number for each id up to the highest. "background" as the first
+            counts as one.
+        ignore_index: of images and masks, the id of pixels that do not count.
+
+    Returns:
+        The data set. Images and masks that are no files are all read once here: their content is
+        the fingerprint.
+
+    Raises:
+        FileNotFoundError: no such folder, or no image in it.
+        ValueError: data of another form, images that differ from reading to reading, or a mask that
+            is not as large as its image; says which item.
+        UnknownClassError: an id without a class.
+    """
+    if isinstance(data, (str, os.PathLike, SegmentationDataset)):
+        if class_names is not None or ignore_index != IGNORE_INDEX:
+            raise ValueError("class_names and ignore_index are of images and masks in Python")
+        return data if isinstance(data, SegmentationDataset) else _folder(data)
+    return given_images(data, class_names, ignore_index)
+
+
+def _folder(path: str | os.PathLike[str]) -> SegmentationDataset:
+    name = os.fspath(path)
+    if not Path(path).expanduser().is_dir() and name in list_datasets():
+        raise ValueError(f"{name} needs its folder and split: load_dataset({name!r}, root, split)")
+    return image_folder(Path(path).expanduser())

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.label_sets import LabelSet, choose_label_set
 from leopart_kit.data.layout import choose_split, find_first, require_files
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.input_files import read_json
 from leopart_kit.settings import Text, settings

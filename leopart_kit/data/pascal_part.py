@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, choose_label_set
 from leopart_kit.data.layout import choose_split, find_first, read_list, require_files
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.settings import Text, settings
 

@@ -6,7 +6,6 @@ import os
 from functools import partial
 from pathlib import Path
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import (
     IGNORE_INDEX,
     LabelSet,
@@ -16,6 +15,7 @@ from leopart_kit.data.label_sets import (
     voc_colormap,
 )
 from leopart_kit.data.layout import choose_split, find_first, read_list, require_files
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
 from leopart_kit.settings import Text, settings
 

@@ -22,13 +22,16 @@ from leopart_kit.report.leaderboard_markdown import (
 from leopart_kit.report.leaderboard_page import write_leaderboard_page
 from leopart_kit.report.naming import write_naming_page
 from leopart_kit.report.objects_section import objects_section
-from leopart_kit.report.output import writable_output_dir
-from leopart_kit.report.overview import write_overview
+from leopart_kit.report.overview import write_overview, write_pictures
 from leopart_kit.report.page import Section, write_page
 from leopart_kit.report.part_views import part_views
-from leopart_kit.report.pictures_file import write_pictures
 from leopart_kit.report.representative_patches import representative_patches
-from leopart_kit.report.results_json import read_per_image, read_results, write_results
+from leopart_kit.report.results_json import (
+    read_per_image,
+    read_results,
+    writable_output_dir,
+    write_results,
+)
 from leopart_kit.report.training_section import training_opening, training_section
 
 __all__ = [

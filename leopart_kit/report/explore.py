@@ -14,10 +14,10 @@ from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.drawing import fit_labels
 from leopart_kit.evaluation.result import Result, Sample
 from leopart_kit.report.cluster_colours import agreeing_ids
-from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.page import Section, page_environment, scripts_of
 from leopart_kit.report.pictures import css_colour, photo_uri, shrunk_size
 from leopart_kit.report.reduced_tokens import pca_colours, reduce_tokens
+from leopart_kit.report.results_json import writable_output_dir
 from leopart_kit.whole_file import write_whole_text
 
 PAGE_NAME = "explore.html"

@@ -14,8 +14,13 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.metrics import paired_bootstrap
-from leopart_kit.report.json_files import read_versioned, write_json
-from leopart_kit.report.results_json import PER_IMAGE_NAME, read_per_image, read_results
+from leopart_kit.report.results_json import (
+    PER_IMAGE_NAME,
+    read_per_image,
+    read_results,
+    read_versioned,
+    write_json,
+)
 
 SCHEMA_VERSION = 1
 

@@ -13,8 +13,8 @@ from leopart_kit.report.leaderboard_tables import (
     leaderboard_latex,
     measured,
 )
+from leopart_kit.report.overview import read_pictures
 from leopart_kit.report.page import PAGE_NAME, Script, page_environment
-from leopart_kit.report.pictures_file import read_pictures
 from leopart_kit.whole_file import write_whole_text
 
 

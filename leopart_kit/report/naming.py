@@ -15,9 +15,9 @@ from PIL import Image
 
 from leopart_kit.masks.part_classes import BACKGROUND
 from leopart_kit.masks.part_names import PartNames
-from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.page import Script, page_environment
 from leopart_kit.report.pictures import css_colour
+from leopart_kit.report.results_json import writable_output_dir
 from leopart_kit.whole_file import write_whole_text
 
 PAGE_NAME = "parts.html"

@@ -23,8 +23,8 @@ from leopart_kit.evaluation.result import Matching, Result, Sample
 from leopart_kit.report import wording
 from leopart_kit.report.comparison import comparison
 from leopart_kit.report.confusion_view import confusion_view
-from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.pictures import css_colour
+from leopart_kit.report.results_json import writable_output_dir
 from leopart_kit.report.sample_view import sample_views
 from leopart_kit.whole_file import write_whole_text
 

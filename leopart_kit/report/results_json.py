@@ -1,8 +1,13 @@
-"""results.json: everything a run measured, in a form that outlives the code that wrote it."""
+"""results.json: everything a run measured, in a form that outlives the code that wrote it.
+
+It lies in the output folder, which is checked before the work starts.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +17,8 @@ import numpy as np
 
 from leopart_kit.evaluation.result import SCHEMA_VERSION, Result, ScoreTable
 from leopart_kit.input_files import read_json
-from leopart_kit.report.json_files import write_json
-from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.schema import validate
-from leopart_kit.whole_file import whole_file
+from leopart_kit.whole_file import remove_leftovers, scratch_file, whole_file
 
 RESULTS_NAME = "results.json"
 PER_IMAGE_NAME = "per_image.npz"
@@ -145,3 +148,55 @@ def _plain(value: Any, field: str) -> Any:
     raise ValueError(
         f"{field} holds a {type(value).__name__}, which JSON cannot store; convert it first"
     )
+
+
+def write_json(values: Any, path: Path) -> Path:
+    """Write plain JSON values; a number that is not finite is a `ValueError`."""
+    # Escaped to ASCII, as names of files that are not UTF-8 have no other form in JSON.
+    text = json.dumps(values, indent=1, allow_nan=False)
+    with whole_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read_versioned(path: Path, what: str, version: int, field: str) -> dict[str, Any]:
+    """Read an object with this `schema_version` and this field; `what` names it in errors.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON, or nothing of this release.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no {what} at {path}")
+    values = read_json(path)
+    known = isinstance(values, dict) and values.get("schema_version") == version
+    if not known or field not in values:
+        raise ValueError(f"{path} is no {what} of this release: write it again")
+    return values
+
+
+_BLOCK = 4096  # bytes
+
+
+def writable_output_dir(path: str | os.PathLike[str]) -> Path:
+    """Create the folder, its parents too, and make sure that files can be written into it.
+
+    Meant for the start of a run, so that hours of work do not end at a folder that takes nothing.
+    How much space a run needs is not asked here: who reserves or writes a file says it.
+    Temporary files of an earlier run that was killed are removed.
+
+    Raises:
+        ValueError: the path is a file, may not be written, or its disk is full; names the folder.
+    """
+    folder = Path(path).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers([folder])
+        with scratch_file(folder / "write_test") as probe:
+            probe.write_bytes(bytes(_BLOCK))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(
+            f"cannot write to {folder}: {reason}; free some space or choose another output_dir"
+        ) from error
+    return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.cli import benchmarks, eval_segmentation
+from leopart_kit.cli import cells, eval_segmentation
 from leopart_kit.cli.benchmark import main
 from leopart_kit.cli.eval_segmentation import main as evaluate_main
 from leopart_kit.report import read_leaderboard, read_results
@@ -59,13 +59,13 @@ def test_what_is_done_is_not_done_again(board: list[str], tmp_path: Path, monkey
     benchmark(*board)
     before = (tmp_path / "board" / "leaderboard.json").read_text()
     measured: list[str] = []
-    original = benchmarks.measure_encoder
+    original = cells.measure_encoder
 
     def counted(config, encoder, *rest):
         measured.append(str(config.output_dir))
         return original(config, encoder, *rest)
 
-    monkeypatch.setattr(benchmarks, "measure_encoder", counted)
+    monkeypatch.setattr(cells, "measure_encoder", counted)
     benchmark(*board)
     assert measured == []
     assert (tmp_path / "board" / "leaderboard.json").read_text() == before
@@ -90,7 +90,7 @@ def test_other_images_or_masks_are_measured_anew(board: list[str], folder: Path,
 
 
 def test_a_failure_of_ours_stops_its_row_alone(board: list[str], tmp_path: Path, monkeypatch):
-    original = benchmarks.measure_encoder
+    original = cells.measure_encoder
 
     def fails_once(config, encoder, *rest):
         if encoder.name == "handcrafted":
@@ -98,7 +98,7 @@ def test_a_failure_of_ours_stops_its_row_alone(board: list[str], tmp_path: Path,
         return original(config, encoder, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(benchmarks, "measure_encoder", fails_once)
+        patch.setattr(cells, "measure_encoder", fails_once)
         benchmark(*board)
     found = rows(tmp_path / "board")["here"]
     assert found["classical"]["reason"] == "RuntimeError: a mistake"
@@ -132,7 +132,7 @@ def test_results_come_last(board: list[str], tmp_path: Path, monkeypatch):
 
 
 def test_an_interrupted_run_goes_on(board: list[str], tmp_path: Path, monkeypatch):
-    original = benchmarks.measure_encoder
+    original = cells.measure_encoder
 
     def interrupted(config, encoder, *rest):
         if encoder.name != "handcrafted":
@@ -140,7 +140,7 @@ def test_an_interrupted_run_goes_on(board: list[str], tmp_path: Path, monkeypatc
         return original(config, encoder, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(benchmarks, "measure_encoder", interrupted)
+        patch.setattr(cells, "measure_encoder", interrupted)
         with pytest.raises(SystemExit, match="run the same command again to go on"):
             benchmark(*board)
     assert set(rows(tmp_path / "board")["here"]) == {"classical"}, "written after each encoder"

@@ -19,13 +19,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from leopart_kit.backbones import load_encoder
 from leopart_kit.backbones.saved_backbone import save_backbone
 from leopart_kit.cli.build import build_dataset
-from leopart_kit.cli.build_training import build_settings
 from leopart_kit.cli.config import compose_command, register_configs
 from leopart_kit.cli.declared import PACKAGES
-from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.reuse import training_identity
+from leopart_kit.cli.run_parts import build_settings
 from leopart_kit.identity import HOW_TRAINED, Identity
-from leopart_kit.parts import list_parts
+from leopart_kit.parts import config_folder, list_parts
 from leopart_kit.training import check_folder, list_checkpoints, recorded_identity
 from tests.cli.train_command import (
     LEOPART,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leopart_kit.report.output import writable_output_dir
+from leopart_kit.report.results_json import writable_output_dir
 
 
 def test_folder_is_created_and_left_empty(tmp_path: Path):

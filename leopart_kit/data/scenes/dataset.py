@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable, choose_label_set
 from leopart_kit.data.layout import choose_split, read_list
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.scenes.files import FIRST_SCENE, read_record
 from leopart_kit.data.scenes.generator import SceneGenerator
 from leopart_kit.data.scenes.layouts import write_voc

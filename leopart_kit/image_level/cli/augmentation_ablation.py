@@ -17,13 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markdown import Markdown
 
-from leopart_kit.cli.benchmarks import merge_settings, run_cell
 from leopart_kit.cli.build import (
     build_encoder,
     build_protocol,
     build_run_settings,
     plain,
 )
+from leopart_kit.cli.cells import merge_settings, run_cell
 from leopart_kit.cli.commands import Words, read_command
 from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.isolated import reason_of_failure

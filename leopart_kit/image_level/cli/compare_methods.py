@@ -26,17 +26,17 @@ from rich.markdown import Markdown
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, save_backbone
-from leopart_kit.cli.benchmarks import merge_settings
 from leopart_kit.cli.build import build_dataset, build_encoder, plain
-from leopart_kit.cli.build_training import build_settings
+from leopart_kit.cli.cells import merge_settings
 from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.config import compose_command, keep_settings, run_command
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.reuse import measurement_identity, same_results, training_identity
+from leopart_kit.cli.run_parts import build_settings
 from leopart_kit.cli.timed_training import train_within
 from leopart_kit.evaluation import RunSettings
 from leopart_kit.identity import Identity, file_sha256
-from leopart_kit.image_level.cli.compared_methods import (
+from leopart_kit.image_level.cli.compare_settings import (
     CompareCommand,
     brings_images,
     check_words,

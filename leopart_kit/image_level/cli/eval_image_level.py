@@ -12,12 +12,12 @@ from pydantic import Field
 from rich.console import Console
 
 from leopart_kit.backbones.encoder_settings import EncoderSettings
-from leopart_kit.cli.assignments import read_assignments
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
 from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, repeated_by, run_command
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.evaluation.task import Auditing
+from leopart_kit.image_level.data.assignments import read_assignments
 from leopart_kit.image_level.data.classification import ClassificationDataset
 from leopart_kit.image_level.data.loading import load_classification
 from leopart_kit.image_level.evaluation import (
@@ -30,8 +30,7 @@ from leopart_kit.image_level.report.console import print_image_level
 from leopart_kit.image_level.report.filters import first_convolution
 from leopart_kit.image_level.report.json_file import write_image_level
 from leopart_kit.image_level.report.page import write_image_level_page
-from leopart_kit.report.output import writable_output_dir
-from leopart_kit.report.results_json import RESULTS_NAME
+from leopart_kit.report.results_json import RESULTS_NAME, writable_output_dir
 from leopart_kit.settings import Count, Group, PathText, Text, read_settings, settings
 
 logger = logging.getLogger(__name__)

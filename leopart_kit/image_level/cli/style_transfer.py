@@ -21,7 +21,7 @@ from leopart_kit.evaluation.task import choose_device
 from leopart_kit.image_level.report.filters import first_convolution, write_filters
 from leopart_kit.image_level.style import StyleSettings, stylize
 from leopart_kit.progress import rich_progress
-from leopart_kit.report.output import writable_output_dir
+from leopart_kit.report.results_json import writable_output_dir
 from leopart_kit.settings import Group, PathText, Text, settings
 from leopart_kit.whole_file import whole_file
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.label_sets import choose_label_set
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.settings import Text, settings
 

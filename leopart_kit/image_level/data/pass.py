@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leopart_kit.data.dataset_settings import DatasetSettings
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.unlabelled import pass_images
 from leopart_kit.settings import Text, settings

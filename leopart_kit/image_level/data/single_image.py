@@ -20,11 +20,11 @@ from pydantic import Field
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_files import IMAGE_SUFFIXES, read_image, read_image_size
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
 from leopart_kit.data.label_sets import choose_label_set
 from leopart_kit.data.layout import choose_split
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 from leopart_kit.data.segmentation import Sample, SegmentationDataset
 from leopart_kit.image_level.data.read_images import ReadImages

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.image_level.evaluation.result import SCHEMA_VERSION, ImageLevelResult
-from leopart_kit.report.json_files import write_json
-from leopart_kit.report.output import writable_output_dir
-from leopart_kit.report.results_json import RESULTS_NAME, read_document
+from leopart_kit.report.results_json import (
+    RESULTS_NAME,
+    read_document,
+    writable_output_dir,
+    write_json,
+)
 
 KIND = "image_level"
 

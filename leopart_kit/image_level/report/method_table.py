@@ -16,8 +16,8 @@ from leopart_kit.image_level.report.json_file import read_image_level
 from leopart_kit.input_files import read_json
 from leopart_kit.metrics import summarize
 from leopart_kit.report import wording
-from leopart_kit.report.json_files import read_versioned, write_json
 from leopart_kit.report.leaderboard_markdown import markdown_table
+from leopart_kit.report.results_json import read_versioned, write_json
 
 SCHEMA_VERSION = 1
 TRAINING_NAME = "training.json"

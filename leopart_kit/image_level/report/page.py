@@ -16,9 +16,9 @@ from leopart_kit.image_level.evaluation import ClusterView, ImageLevelResult
 from leopart_kit.image_level.report import wording as image_level_wording
 from leopart_kit.image_level.report.filters import filters_uri
 from leopart_kit.report import wording
-from leopart_kit.report.output import writable_output_dir
 from leopart_kit.report.page import PAGE_NAME, Section, page_environment
 from leopart_kit.report.pictures import photo_uri
+from leopart_kit.report.results_json import writable_output_dir
 from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)

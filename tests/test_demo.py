@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leopart_kit.cli import demo, program
+from leopart_kit import demo
+from leopart_kit.cli import program
 from tests.cli.command import run_command_line
 
 SMALL = ["protocol.resolution=[64,64]", "protocol.num_clusters=6"]

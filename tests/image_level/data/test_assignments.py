@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from leopart_kit.cli.assignments import read_assignments, write_assignments
+from leopart_kit.image_level.data.assignments import read_assignments, write_assignments
 from leopart_kit.image_level.data.classification import ClassificationDataset, image_folder_classes
 from tests.data.image_writers import write_image
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leopart_kit.image_level.cli.compared_methods import CompareCommand, check_words, other_images
+from leopart_kit.image_level.cli.compare_settings import CompareCommand, check_words, other_images
 
 SHARED = {"name": "imagenet", "root": "/data/in", "split": "train", "classes_file": None}
 

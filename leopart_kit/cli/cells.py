@@ -14,11 +14,11 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_dataset, build_prior, build_train_split, plain
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.eval_segmentation import lacks_outputs, measure_encoder, write_outputs
-from leopart_kit.cli.folders import config_folder
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.repeating import command_for
 from leopart_kit.cli.reuse import measurement_identity, same_results
 from leopart_kit.evaluation import RunSettings
+from leopart_kit.parts import config_folder
 from leopart_kit.report import Cell, read_per_image, read_results, wording
 from leopart_kit.report.results_json import PER_IMAGE_NAME
 

@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 from leopart_kit.cli.build import plain
 from leopart_kit.cli.commands import Accelerator, FolderName, Words
 from leopart_kit.cli.declared import PACKAGES
-from leopart_kit.cli.folders import config_folder
-from leopart_kit.parts import list_parts
+from leopart_kit.parts import config_folder, list_parts
 from leopart_kit.settings import Count, Group, PathText, Positive, Seeds, Text, settings
 
 # What every run gets from the command, and the settings that say so.
