@@ -26,6 +26,8 @@ from leopart_kit.cli.cells import (
 )
 from leopart_kit.cli.commands import FolderName, Precision, Words, read_command, read_words
 from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.overrides import key_of
+from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.cli.trained import train_encoder
 from leopart_kit.evaluation.task import Auditing
 from leopart_kit.processes import check_shared, join_processes
@@ -108,11 +110,10 @@ class BenchmarkCommand(Auditing):
 
 PART = BenchmarkCommand
 
-# What every evaluation takes over.
-_PASSED_ON = (
-    *(setting.name for setting in declared(Auditing)),
-    *("cache_dir", "precision", "masks", "page_images"),
-)
+# What every evaluation takes over; of the former alone can one have its own.
+_OUTPUTS = ("masks", "page_images")
+_SHARED = (*(setting.name for setting in declared(Auditing)), "cache_dir", "precision")
+_PASSED_ON = (*_SHARED, *_OUTPUTS)
 
 
 def benchmark(config: DictConfig, output_dir: Path) -> None:
@@ -129,14 +130,17 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
         raise ValueError("encoders with trained= are trained in one process: leave out torchrun")
     if processes.first:
         keep_settings(config, output_dir)
+    shown = repeated_by("leopart bench", "benchmark", config)
     passed_on = {key: config[key] for key in _PASSED_ON}
     cells: list[Cell] = included(command)
     for name, entry in encoders.items():
 
         def prepare(overrides: Sequence[str], entry: Entry = entry) -> DictConfig:
             composed = compose_benchmark(overrides, command.roots, "roots")
+            said = {key_of(word) for word in overrides}
+            own = {key: value for key, value in passed_on.items() if key not in said}
             return merge_settings(
-                composed, {**passed_on, "encoder": entry.node, "precision": entry.precision}
+                composed, {**own, "encoder": entry.node, "precision": entry.precision}
             )
 
         def build(entry: Entry = entry, folder: Path = output_dir / name) -> Encoder:
@@ -155,7 +159,7 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
             entry.published_as,
         )
         if processes.first:
-            text = write_all(command, cells, output_dir)
+            text = write_all(command, cells, output_dir, shown)
     processes.wait()
     if processes.first:
         Console().print(Markdown(text))
@@ -214,7 +218,7 @@ def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
     """Overrides of `leopart eval` for every benchmark, by its name.
 
     Raises:
-        ValueError: none is named, or one that does not exist.
+        ValueError: none is named, or one that does not exist, or a word that would be lost.
     """
     if not command.benchmarks:
         raise ValueError("no benchmark to run: set suite=NAME or 'benchmarks={voc_k500: null}'")
@@ -223,7 +227,18 @@ def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
         if words is None:
             choose_benchmarks(name)
         found[name] = [*([f"benchmark={name}"] if words is None else words), *command.overrides]
+        _check_words(name, found[name])
     return found
+
+
+def _check_words(benchmark: str, words: Sequence[str]) -> None:
+    """Raise `ValueError` for a setting that an evaluation has from its encoder or from the run."""
+    for word in words:
+        key = key_of(word)
+        if key.partition(".")[0] == "encoder":
+            raise ValueError(f"benchmark {benchmark}: {word} belongs to an entry of encoders")
+        if key in (*_SHARED, "output_dir"):
+            raise ValueError(f"benchmark {benchmark}: set {key} for leopart bench, not in {word}")
 
 
 def included(command: BenchmarkCommand) -> list[Cell]:
@@ -235,13 +250,15 @@ def included(command: BenchmarkCommand) -> list[Cell]:
     ]
 
 
-def write_all(command: BenchmarkCommand, cells: Sequence[Cell], output_dir: Path) -> str:
-    """Write the leaderboard in every form; returns its Markdown."""
+def write_all(
+    command: BenchmarkCommand, cells: Sequence[Cell], output_dir: Path, shown: str
+) -> str:
+    """Write the leaderboard in every form, the command `shown`; returns its Markdown."""
     board = build_leaderboard(cells)
     text = leaderboard_markdown(board)
     write_leaderboard(board, output_dir / "leaderboard.json")
     write_whole_text(output_dir / "leaderboard.md", text)
-    write_leaderboard_page(board, output_dir / "leaderboard.html", command.title)
+    write_leaderboard_page(board, output_dir / "leaderboard.html", command.title, shown)
     if command.publish is not None:
         place = Path(command.publish).expanduser()
         write_leaderboard(board, place.with_suffix(".json"))

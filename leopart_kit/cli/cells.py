@@ -164,7 +164,7 @@ def benchmark_table(cells: Sequence[Cell], expected: Mapping[str, float]) -> Tab
         table.add_column(title, justify="right")
     for cell in cells:
         wanted = expected.get(cell.benchmark)
-        shown = wording.rate_or_nothing(wanted)
+        shown = wording.rate(wanted)
         if cell.folder is None:
             table.add_row(cell.benchmark, "not run", shown, wording.MISSING)
             continue

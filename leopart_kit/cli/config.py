@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leopart_kit.cli.declared import PACKAGES, declared_names, register_declared
 from leopart_kit.cli.help_page import help_page
-from leopart_kit.cli.overrides import prepare_words, printed_words
+from leopart_kit.cli.overrides import prepare_words
 from leopart_kit.cli.signals import stops_in_one_line
 from leopart_kit.launch import enter_launch
 from leopart_kit.parts import config_folder, find_part
@@ -57,11 +56,6 @@ def groups_of(config_name: str) -> list[str]:
 def compose_command(config_name: str, words: Sequence[str]) -> DictConfig:
     """The configuration of a command that another one calls; `words` as on its command line."""
     return compose(config_name, overrides=prepare_words(words, groups_of(config_name)))
-
-
-def repeated_by(program: str) -> str:
-    """The command line that repeats this run."""
-    return f"{program} {shlex.join(printed_words(HydraConfig.get().overrides.task))}"
 
 
 @stops_in_one_line()

@@ -26,8 +26,9 @@ from leopart_kit.cli.build import (
     plain,
 )
 from leopart_kit.cli.commands import Precision, read_command
-from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation import (
     Benchmark,
@@ -110,7 +111,7 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         data = build_dataset(config.dataset), build_train_split(config)
         result, dataset = measure_encoder(config, encoder, *data, build_prior(config), run)
     if processes.first:
-        command = repeated_by("leopart eval")
+        command = repeated_by("leopart eval", "eval_segmentation", config)
         write_outputs(config, result, dataset, output_dir, command, encoder)
         print_result(result, Console())
         logger.info("page: %s", output_dir / "report.html")

@@ -17,6 +17,7 @@ from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.build import build_encoder, build_run_settings
 from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.data import MAX_MEGAPIXELS, SegmentationDataset, folder_images
 from leopart_kit.evaluation import FeatureStore, Task, picture_of
 from leopart_kit.evaluation.found_parts import (
@@ -169,7 +170,8 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
     )
     logger.info("name the %s on %s", level, page)
     explored = explored_parts(drawing)
-    page = write_explore_page(explored, output_dir / EXPLORE_NAME, folder.name)
+    shown = repeated_by("leopart export", "export_masks", config)
+    page = write_explore_page(explored, output_dir / EXPLORE_NAME, folder.name, shown)
     logger.info("compare patches on %s", page)
 
 

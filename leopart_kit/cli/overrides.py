@@ -1,23 +1,30 @@
 """Words of a command line, made ready for Hydra.
 
-Hydra reads `dataset.root=2012` as a number and refuses what a node does not have before anybody can
-say what may have been meant. Texts are quoted here, and what does not exist is left for
-`read_settings` to name.
+Hydra reads `dataset.root=2012` as a number and stumbles on the quote of `it's`. It also refuses
+what a node does not have before anybody can say what may have been meant. Texts are quoted here,
+and what does not exist is left for `read_settings` to name.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from leopart_kit.cli.words import text_of
+
 # Settings that hold names, paths and titles; the same in every class that has one of them.
-TEXTS = frozenset(
-    """assignments cache_dir captions classes_file content content_layer factory head images json
-    label_set model name names names_file network output_dir publish root split style test_split
-    title train_split weights write_to""".split()  # noqa: SIM905
+PATHS = frozenset(
+    """assignments captions classes_file content head images model names names_file resume root
+    style train_lists weights""".split()  # noqa: SIM905
+)
+"""Settings that name what a command reads, by a path."""
+TEXTS = PATHS.difference(["resume"]).union(
+    """cache_dir content_layer factory json label_set name network output_dir publish split
+    test_split title train_split write_to""".split()  # noqa: SIM905
 )
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_][\w@.]*)=(?P<value>.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w.+-]+")
@@ -37,6 +44,11 @@ def printed_words(words: Sequence[str]) -> list[str]:
     return [word.lstrip("+") if _SETTING.fullmatch(word) else word for word in words]
 
 
+def key_of(word: str) -> str:
+    """The name that a word sets; of a word that sets none, the word."""
+    return word.lstrip("+").partition("=")[0]
+
+
 def _prepare(word: str, groups: Sequence[str]) -> str:
     found = _SETTING.fullmatch(word)
     if found is None:
@@ -45,19 +57,18 @@ def _prepare(word: str, groups: Sequence[str]) -> str:
     if "@" in key or key in groups:
         return word
     sign = "" if key.startswith("hydra.") else "++"
-    return f"{sign}{key}={_quoted(value) if _is_text(key, value) else value}"
+    return f"{sign}{key}={text_of(value) if _is_text(key, value) else value}"
 
 
 def _is_text(key: str, value: str) -> bool:
-    """True for a name that Hydra would take for a number or a truth value."""
-    if key.rpartition(".")[2] not in TEXTS or not _PLAIN.fullmatch(value) or value == "null":
+    """True for a name or path that Hydra would refuse, or take for a number, list or mapping."""
+    name = key.rpartition(".")[2]
+    if name not in TEXTS or value in ("", "null"):
         return False
     try:
-        override = OverridesParser.create().parse_override(f"x={value}")
+        read = OverridesParser.create().parse_override(f"x={value}").value()
     except HydraException:
-        return False
-    return not isinstance(override.value(), str)
-
-
-def _quoted(value: str) -> str:
-    return f"'{value}'"
+        return True
+    if _PLAIN.fullmatch(value):
+        return not isinstance(read, str)
+    return name in PATHS and read != value and os.path.exists(value)

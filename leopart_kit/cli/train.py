@@ -18,7 +18,8 @@ from leopart_kit.backbones.saved_backbone import (
 from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.cells import choose_benchmarks
 from leopart_kit.cli.commands import read_command
-from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
 from leopart_kit.cli.signals import requeue_if_asked
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 def train_command(config: DictConfig, output_dir: Path) -> None:
     """Train, then write backbone.safetensors, the evaluations and report.html."""
     try:
-        run_training(config, output_dir, repeated_by("leopart train"))
+        run_training(config, output_dir, repeated_by("leopart train", "train", config))
     except TrainingInterrupted as stopped:
         requeue_if_asked(stopped.signal_name)
         raise

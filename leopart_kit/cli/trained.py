@@ -13,10 +13,11 @@ from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import declared_names
-from leopart_kit.cli.repeating import command_for, word_of
+from leopart_kit.cli.repeating import command_for
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train import run_training
+from leopart_kit.cli.words import word_of
 from leopart_kit.report.page import PAGE_NAME
 from leopart_kit.training import check_folder, recorded_identity
 
@@ -73,5 +74,5 @@ def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
     chosen = [word for word in words if word.startswith("recipe=")]
     rest = [word for word in words if word not in chosen]
-    said = [*chosen, *start, *rest, f"output_dir={word_of('', str(folder))[1:]}"]
+    said = [*chosen, *start, *rest, word_of("output_dir", str(folder))]
     return train_once(compose_command("train", said), folder, said)

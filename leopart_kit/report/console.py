@@ -94,7 +94,7 @@ def _published_table(benchmark: Benchmark) -> Table:
     for title in ("mIoU", "pixel accuracy"):
         table.add_column(title, justify="right")
     for row in benchmark.published:
-        figures = (wording.rate_or_nothing(row.miou), wording.rate_or_nothing(row.pixel_accuracy))
+        figures = (wording.rate(row.miou), wording.rate(row.pixel_accuracy))
         table.add_row(escape(row.method), escape(row.encoder), escape(row.source), *figures)
     table.caption = wording.benchmark(benchmark)
     table.caption_justify = "left"

@@ -110,8 +110,13 @@ def explore_result(
     return [explore_section([sample.name for sample in samples], images, stages, facts)]
 
 
-def write_explore_page(section: Section, path: str | Path, title: str) -> Path:
+def write_explore_page(
+    section: Section, path: str | Path, title: str, command: str | None = None
+) -> Path:
     """A page of `explore_section` alone; returns its path.
+
+    Args:
+        command: the command line that repeats the run.
 
     Raises:
         ValueError: its folder cannot be written.
@@ -121,7 +126,7 @@ def write_explore_page(section: Section, path: str | Path, title: str) -> Path:
     html = (
         page_environment()
         .get_template("explore_page.html")
-        .render(section=section, title=title, scripts=scripts_of([section]))
+        .render(section=section, title=title, command=command, scripts=scripts_of([section]))
     )
     writable_output_dir(path.parent)
     write_whole_text(path, html)

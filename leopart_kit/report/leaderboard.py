@@ -114,13 +114,15 @@ def _row(cell: Cell, document: Mapping[str, Any] | None) -> dict[str, Any]:
     row: dict[str, Any] = {"encoder": cell.encoder, "reason": cell.reason}
     if document is None:
         return row
-    headline = document["scores"][0] if document["scores"] else {}
+    if not document["scores"]:
+        return row
+    headline = document["scores"][0]
     figures = {name: _short(headline[name]) for name in _FIGURES if headline.get(name)}
     published = _published(document["benchmark"], cell.published_as)
     return {
         **row,
         "weights_sha256": document["encoder"]["sha256"],
-        "num_seeds": len(headline["miou"]["per_seed"]) if headline else 0,
+        "num_seeds": len(headline["miou"]["per_seed"]),
         **figures,
         "published": published,
         "labels_used": document["labels_used"],
@@ -162,7 +164,8 @@ def _published(
 
 
 def _rank(row: Mapping[str, Any]) -> float:
-    return -row["miou"]["mean"] if "miou" in row else float("inf")
+    mean = row["miou"]["mean"] if "miou" in row else None
+    return float("inf") if mean is None else -mean
 
 
 def _compare_with_best(cells: Sequence[Cell], rows: Sequence[dict[str, Any]]) -> None:

@@ -68,7 +68,7 @@ def _benchmark(benchmark: Mapping[str, Any]) -> str:
     if "protocol" in benchmark:
         lines.append(
             f"`protocol={benchmark['protocol']}`, {benchmark['dataset']} "
-            f"({benchmark['label_set']}), {benchmark['num_images']:,} images, "
+            f"({benchmark['label_set'] or 'its own labels'}), {benchmark['num_images']:,} images, "
             f"{benchmark['num_classes_present']} of {benchmark['num_classes']} classes present, "
             f"headline at {wording.resolution(benchmark['scored_at'])}."
         )
@@ -89,7 +89,7 @@ def _benchmark(benchmark: Mapping[str, Any]) -> str:
     published = benchmark.get("published")
     if published:
         shown = "; ".join(
-            f"{p['method']} {p['encoder']} {wording.rate_or_nothing(p['miou'])}" for p in published
+            f"{p['method']} {p['encoder']} {wording.rate(p['miou'])}" for p in published
         )
         lines.append(f"Published on the whole set: {shown}.")
     return "\n\n".join(lines)
@@ -97,7 +97,7 @@ def _benchmark(benchmark: Mapping[str, Any]) -> str:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     if "miou" not in row:
-        return [f"`{row['encoder']}`", f"not run: {row['reason']}", *[""] * 6]
+        return [f"`{row['encoder']}`", wording.why_no_figures(row["reason"]), *[""] * 6]
     seeds = row["num_seeds"]
     return [
         f"`{row['encoder']}`",
@@ -117,7 +117,7 @@ def _figure(summary: Mapping[str, Any], num_seeds: int) -> str:
 
 def _published(row: Mapping[str, Any]) -> str:
     published = row["published"]
-    if published is None or published["miou"] is None:
+    if published is None or None in (published["miou"], row["miou"]["mean"]):
         return wording.MISSING
     difference = row["miou"]["mean"] - published["miou"]
     return f"{published['miou']:.1f} ({wording.signed(difference)})"

@@ -13,6 +13,9 @@ _ESCAPED = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     **{letter: "\\" + letter for letter in "&%$#_{}"},
 }
 _FIGURES = ("miou", "miou_present", "pixel_accuracy")
@@ -33,21 +36,37 @@ def leaderboard_csv(board: Mapping[str, Any]) -> str:
 
 
 def leaderboard_latex(board: Mapping[str, Any]) -> str:
-    """A table of mIoU over all classes, encoders by benchmark, the best of each in bold."""
-    benchmarks = [benchmark for benchmark in board["benchmarks"] if measured(benchmark)]
-    head = " & ".join(["Encoder", *(_latex(benchmark["name"]) for benchmark in benchmarks)])
+    """A table of mIoU, encoders by benchmark, the best of each in bold.
+
+    Over all classes; where not all occur in the ground truth, over those present beside it.
+    """
+    columns = [column for b in board["benchmarks"] if measured(b) for column in _columns(b)]
+    head = " & ".join(["Encoder", *(_latex(title) for title, _, _ in columns)])
     lines = [
         "% needs \\usepackage{booktabs}; mIoU over all classes in percent",
-        f"\\begin{{tabular}}{{l{'r' * len(benchmarks)}}}",
+        f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
         "\\toprule",
         f"{head} \\\\",
         "\\midrule",
     ]
     for encoder in board["encoders"]:
-        cells = [_cell(benchmark, encoder) for benchmark in benchmarks]
+        cells = [_cell(benchmark, encoder, figure) for _, benchmark, figure in columns]
         if any(cell != "--" for cell in cells):
             lines.append(" & ".join([_latex(encoder), *cells]) + " \\\\")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
+
+
+def _columns(benchmark: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], str]]:
+    """Title, benchmark and figure of its columns."""
+    columns = [(benchmark["name"], benchmark, "miou")]
+    if lacks_classes(benchmark):
+        columns.append((f"{benchmark['name']} (present)", benchmark, "miou_present"))
+    return columns
+
+
+def lacks_classes(benchmark: Mapping[str, Any]) -> bool:
+    """True if some of the classes do not occur in the ground truth, so that the two mIoU differ."""
+    return benchmark.get("num_classes_present") != benchmark.get("num_classes")
 
 
 def measured(benchmark: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -56,19 +75,32 @@ def measured(benchmark: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def best_of(benchmark: Mapping[str, Any], figure: str = "miou") -> float | None:
-    """The best figure of a benchmark as it is shown, to a decimal; None without any."""
+    """The best figure of a benchmark as it is shown, to a decimal; None without a choice."""
     found = [row[figure]["mean"] for row in measured(benchmark) if row[figure]["mean"] is not None]
-    return round(max(found), 1) if found else None
+    shown = {round(mean, 1) for mean in found}
+    return max(shown) if len(shown) > 1 else None
 
 
-def _cell(benchmark: Mapping[str, Any], encoder: str) -> str:
+def standing(benchmark: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """`best` of a benchmark; `level` with it, where the interval of their difference holds 0."""
+    mean = row["miou"]["mean"]
+    best = best_of(benchmark)
+    if mean is None or best is None:
+        return ""
+    if round(mean, 1) == best:
+        return "best"
+    behind = row.get("behind")
+    return "level" if behind and behind["interval"][0] <= 0 else ""
+
+
+def _cell(benchmark: Mapping[str, Any], encoder: str, figure: str) -> str:
     row = next((row for row in measured(benchmark) if row["encoder"] == encoder), None)
-    if row is None or row["miou"]["mean"] is None:
+    if row is None or row[figure]["mean"] is None:
         return "--"
-    shown = wording.rate(row["miou"]["mean"])
-    if round(row["miou"]["mean"], 1) == best_of(benchmark):
+    shown = wording.rate(row[figure]["mean"])
+    if round(row[figure]["mean"], 1) == best_of(benchmark, figure):
         shown = f"\\textbf{{{shown}}}"
-    spread = row["miou"]["std"] if row["num_seeds"] > 1 else None
+    spread = row[figure]["std"] if row["num_seeds"] > 1 else None
     return shown if spread is None else f"{shown} {{\\small $\\pm$ {wording.rate(spread)}}}"
 
 
@@ -77,4 +109,4 @@ def _values(summary: Mapping[str, Any]) -> list[float | None]:
 
 
 def _latex(text: str) -> str:
-    return "".join(_ESCAPED.get(letter, letter) for letter in text)
+    return "".join(_ESCAPED.get(letter, letter) for letter in " ".join(text.split()))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 from leopart_kit.evaluation.result import Benchmark, LabelsUsed, Summary
 
@@ -34,14 +35,19 @@ _MATCHING = {
 }
 
 
-def rate(value: float) -> str:
+def current_folder() -> str:
+    """The folder that the run was started in."""
+    return os.getcwd()
+
+
+def is_known(value: float | None) -> TypeGuard[float]:
+    """True for a figure; one that does not exist is NaN in a result, and null in its JSON."""
+    return value is not None and math.isfinite(value)
+
+
+def rate(value: float | None) -> str:
     """Percent with one decimal; a dash where there is no value."""
-    return f"{value:.1f}" if math.isfinite(value) else MISSING
-
-
-def rate_or_nothing(value: float | None) -> str:
-    """As `rate`; a dash where a source gives no value."""
-    return MISSING if value is None else rate(value)
+    return f"{value:.1f}" if is_known(value) else MISSING
 
 
 def benchmark(target: Benchmark) -> str:
@@ -57,16 +63,16 @@ def rate_and_spread(summary: Summary) -> str:
     return mean_and_spread(summary.mean, summary.std, len(summary.per_seed))
 
 
-def mean_and_spread(mean: float, std: float, num_seeds: int) -> str:
+def mean_and_spread(mean: float | None, std: float | None, num_seeds: int) -> str:
     """As `rate_and_spread`, of its parts."""
-    if num_seeds < 2 or not math.isfinite(mean):
+    if num_seeds < 2 or not is_known(mean) or not is_known(std):
         return rate(mean)
     return f"{rate(mean)} ± {rate(std)}"
 
 
-def signed(points: float) -> str:
+def signed(points: float | None) -> str:
     """`+3.4`, `−0.2`, `0.0`; a dash where there is no value."""
-    if not math.isfinite(points):
+    if not is_known(points):
         return MISSING
     text = f"{abs(points):.1f}"
     if text == "0.0":
@@ -74,14 +80,23 @@ def signed(points: float) -> str:
     return f"+{text}" if points > 0 else f"−{text}"
 
 
-def interval(ci95: tuple[float, float]) -> str:
+def interval(ci95: Sequence[float | None]) -> str:
     """`40.2 – 43.1`; a dash where there is no interval."""
     low, high = ci95
-    return f"{low:.1f} – {high:.1f}" if math.isfinite(low) and math.isfinite(high) else MISSING
+    if not is_known(low) or not is_known(high):
+        return MISSING
+    return f"{low:.1f} – {high:.1f}".replace("-", "−")
 
 
-def resolution(name: str) -> str:
+def why_no_figures(reason: str | None) -> str:
+    """Reason for a row without figures; one that has none was run, without ground truth."""
+    return "not scored: there is no ground truth" if reason is None else f"not run: {reason}"
+
+
+def resolution(name: str | None) -> str:
     """The field `resolution` in words: `100x100` is a grid, `full` each mask's own size."""
+    if name is None:
+        return "no resolution"
     return "full mask size" if name == "full" else name.replace("x", " × ") + " pixels"
 
 

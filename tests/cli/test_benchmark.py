@@ -206,3 +206,14 @@ def test_mistakes_show_at_once(board: list[str], tmp_path: Path, changed, messag
     line = error_of_command(main, "leopart bench", [*board, *changed])
     assert message in line
     assert not (tmp_path / "board" / "leaderboard.json").exists()
+
+
+def test_what_the_words_of_an_evaluation_set_is_taken_or_refused(board: list[str], tmp_path: Path):
+    said = [word.replace(TINY, f"{TINY} masks=true page_images=0") for word in board]
+    benchmark(*said)
+    cell = tmp_path / "board" / "mine" / "here"
+    assert (cell / "masks").is_dir()
+    assert not (cell / "overview.png").exists()
+    for lost in ("encoder.block=-2", "encoder=handcrafted", "precision=bf16", "device=cpu"):
+        said = [word.replace(TINY, f"{TINY} {lost}") for word in board]
+        assert lost in error_of_command(main, "leopart bench", said)

@@ -16,6 +16,20 @@ playwright = pytest.importorskip(
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
+_LOST = """() => {
+  const width = document.documentElement.clientWidth;
+  const scrolls = one => one && (["auto", "scroll"].includes(getComputedStyle(one).overflowX)
+    || scrolls(one.parentElement));
+  return [...document.querySelectorAll("body *")].filter(one => {
+    const box = one.getBoundingClientRect();
+    const hides = ["hidden", "clip"].includes(getComputedStyle(one).overflowX);
+    const clipped = hides && one.scrollWidth > one.clientWidth + 1 && one.textContent.trim();
+    const beyond = box.width > 0 && box.right > width + 1 && !scrolls(one.parentElement);
+    return !one.closest(".hidden, svg") && (clipped || beyond);
+  }).map(one => one.outerHTML.slice(0, 200));
+}"""
+"""Elements whose text is cut off, or that lie beyond the screen where nothing scrolls."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -42,6 +56,12 @@ class Opened:
         self.page.on("console", lambda message: self.errors.append(message.text))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
+
+    def cut_off(self) -> list[str]:
+        """What a reader cannot see, and a note where the page is wider than the screen."""
+        sides = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        wide = [] if sides[0] <= sides[1] else [f"{sides[0]} pixels on {sides[1]}"]
+        return wide + self.page.evaluate(_LOST)
 
     def close(self) -> None:
         self.context.close()

@@ -14,8 +14,9 @@ from rich.console import Console
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.build import build_encoder, build_run_settings, plain
 from leopart_kit.cli.commands import Precision, read_command
-from leopart_kit.cli.config import keep_settings, repeated_by, run_command
+from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.evaluation.task import Auditing
 from leopart_kit.image_level.data.assignments import read_assignments
 from leopart_kit.image_level.data.classification import ClassificationDataset
@@ -67,7 +68,7 @@ PART = ImageLevelCommand
 def eval_image_level(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json and report.html into `output_dir`."""
     read_command(ImageLevelCommand, config)
-    command = repeated_by("leopart image")
+    command = repeated_by("leopart image", "eval_image_level", config)
     print_image_level(run_image_level(config, output_dir, command), Console())
     logger.info("page: %s", output_dir / "report.html")
 
