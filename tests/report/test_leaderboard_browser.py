@@ -19,7 +19,7 @@ from tests.report.odd_boards import BOARDS, LONG
 
 __all__ = ["browser"]
 
-CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
+CLIPBOARD: Any = {"permissions": ["clipboard-read", "clipboard-write"]}
 
 
 def page_of(name: str, folder: Path) -> Path:

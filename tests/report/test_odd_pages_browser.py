@@ -27,6 +27,7 @@ def of_classes(result: Result, names: tuple[str, ...], rate: float, seeds: int =
     classes = tuple(ClassScore(i, name, rate, 0.0, ends, 50) for i, name in enumerate(names))
     table = ScoreTable("100x100", "none", *[figure] * len(METRIC_NAMES), per_class=classes)
     number = len(names)
+    assert result.matching is not None
     matching = replace(result.matching, cluster_to_class={3: (0, *[number - 1] * 3)})
     return replace(
         result,
@@ -66,6 +67,7 @@ def test_it_is_shown_whole(
     browser: Any, result: Result, sample: Sample, tmp_path: Path, kind: str, trained: bool
 ):
     assert sample.target is not None
+    assert sample.prediction is not None
     shown = odd(kind, result)
     last = shown.dataset.num_classes - 1
     picture = replace(
