@@ -343,7 +343,7 @@ def _first_problem(error: ValidationError, cls: type) -> str:
     items = error.errors()
     first = items[0]
     if not first["loc"]:
-        return _said(first)
+        return in_words(first)
     start, place = first["loc"][0], _place(first)
     # Values that were given without a name are numbered.
     name = list(cast(Any, cls).__pydantic_fields__)[start] if isinstance(start, int) else start
@@ -351,7 +351,7 @@ def _first_problem(error: ValidationError, cls: type) -> str:
         return f"{name} is not set"
     # The branches of a union speak of the same place.
     same = [item for item in items if item["loc"][0] == start and _place(item) == place]
-    wanted = " or ".join(dict.fromkeys(_said(item) for item in same))
+    wanted = " or ".join(dict.fromkeys(in_words(item) for item in same))
     got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
     return f"{name}{place} {wanted.replace(' or must be ', ' or ')}{got}"
 
@@ -363,11 +363,13 @@ def _place(item: Any) -> str:
 
 _SAID = {
     "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "int_type": "must be a whole number",
+    "list_type": "must be a list",
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
     "missing": "is missing in the list",
@@ -379,7 +381,8 @@ _SAID = {
 }
 
 
-def _said(item: Any) -> str:
+def in_words(item: Any) -> str:
+    """A problem that pydantic found, as `must be …`."""
     if item["type"] in _SAID:
         return _SAID[item["type"]].format(**item.get("ctx", {}))
     message = item["msg"].removeprefix("Value error, ")

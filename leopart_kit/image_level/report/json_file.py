@@ -6,7 +6,10 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from leopart_kit.image_level.evaluation.result import SCHEMA_VERSION, ImageLevelResult
 from leopart_kit.report.results_json import (
@@ -15,30 +18,33 @@ from leopart_kit.report.results_json import (
     writable_output_dir,
     write_json,
 )
+from leopart_kit.report.schema import check_document, stored
 
 KIND = "image_level"
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "dataset": dict,
-    "encoder": dict,
-    "settings": dict,
-    "scores": list,
-    "labels_used": dict,
-    "timing_seconds": dict,
-    "peak_memory_mb": (int, float),
-    "versions": dict,
-    "git_sha": (str, type(None)),
-    "clusters": list,
-}
-_SCORE_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "evaluation": str,
-    "variant": str,
-    "metric": str,
-    "mean": (int, float),
-    "std": (int, float),
-    "per_seed": list,
-    "chosen": list,
-}
+
+class Score(TypedDict):
+    evaluation: str
+    variant: str
+    metric: str
+    mean: float
+    std: float
+    per_seed: Annotated[list[float], Field(min_length=1)]
+    chosen: list[Any]
+
+
+@stored
+class Document(TypedDict):
+    dataset: dict[str, Any]
+    encoder: dict[str, Any]
+    settings: dict[str, Any]
+    scores: Annotated[list[Score], Field(min_length=1)]
+    labels_used: dict[str, Any]
+    timing_seconds: dict[str, Any]
+    peak_memory_mb: float
+    versions: dict[str, Any]
+    git_sha: str | None
+    clusters: list[Any]
 
 
 def image_level_json(result: ImageLevelResult) -> dict[str, Any]:
@@ -64,37 +70,17 @@ def validate_image_level(document: Any) -> None:
     """
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise ValueError(f"kind must be {KIND!r}: these are results of something else")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(
-            f"schema_version is {document.get('schema_version')}, this release reads "
-            f"{SCHEMA_VERSION}"
-        )
-    _check_fields(document, _FIELDS, "")
-    if not document["scores"]:
-        raise ValueError("scores must hold a figure")
+    check_document(document, Document, SCHEMA_VERSION)
     for index, score in enumerate(document["scores"]):
         path = f"scores[{index}]"
-        _check_fields(score, _SCORE_FIELDS, f"{path}.")
         # Agreement beyond chance may fall below 0.
         lowest = -100 if score["metric"] == "ari" else 0
         for value in (score["mean"], *score["per_seed"]):
-            if not isinstance(value, int | float) or not lowest <= value <= 100:
+            if not lowest <= value <= 100:
                 raise ValueError(f"{path} must hold percent, {lowest} to 100, got {value!r}")
-        if not score["per_seed"]:
-            raise ValueError(f"{path}.per_seed must hold a figure")
         mean = math.fsum(score["per_seed"]) / len(score["per_seed"])
         if not math.isclose(mean, score["mean"], abs_tol=1e-6):
             raise ValueError(f"{path}.mean must be that of per_seed, {mean:g}")
-
-
-def _check_fields(value: Any, fields: dict[str, type | tuple[type, ...]], prefix: str) -> None:
-    if not isinstance(value, dict):
-        raise ValueError(f"{prefix.rstrip('.') or 'the document'} must be an object")
-    for name, kinds in fields.items():
-        if name not in value:
-            raise ValueError(f"{prefix}{name} is missing")
-        if not isinstance(value[name], kinds):
-            raise ValueError(f"{prefix}{name} must not be {value[name]!r}")
 
 
 def write_image_level(result: ImageLevelResult, output_dir: str | Path) -> Path:

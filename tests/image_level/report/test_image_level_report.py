@@ -104,25 +104,25 @@ def test_document_reads_back(result: ImageLevelResult, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "field"),
     [
-        (lambda d: d.update(kind="voc"), "kind must be 'image_level'"),
-        (lambda d: d.update(schema_version=9), "schema_version is 9, this release reads 1"),
-        (lambda d: d.pop("encoder"), "encoder is missing"),
-        (lambda d: d.update(scores=[]), "scores must hold a figure"),
-        (lambda d: d["scores"][2].pop("std"), r"scores\[2\].std is missing"),
-        (lambda d: d["scores"][0].update(mean=0.6125), r"scores\[0\].mean must be that of per_"),
-        (lambda d: d["scores"][0].update(mean=161.0), r"scores\[0\] must hold percent, 0 to 100"),
-        (lambda d: d["scores"][1].update(per_seed=[70, None]), r"scores\[1\] must hold percent"),
-        (lambda d: d.update(versions=[]), r"versions must not be \[\]"),
+        (lambda d: d.update(kind="voc"), "kind"),
+        (lambda d: d.update(schema_version=9), "schema_version"),
+        (lambda d: d.pop("encoder"), "encoder"),
+        (lambda d: d.update(scores=[]), "scores"),
+        (lambda d: d["scores"][2].pop("std"), r"scores\[2\].std"),
+        (lambda d: d["scores"][0].update(mean=0.6125), r"scores\[0\].mean"),
+        (lambda d: d["scores"][0].update(mean=161.0), r"scores\[0\]"),
+        (lambda d: d["scores"][1].update(per_seed=[70, None]), r"scores\[1\]"),
+        (lambda d: d.update(versions=[]), "versions"),
     ],
 )
 def test_a_document_that_breaks_the_schema(
-    result: ImageLevelResult, change: Callable[[dict[str, Any]], Any], message: str
+    result: ImageLevelResult, change: Callable[[dict[str, Any]], Any], field: str
 ):
     document = copy.deepcopy(image_level_json(result))
     change(document)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=field):
         validate_image_level(document)
 
 
