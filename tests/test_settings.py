@@ -183,11 +183,14 @@ def test_the_defaults_of_every_class_are_accepted():
 
 def test_texts_are_the_settings_that_hold_names_and_paths():
     found = {leaf.path[-1] for leaf in LEAVES if holds_text(leaf.kind)}
-    assert found - {"device", "accelerator", "resume"} <= TEXTS
-    numbers = {
-        leaf.path[-1] for leaf in LEAVES if accepts(leaf.kind, 3) and not holds_text(leaf.kind)
+    texts = {name.rpartition(".")[2] for name in TEXTS}
+    assert found - {"device", "accelerator", "resume"} <= texts
+    others = {
+        leaf.path[-1]
+        for leaf in LEAVES
+        if not holds_text(leaf.kind) and (accepts(leaf.kind, 3) or accepts(leaf.kind, True))
     }
-    assert not TEXTS & numbers
+    assert not TEXTS & others
 
 
 def holds_text(kind: Any) -> bool:

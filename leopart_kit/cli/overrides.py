@@ -16,10 +16,10 @@ from hydra.errors import HydraException
 
 from leopart_kit.cli.words import text_of
 
-# Settings that hold names, paths and titles; the same in every class that has one of them.
+# Settings that hold names, paths and titles; with its group where another class has a number.
 PATHS = frozenset(
-    """assignments captions classes_file content head images model names names_file resume root
-    style train_lists weights""".split()  # noqa: SIM905
+    """assignments captions classes_file content images model names names_file protocol.head resume
+    root style train_lists weights""".split()  # noqa: SIM905
 )
 """Settings that name what a command reads, by a path."""
 TEXTS = PATHS.difference(["resume"]).union(
@@ -62,7 +62,8 @@ def _prepare(word: str, groups: Sequence[str]) -> str:
 
 def _is_text(key: str, value: str) -> bool:
     """True for a name or path that Hydra would refuse, or take for a number, list or mapping."""
-    name = key.rpartition(".")[2]
+    last = ".".join(key.split(".")[-2:])
+    name = last if last in TEXTS else key.rpartition(".")[2]
     if name not in TEXTS or value in ("", "null"):
         return False
     try:

@@ -26,11 +26,16 @@ _FOLDERS = frozenset({"include", "roots"})  # mappings of names to folders
 _LACKING = object()
 
 
-def repeated_by(program: str, config_name: str, config: DictConfig) -> str:
-    """The command line that repeats the run of this process; `config` as it was composed."""
+def words_of_run() -> list[str]:
+    """The command line of this process, word for word."""
     # Not resolved: what a word looks up may hold what Hydra would read otherwise.
     given = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-    words = printed_words(cast(list[str], given))
+    return printed_words(cast(list[str], given))
+
+
+def repeated_by(program: str, config_name: str, config: DictConfig) -> str:
+    """The command line that repeats the run of this process; `config` as it was composed."""
+    words = words_of_run()
     launch = read_launch()
     if launch.count > 1:  # they share a batch
         nodes = -(-launch.count // launch.local_count)
@@ -41,6 +46,11 @@ def repeated_by(program: str, config_name: str, config: DictConfig) -> str:
 
 
 def command_for(program: str, config_name: str, words: Sequence[str], config: DictConfig) -> str:
+    """The command line that comes to a configuration; arguments as those of `words_for`."""
+    return f"{program} {shlex.join([*_flags(), *words_for(config_name, words, config)])}"
+
+
+def words_for(config_name: str, words: Sequence[str], config: DictConfig) -> list[str]:
     """The words with those that are missing for a command to come to the same configuration.
 
     What depends on the folder or on the shell in which the run was started is written out.
@@ -67,7 +77,7 @@ def command_for(program: str, config_name: str, words: Sequence[str], config: Di
         for key, value in wanted.items()
         if key.partition(".")[0] not in _OWN and composed.get(key, _LACKING) != value
     ]
-    return f"{program} {shlex.join([*_flags(), *fixed, *more])}"
+    return [*fixed, *more]
 
 
 def _flags() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from leopart_kit.backbones.encoder_settings import EncoderSettings
-from leopart_kit.cli.commands import Accelerator, Precision
+from leopart_kit.cli.commands import Accelerator, Precision, Words
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data import MultiCropSettings
 from leopart_kit.settings import (
@@ -91,6 +91,10 @@ class TrainCommand:
     logger: str | several(str, at_least=0) = "tensorboard"  # type: ignore[valid-type]
     """Loggers of the curves besides metrics.jsonl: tensorboard, csv, wandb, a list of them, or [];
     package.module:Class is your own."""
+    rounds: Count | Annotated[tuple[Words, ...], Field(strict=False, min_length=1)] = 1
+    """Trainings one after the other; each starts from what the one before has learned, and has that
+    for its teacher. Their number, or what each changes: ["", "recipe=neco_cpu_minutes"]; settings
+    method.* hold where the round chooses no method of its own."""
     trainer: TrainerSettings = Field(default_factory=TrainerSettings)
     """Training loop."""
     views: MultiCropSettings = Field(default_factory=MultiCropSettings)

@@ -10,16 +10,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
-from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import declared_names
-from leopart_kit.cli.repeating import command_for
-from leopart_kit.cli.reuse import training_identity
-from leopart_kit.cli.run_parts import build_settings, read_method
-from leopart_kit.cli.train import run_training
-from leopart_kit.cli.words import word_of
+from leopart_kit.cli.repeating import command_for, word_of
+from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
 from leopart_kit.report.page import PAGE_NAME
-from leopart_kit.training import check_folder, recorded_identity
 
 logger = logging.getLogger(__name__)
 
@@ -34,23 +29,19 @@ def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
         ValueError: the folder holds a training with other settings or images.
     """
     backbone = folder / BACKBONE_NAME
-    if is_trained(config, folder) and saved_precision(backbone) == config.backbone_precision:
+    if is_trained(config, folder, words) and saved_precision(backbone) == config.backbone_precision:
         logger.info("reused %s", backbone)
     else:
-        run_training(config, folder, command_for("leopart train", "train", words, config))
+        command = command_for("leopart train", "train", words, config)
+        run_rounds(config, folder, words, command)
     return backbone
 
 
-def is_trained(config: DictConfig, folder: Path) -> bool:
+def is_trained(config: DictConfig, folder: Path, words: Sequence[str]) -> bool:
     """True if this training has ended in a folder; another training there is an error."""
-    if not ((folder / BACKBONE_NAME).is_file() and (folder / PAGE_NAME).is_file()):
+    if not (folder / PAGE_NAME).is_file():
         return False
-    dataset = build_dataset(config.dataset)
-    encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
-    settings = build_settings(config, len(dataset), 1)
-    identity = training_identity(config, settings, encoder, dataset)
-    check_folder(folder, "auto", identity)
-    return recorded_identity(folder).difference(identity) is None
+    return all(has_ended(*one) for one in rounds_of(config, folder, words))
 
 
 def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> Path:
@@ -74,5 +65,5 @@ def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
     chosen = [word for word in words if word.startswith("recipe=")]
     rest = [word for word in words if word not in chosen]
-    said = [*chosen, *start, *rest, word_of("output_dir", str(folder))]
+    said = [*chosen, *start, *rest, f"output_dir={word_of('', str(folder))[1:]}"]
     return train_once(compose_command("train", said), folder, said)

@@ -36,6 +36,7 @@ HOW_TRAINED = frozenset(
         "accelerator",  # the same sums in another order: they differ by rounding
         "trainer.compile",
         "num_workers",  # every image is augmented from its own seed, whoever does it
+        "rounds",  # each has a start of its own
         "epochs",  # counts as the steps that follow from it, `trainer.max_steps`
         "trainer.resume",
         "trainer.checkpoint_every",  # what is written on the way

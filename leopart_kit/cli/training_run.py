@@ -1,0 +1,169 @@
+"""One training with all it leaves on disk: backbone, evaluations, page, identity."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from lightning_fabric import Fabric
+from omegaconf import DictConfig
+from torch import nn
+
+from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, SavedPrecision, save_backbone
+from leopart_kit.cli.build import build_dataset, build_encoder
+from leopart_kit.cli.cells import choose_benchmarks
+from leopart_kit.cli.commands import read_command
+from leopart_kit.cli.config import keep_settings
+from leopart_kit.cli.reuse import training_identity
+from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
+from leopart_kit.cli.train_settings import TrainCommand
+from leopart_kit.cli.training_report import TrainingReport
+from leopart_kit.data import SegmentationDataset
+from leopart_kit.identity import Identity
+from leopart_kit.image_level.data.assignments import write_assignments
+from leopart_kit.methods import Method
+from leopart_kit.processes import Processes, check_shared
+from leopart_kit.report import writable_output_dir
+from leopart_kit.training import (
+    TrainingLoader,
+    TrainingSettings,
+    build_fabric,
+    check_folder,
+    find_loggers,
+    record_run,
+    seed_everything,
+    train,
+    training_bar,
+)
+from leopart_kit.training.loggers import MakeLogger
+from leopart_kit.training.loop import Evaluate
+
+logger = logging.getLogger(__name__)
+
+
+def run_training(
+    config: DictConfig, output_dir: Path, command: str, whole: DictConfig | None = None
+) -> None:
+    """One training with all it leaves on disk, `identity.json` last.
+
+    Args:
+        command: that repeats it, for the page.
+        whole: what was asked for, where this is the last of several rounds: the page shows its
+            encoder as the one before.
+    """
+    benchmarks = choose_benchmarks(config.reproduce.benchmarks)
+    run = prepare_training(config, output_dir)
+    report = TrainingReport(config, run.dataset, run.output_dir, run.fabric.device)
+    before = None
+    if run.fabric.is_global_zero:
+        keep_settings(whole or config, run.output_dir)
+        start = run.encoder if whole is None else build_encoder(whole.encoder, config.precision)
+        before = report.evaluate(start, "before")
+
+    def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
+        if step == run.settings.max_steps:  # measured below, with the final weights on disk
+            return {}
+        metrics = report.evaluate(method.encoder, f"step_{step}").metrics
+        return {name: summary.mean for name, summary in metrics.items()}
+
+    run.train(on_evaluate)
+    if before is not None:
+        student = run.save(config.backbone_precision)
+        report.write(before, report.evaluate(student, "after"), command)
+        if benchmarks:
+            report.benchmarks(student, benchmarks)
+        record_run(run.output_dir, run.identity)
+
+
+def run_early_round(config: DictConfig, output_dir: Path) -> None:
+    """A training that another one goes on from: it is neither measured nor shown."""
+    run = prepare_training(config, output_dir)
+    if run.fabric.is_global_zero:
+        keep_settings(config, run.output_dir)
+    run.train()
+    if run.fabric.is_global_zero:
+        run.save("fp32")
+        record_run(run.output_dir, run.identity)
+    run.fabric.barrier()  # the next round reads what the first process has written
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a training needs, built and checked; nothing of it has run yet."""
+
+    fabric: Fabric
+    output_dir: Path
+    dataset: SegmentationDataset
+    encoder: Encoder
+    settings: TrainingSettings
+    identity: Identity
+    method: Method
+    loader: TrainingLoader
+    loggers: Sequence[MakeLogger]
+
+    def train(self, on_evaluate: Evaluate | None = None) -> None:
+        """Every step, from the newest checkpoint if there is one."""
+        summary = train(
+            self.method,
+            self.loader,
+            self.settings,
+            self.output_dir,
+            fabric=self.fabric,
+            identity=self.identity,
+            loggers=self.loggers,
+            on_evaluate=on_evaluate,
+            progress=training_bar,
+        )
+        logger.info("%d steps, %.2f images/s", summary.steps, summary.images_per_second)
+        if summary.broken_samples:
+            logger.warning("%d broken images were skipped", len(summary.broken_samples))
+
+    def save(self, precision: SavedPrecision) -> Encoder:
+        """The trained encoder; its backbone and the clusters of the images are files now."""
+        student = self.method.encoder
+        student.weights = str(save_backbone(student, self.output_dir / BACKBONE_NAME, precision))
+        clusters = self.method.assignments()
+        if clusters is not None:
+            write_assignments(self.dataset.names, clusters, self.output_dir / "assignments.csv")
+        return student
+
+
+def prepare_training(config: DictConfig, output_dir: Path) -> Training:
+    """Build and check a training.
+
+    Raises:
+        ValueError: a setting that does not fit, or a folder that holds another training.
+    """
+    loggers = find_loggers(read_command(TrainCommand, config).logger)
+    writable_output_dir(output_dir)
+    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
+    fabric = build_fabric(config.accelerator, precision)
+    # A folder named by the time may have another name in each process.
+    output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
+    check_shared(output_dir, Processes(fabric.global_rank, fabric.world_size))
+    seed_everything(config.seed)
+    asked = read_method(config)
+    dataset = build_dataset(config.dataset)
+    encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
+    settings = build_settings(config, len(dataset), fabric.world_size)
+    identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
+    if fabric.is_global_zero:
+        check_folder(output_dir, settings.resume, identity)
+    parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
+    method, samples = parts.build(asked)
+    method = share_batch_norm(method, fabric)
+    loader = build_loader(config, samples, fabric)
+    return Training(
+        fabric, output_dir, dataset, encoder, settings, identity, method, loader, loggers
+    )
+
+
+def share_batch_norm(method: Method, fabric: Fabric) -> Method:
+    """Over several GPUs, batch norm takes its statistics from the global batch."""
+    if fabric.world_size == 1 or fabric.device.type != "cuda":
+        return method
+    return cast(Method, nn.SyncBatchNorm.convert_sync_batchnorm(method))

@@ -1,0 +1,81 @@
+"""Trainings in rounds: each starts from the network of the one before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from leopart_kit.cli import rounds
+from leopart_kit.report import read_results
+from tests.cli.train_command import LEOPART, error_of_training, leopart_train, write_images
+
+
+def backbone(folder: Path) -> dict:
+    return {
+        name: value.tolist() for name, value in load_file(folder / "backbone.safetensors").items()
+    }
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("rounds") / "images")
+
+
+@pytest.fixture(scope="module")
+def by_hand(images: Path) -> Path:
+    """Two trainings, the second from the first one's backbone."""
+    folder = images.parent / "by hand"
+    leopart_train(images, folder / "1", *LEOPART)
+    start = f"encoder.weights='{folder / '1' / 'backbone.safetensors'}'"
+    leopart_train(images, folder / "2", *LEOPART, start, "method.temperature=0.2")
+    return folder
+
+
+CHANGED = 'rounds=["","method.temperature=0.2"]'
+
+
+def test_rounds_are_trainings_one_after_the_other(images: Path, by_hand: Path, tmp_path: Path):
+    leopart_train(images, tmp_path, *LEOPART, CHANGED)
+    assert backbone(tmp_path / "rounds" / "1") == backbone(by_hand / "1")
+    assert backbone(tmp_path) == backbone(by_hand / "2")
+    before, after = (read_results(tmp_path / "evaluation" / name) for name in ("before", "after"))
+    assert before["encoder"]["weights"] == "random"  # the start of all rounds, not of the last
+    assert before["encoder"]["sha256"] != after["encoder"]["sha256"]
+    assert "rounds=" in (tmp_path / "report.html").read_text()
+
+
+def test_rounds_that_have_ended_are_not_made_again(
+    images: Path, by_hand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = []
+    monkeypatch.setattr(rounds, "run_training", lambda *_: made.append("last"))
+    leopart_train(images, tmp_path, *LEOPART, CHANGED)  # broken off before the last round
+    monkeypatch.setattr(rounds, "run_early_round", lambda *_: made.append("early"))
+    leopart_train(images, tmp_path, *LEOPART, CHANGED)
+    assert made == ["last", "last"]
+    assert "rounds" in error_of_training(images, tmp_path, *LEOPART, CHANGED, "trainer.max_steps=3")
+
+
+def test_a_count_is_so_many_equal_rounds(images: Path, by_hand: Path, tmp_path: Path):
+    leopart_train(images, tmp_path, *LEOPART, "rounds=3")
+    first, second, last = (backbone(tmp_path / name) for name in ("rounds/1", "rounds/2", ""))
+    assert first == backbone(by_hand / "1")
+    assert first != second
+    assert second != last
+
+
+def test_a_round_may_choose_another_method(images: Path, by_hand: Path, tmp_path: Path):
+    leopart_train(images, tmp_path, *LEOPART, 'rounds=["","method=paka method.head=false"]')
+    assert backbone(tmp_path / "rounds" / "1") == backbone(by_hand / "1")
+    assert read_results(tmp_path / "evaluation/after")["settings"]["method"]["name"] == "paka"
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "[]", "-1", '["method.temprature=1"]', '["rounds=2"]', "[3]"]
+)
+def test_what_is_no_round_is_refused(images: Path, tmp_path: Path, value: str):
+    error = error_of_training(images, tmp_path, f"rounds={value}")
+    assert "rounds" in error or "temprature" in error
+    assert not list(tmp_path.glob("**/checkpoints"))
