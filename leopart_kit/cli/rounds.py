@@ -17,11 +17,11 @@ from leopart_kit.backbones.saved_backbone import BACKBONE_NAME
 from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.config import compose_command, groups_of
-from leopart_kit.cli.words import word_of
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_run import run_early_round, run_training
+from leopart_kit.cli.words import word_of
 from leopart_kit.training import build_fabric, check_folder, recorded_identity
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
     """Every round of a training that has not ended before; the last one is always measured.
 
     Args:
-        words: what the configuration was composed from.
+        words: what the configuration is composed from.
         command: that repeats it, for the page.
 
     Raises:
@@ -68,6 +68,8 @@ def rounds_of(config: DictConfig, folder: Path, words: Sequence[str]) -> list[Ro
         ValueError: a setting of any of them that does not fit.
     """
     asked = read_command(TrainCommand, config).rounds
+    if asked == 1:
+        return [Round(config, folder)]
     changes = [()] * asked if isinstance(asked, int) else [read_words(one) for one in asked]
     folders = [folder / "rounds" / str(number) for number in range(1, len(changes))]
     found = []

@@ -12,8 +12,9 @@ from omegaconf import DictConfig
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import declared_names
-from leopart_kit.cli.repeating import command_for, word_of
+from leopart_kit.cli.repeating import command_for, words_for
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
+from leopart_kit.cli.words import word_of
 from leopart_kit.report.page import PAGE_NAME
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,11 @@ def train_once(config: DictConfig, folder: Path, words: Sequence[str]) -> Path:
         ValueError: the folder holds a training with other settings or images.
     """
     backbone = folder / BACKBONE_NAME
+    words = words_for("train", words, config)
     if is_trained(config, folder, words) and saved_precision(backbone) == config.backbone_precision:
         logger.info("reused %s", backbone)
     else:
-        command = command_for("leopart train", "train", words, config)
-        run_rounds(config, folder, words, command)
+        run_rounds(config, folder, words, command_for("leopart train", "train", words, config))
     return backbone
 
 

@@ -39,7 +39,7 @@ def test_methods_are_trained_once_and_measured_beside_their_start(
     def refuse(*arguments: object) -> None:
         raise AssertionError("it was trained before")
 
-    monkeypatch.setattr(trained, "run_training", refuse)
+    monkeypatch.setattr(trained, "run_rounds", refuse)
     run_command_line(main, "leopart bench", given)
 
 

@@ -48,15 +48,15 @@ def ablate(*arguments: str) -> dict[str, dict]:
 def test_a_failed_cell_is_tried_again_and_what_is_done_is_kept(
     given: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    original, trained = trainings.run_training, []
+    original, trained = trainings.run_rounds, []
 
-    def counted(config, output_dir: Path, command: str) -> None:
+    def counted(config, output_dir: Path, words: list[str], command: str) -> None:
         trained.append((output_dir.parts[-3], config.method.views.image))
         if output_dir.parts[-3] == "without_flip" and len(trained) < 3:
             raise RuntimeError("a mistake")
-        original(config, output_dir, command)
+        original(config, output_dir, words, command)
 
-    monkeypatch.setattr(trainings, "run_training", counted)
+    monkeypatch.setattr(trainings, "run_rounds", counted)
     rows = ablate(*given, "without=[flip]")
     assert rows["all"]["mean"] >= 0
     assert rows["flip"]["reasons"] == {"0": "RuntimeError: a mistake"}
@@ -99,7 +99,7 @@ def test_a_training_that_never_began_is_in_nobody_s_way(given: list[str]):
 
 def test_how_a_training_ran_is_no_other_setting(given: list[str], monkeypatch: pytest.MonkeyPatch):
     rows = ablate(*given, "without=[]")
-    monkeypatch.setattr(trainings, "run_training", None)
+    monkeypatch.setattr(trainings, "run_rounds", None)
     again = [given[0].replace('train="', 'train="num_workers=0 '), *given[1:], "without=[]"]
     assert ablate(*again) == rows
     Path("data/train/red/00.png").write_bytes(Path("data/train/red/01.png").read_bytes() + b" ")
