@@ -6,6 +6,7 @@ There is no table of names: a new file is a new part. YAML files are found so to
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import re
@@ -17,7 +18,8 @@ from types import ModuleType
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-
+_ALIKE, _BEGINNING = 0.7, 0.05  # share of equal letters; what a beginning alone counts less
+_FEW = 25
 _DECLARES = re.compile(r"^PART\b", re.MULTILINE)
 
 
@@ -52,8 +54,32 @@ def find_part(packages: Sequence[str], name: str, setting: str) -> Any:
     for package in packages:
         if name in _names_in(package):
             return importlib.import_module(f"{package}.{name}").PART
-    known = ", ".join(list_parts(packages))
-    raise ValueError(f"unknown {setting} {name!r}; choose one of {known}")
+    raise ValueError(unknown_choice(setting, name, list_parts(packages)))
+
+
+def unknown_choice(setting: str, name: str, known: Sequence[str]) -> str:
+    """Error text for a name that is none of those known: the most alike, and all that a line holds.
+
+    Names may be unlike and yet meant: `pascal` is `voc`.
+    """
+    near = close_names(name, known)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ";"
+    few = not near or len(known) <= _FEW
+    return f"unknown {setting} {name!r}{meant}" + (f" choose one of {', '.join(known)}" * few)
+
+
+def close_names(name: str, known: Sequence[str]) -> list[str]:
+    """At most four names that are like a mistyped one, or begin like it, the most alike first."""
+
+    def likeness(other: str) -> float:
+        whole, start = (
+            difflib.SequenceMatcher(None, name.lower(), part.lower()).ratio()
+            for part in (other, other[: len(name)])
+        )
+        return max(whole, start - _BEGINNING)
+
+    near = [other for other in known if likeness(other) >= _ALIKE]
+    return sorted(near, key=likeness, reverse=True)[:4]
 
 
 def import_named(factory: str | None, setting: str) -> Any:
@@ -65,9 +91,15 @@ def import_named(factory: str | None, setting: str) -> Any:
     Raises:
         ValueError: it is not of this form, cannot be imported, or the module has no such name.
     """
-    module_name, colon, name = (factory or "").partition(":")
+    module_name, colon, name = str(factory or "").partition(":")
     if not (module_name and colon and name):
         raise ValueError(f"{setting}={factory}: set {setting}=package.module:name")
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise ValueError(
+            f"{setting}={factory}: {module_name} is a file, and a module is wanted, without .py: "
+            f"{setting}={dotted}:{name}, from the folder where that can be imported"
+        )
     module = _import_module(module_name, f"{setting}={factory}")
     if not callable(getattr(module, name, None)):
         raise ValueError(f"{setting}={factory}: {module_name} has no function or class {name!r}")

@@ -347,6 +347,8 @@ def _first_problem(error: ValidationError, cls: type) -> str:
     start, place = first["loc"][0], _place(first)
     # Values that were given without a name are numbered.
     name = list(cast(Any, cls).__pydantic_fields__)[start] if isinstance(start, int) else start
+    if first["type"] == "unexpected_keyword_argument":
+        return unknown_setting(str(start), [one.name for one in declared(cls)], cls.__name__)
     if first["type"] == "missing" and len(first["loc"]) == 1:
         return f"{name} is not set"
     # The branches of a union speak of the same place.

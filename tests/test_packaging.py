@@ -34,19 +34,6 @@ def files(folder: Path, *endings: str) -> set[str]:
     }
 
 
-def test_the_list_of_packages_is_what_lies_on_disk():
-    """It is written by hand, since configs/ and eval/ lie beside the package."""
-    expected = set()
-    for name, folder in {"leopart_kit": PACKAGE, **DATA}.items():
-        for ending in (".py", ".yaml", ".html", ".safetensors"):
-            for file in files(folder, ending):
-                parent = Path(name, file).parent
-                expected.add(".".join(parent.parts))
-    # A folder with nothing but sub-folders is a package too, so that they can be.
-    expected.add("leopart_kit.eval")
-    assert set(declared()["tool"]["setuptools"]["packages"]) == expected
-
-
 def test_console_scripts_exist():
     for target in declared()["project"]["scripts"].values():
         module, _, function = target.partition(":")
@@ -59,8 +46,8 @@ def test_console_scripts_exist():
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the files in a wheel of this tree, built without a network in a copy of it."""
-    if importlib.util.find_spec("setuptools") is None:
-        pytest.skip("setuptools is not in this environment: no wheel can be built offline")
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("hatchling is not in this environment: no wheel can be built offline")
     copy = tmp_path_factory.mktemp("tree")
     for folder in ("leopart_kit", "configs", "eval"):
         shutil.copytree(
@@ -89,3 +76,25 @@ def test_a_wheel_holds_every_module_template_and_configuration(wheel: set[str]):
 def test_a_wheel_holds_nothing_else_at_the_top(wheel: set[str]):
     tops = {name.split("/")[0] for name in wheel}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"leopart_kit"}
+
+
+def test_an_editable_install_is_found_beside_its_clone(tmp_path: Path):
+    """Python run in the folder that holds the clone: the clone is no package of that name."""
+    pytest.importorskip("hatchling")
+    clone, site = tmp_path / "leopart_kit", tmp_path / "site"
+    clone.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, clone / name)
+    for name in ("leopart_kit", "configs", "eval"):
+        (clone / name).symlink_to(REPOSITORY / name)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(site), "-e", str(clone)], check=True)
+    (paths,) = (path.read_text().split() for path in site.glob("*.pth"))
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", "import leopart_kit; print(leopart_kit.__version__)"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": ":".join(["", *paths])},
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.strip() == "0.1.0", found.stderr

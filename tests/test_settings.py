@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.declared import PACKAGES, declared_names, declared_node
 from leopart_kit.cli.overrides import TEXTS, prepare_words, printed_words
+from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.parts import config_folder, find_part, list_parts
 from leopart_kit.settings import REQUIRED, declared, group_of, is_settings, read_settings
 
@@ -170,6 +171,11 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(cls: type):
         with pytest.raises(ValueError, match=rf"no setting '{wrong.path[-1]}'") as error:
             read_settings(cls, whole(wrong, 1), "group")
         assert leaf.name in str(error.value)
+
+
+def test_python_names_an_unknown_setting_as_the_command_line_does():
+    with pytest.raises(ValueError, match=r"'num_cluster'.*num_clusters"):
+        Overclustering(num_cluster=3)  # type: ignore[call-arg]
 
 
 def test_every_setting_has_a_line_of_words():

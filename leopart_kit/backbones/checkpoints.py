@@ -90,7 +90,7 @@ def read_checkpoint(
             evaluate: the teacher of DINO and iBOT, the student of Leopart, NeCo and TimeT, …
             (`networks` has the list); `student` or `teacher` the one of this role; any other
             text the one of this name.
-        grid: rows and columns of the file's positions, where they are no square.
+        grid: rows and columns of the file's positions, where they are not square.
 
     Returns:
         The state dict (tensors keep their dtype) and the report.

@@ -32,7 +32,7 @@ class EncoderSettings:
     network: Text = "auto"
     """Network of a file with several; auto: the one that its project evaluates."""
     grid: Size | None = None
-    """[rows, columns] in patches of the file's positions, where they are no square."""
+    """[rows, columns] in patches of the file's positions, where they are not square."""
     patch_size: Count | None = None
     """Of handcrafted, 8 by default; stride of a dilated ResNet, 16 or 8."""
     factory: Text | None = None

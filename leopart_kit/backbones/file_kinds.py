@@ -36,7 +36,7 @@ _SIGNATURES = (
 _ONNX_VERSIONS, _ONNX_FIELDS = range(3, 100), b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
 _TENSORFLOW_INDEX = bytes.fromhex("57fb808b247547db")  # the last bytes of a checkpoint's table
 _HTML = ("<!doctype html", "<html", "<head", "<body")
-_WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 _HEAD = 4096
 
 
@@ -111,7 +111,7 @@ def _check_archive(path: Path) -> None:
         )
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
         return
-    inside = [name for name in names if name.endswith(_WEIGHT_SUFFIXES)]
+    inside = [name for name in names if name.endswith(WEIGHT_SUFFIXES)]
     if inside:
         what, advice = f"a zip archive with {inside[0]!r} in it", _UNPACK
     elif any(name.endswith(".npy") for name in names):

@@ -14,6 +14,7 @@ from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.attention import TimmModule
 from leopart_kit.backbones.checkpoints import read_checkpoint
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
+from leopart_kit.backbones.file_kinds import WEIGHT_SUFFIXES
 from leopart_kit.backbones.filled import build_convolutional, build_vit
 from leopart_kit.backbones.handcrafted import HandcraftedEncoder
 from leopart_kit.backbones.package_file import package_weights
@@ -21,8 +22,8 @@ from leopart_kit.backbones.position_embedding import check_grid
 from leopart_kit.backbones.precision import Precision
 from leopart_kit.backbones.vit import Facet, ViTEncoder
 from leopart_kit.backbones.weights import hub_weights, seeded, shipped_weights
-from leopart_kit.backbones.zoo import ZOO, EncoderSpec, close_names, list_encoders
-from leopart_kit.parts import import_named
+from leopart_kit.backbones.zoo import ZOO, EncoderSpec, list_encoders
+from leopart_kit.parts import close_names, import_named, unknown_choice
 
 EncoderLike = Encoder | str | Path | Callable[[Tensor], object]
 
@@ -168,8 +169,13 @@ def _find_spec(name: str) -> EncoderSpec:
         return EncoderSpec(
             name, tagged, Architecture("ViT", 0, 0, 0), as_triple(mean), as_triple(std)
         )
-    candidates = (*list_encoders(), *timm.list_models("*vit*"))
-    raise ValueError(f"unknown encoder {name!r}: {close_names(name, candidates)}")
+    if "/" in name or name.endswith(WEIGHT_SUFFIXES):
+        raise ValueError(
+            f"encoder {name!r} is a file of weights: name its network as the encoder, such as "
+            "dinov2_vits14, and give the file as its weights"
+        )
+    near = close_names(name, (*list_encoders(), *timm.list_models("*vit*")))
+    raise ValueError(unknown_choice("encoder", name, near or list_encoders()))
 
 
 def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -278,12 +277,6 @@ _WITHOUT_SPEC = ("handcrafted", "custom")
 def list_encoders() -> tuple[str, ...]:
     """Names that `load_encoder` knows, sorted; plain ViTs of timm work by their name too."""
     return tuple(sorted((*ZOO, *_WITHOUT_SPEC)))
-
-
-def close_names(name: str, candidates: tuple[str, ...]) -> str:
-    """Hint with the names most like a mistyped one."""
-    close = difflib.get_close_matches(name, candidates, n=4, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(candidates)}"
 
 
 def names_that_fit(architecture: Architecture) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -25,7 +25,7 @@ from leopart_kit.cli.help_page import help_page
 from leopart_kit.cli.overrides import prepare_words
 from leopart_kit.cli.signals import stops_in_one_line
 from leopart_kit.launch import enter_launch
-from leopart_kit.parts import config_folder, find_part
+from leopart_kit.parts import config_folder, find_part, unknown_choice
 from leopart_kit.whole_file import only_writer, write_whole_text
 
 USER_ERRORS = (HydraException, OmegaConfBaseException, ValueError, OSError)
@@ -166,7 +166,11 @@ def describe_error(error: Exception) -> str:
     """A user's mistake in one line: what is wrong and what to change."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return f"unknown {group} {name!r}; choose one of {', '.join(error.options)}"
+        return unknown_choice(group, name, error.options)
+    if isinstance(error, OverrideParseException) and "=" not in error.override:
+        return (
+            f"{error.override!r} is no setting; write NAME=VALUE, in quotes if the value has spaces"
+        )
     if isinstance(error, MissingMandatoryValue) and error.full_key:
         return f"{error.full_key} is not set; add {error.full_key}=VALUE"
     if isinstance(error, OSError) and error.strerror:

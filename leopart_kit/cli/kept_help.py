@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,8 +12,6 @@ from pathlib import Path
 
 from leopart_kit.parts import PACKAGE, config_folder
 from leopart_kit.whole_file import write_whole_text
-
-_SETTING = re.compile(r"^  ([\w.]+=)", re.MULTILINE)
 
 
 def kept_help(module: str, words: Sequence[str]) -> str:
@@ -34,11 +31,6 @@ def kept_help(module: str, words: Sequence[str]) -> str:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole_text(file, page)
     return page
-
-
-def settings_on(page: str) -> list[str]:
-    """Settings that a page lists, as `name=`."""
-    return _SETTING.findall(page)
 
 
 def _made(module: str, words: Sequence[str]) -> str:

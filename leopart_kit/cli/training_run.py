@@ -74,6 +74,10 @@ def run_training(
     if before is not None:
         student = run.save(config.backbone_precision)
         report.write(before, report.evaluate(student, "after"), command)
+        if config.encoder.name != "custom":
+            logger.info(
+                "trained: encoder=%s encoder.weights=%s", config.encoder.name, student.weights
+            )
         if benchmarks:
             report.benchmarks(student, benchmarks)
         record_run(run.output_dir, run.identity)

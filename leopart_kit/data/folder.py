@@ -17,7 +17,7 @@ class FolderSettings(DatasetSettings):
     """
 
     split: Text = "all"
-    """all."""
+    """all, or a folder inside both images/ and masks/, such as train or val."""
     binary: bool = False
     """Masks are black and white, 0 and 255."""
     max_megapixels: Positive = MAX_MEGAPIXELS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +48,11 @@ class _Arrays(Dataset):
                         "[N, H, W, 3] or [N, 3, H, W] of images and [N, H, W] of masks"
                     )
             elif not isinstance(stack, (list, tuple)) and (stack is not None or role == "images"):
+                path = isinstance(stack, (str, Path))
+                ours = "the folder that holds images/ and masks/" if path else "an array, a tensor"
                 raise ValueError(
-                    f"{role} is a {type(stack).__name__}: give an array, a tensor or a list"
+                    f"{role} is {f'the path {stack}' if path else f'a {type(stack).__name__}'}: "
+                    f"give {ours}{'' if path else ' or a list'}"
                 )
         if masks is not None and len(images) != len(masks):
             raise ValueError(f"{len(images)} images and {len(masks)} masks: give one mask an image")

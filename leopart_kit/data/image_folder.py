@@ -59,7 +59,8 @@ def image_folder(
         if not (images_at / split).is_dir():
             folders = sorted(p.name for p in images_at.iterdir() if p.is_dir() and p != masks_at)
             raise ValueError(
-                f"{images_at} has no split {split!r}; choose one of {', '.join([WHOLE, *folders])}"
+                f"{images_at} has no split {split!r}; make it a folder, and another for its masks, "
+                f"or choose one of {', '.join([WHOLE, *folders])}"
             )
         images_at, masks_at = images_at / split, masks_at / split
     images, notes = _find_images(images_at, root / "masks")

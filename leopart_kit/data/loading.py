@@ -65,7 +65,7 @@ def list_datasets() -> list[str]:
 def load_dataset(
     name: str,
     root: str | os.PathLike[str],
-    split: str,
+    split: str | None = None,
     label_set: str | None = None,
     **options: object,
 ) -> SegmentationDataset:
@@ -76,13 +76,15 @@ def load_dataset(
 
     `name` is one of `list_datasets()`, or `custom` with `factory`; splits, label sets and options
     (such as `source`) are those that the file of this name declares. What was detected is in
-    `notes` and in the log.
+    `notes` and in the log. Without `split` it is the one that the commands measure, such as `val`.
 
     Raises:
         FileNotFoundError: the root or a part of the layout does not exist.
         ValueError: an unknown name, split, label set or option; lists the choices.
     """
-    given = {"name": name, "root": root, "split": split, "label_set": label_set, **options}
+    given = {"name": name, "root": root, "label_set": label_set, **options}
+    if split is not None:
+        given["split"] = split
     return open_dataset(read_dataset(given))
 
 
@@ -162,5 +164,5 @@ def as_dataset(
 def _folder(path: str | os.PathLike[str]) -> SegmentationDataset:
     name = os.fspath(path)
     if not Path(path).expanduser().is_dir() and name in list_datasets():
-        raise ValueError(f"{name} needs its folder and split: load_dataset({name!r}, root, split)")
+        raise ValueError(f"{name} needs its folder: load_dataset({name!r}, root)")
     return image_folder(Path(path).expanduser())

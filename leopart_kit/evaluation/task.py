@@ -37,6 +37,8 @@ def choose_device(device: str) -> str:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
         reason = str(error).splitlines()[0]
+        if reason.startswith("Expected one of"):  # torch names every kind of device it knows of
+            reason = "torch knows cpu, cuda, cuda:1, mps"
         raise ValueError(
             f"device={device} cannot be used here ({reason}); set device=auto or device=cpu"
         ) from error

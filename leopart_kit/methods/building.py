@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -129,9 +129,10 @@ def overlapping_views(parts: Parts) -> MultiCropTransform:
         ValueError: a view that is no whole number of patches wide.
     """
     views, encoder = parts.views, parts.encoder
-    check_patches("views.global_size", views.global_size, encoder)
+    sizes = {"views.global_size": views.global_size}
     if views.num_local:
-        check_patches("views.local_size", views.local_size, encoder)
+        sizes["views.local_size"] = views.local_size
+    check_patches(sizes, encoder)
     geometry = vars(views).copy()
     for name in ("jitter", "grey_probability", "blur_probability"):
         del geometry[name]
@@ -139,11 +140,18 @@ def overlapping_views(parts: Parts) -> MultiCropTransform:
     return MultiCropTransform(**geometry, **look)
 
 
-def check_patches(name: str, size: int, encoder: Encoder) -> None:
-    """Raise `ValueError` for a view of a size that is no whole number of patches."""
-    below = size // encoder.patch_size * encoder.patch_size
-    if below != size:
+def check_patches(sizes: Mapping[str, int], encoder: Encoder) -> None:
+    """Raise `ValueError` for views of sizes, by setting, that are no whole number of patches."""
+    patch = encoder.patch_size
+    wrong = {name: size for name, size in sizes.items() if size % patch}
+    if wrong:
+        advice = (f"{n}={_nearest_multiples(size, patch)}" for n, size in wrong.items())
         raise ValueError(
-            f"{name}={size} is no multiple of the patch size {encoder.patch_size} of "
-            f"{encoder.name}; use {f'{below} or ' if below else ''}{below + encoder.patch_size}"
+            f"{', '.join(f'{n}={size}' for n, size in wrong.items())}: no multiple of the patch "
+            f"size {patch} of {encoder.name}; set {', '.join(advice)}"
         )
+
+
+def _nearest_multiples(size: int, patch: int) -> str:
+    below = size // patch * patch
+    return f"{below} or {below + patch}" if below else str(patch)

@@ -205,7 +205,7 @@ class StegoSettings(MethodSettings):
 
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""
-        check_patches("method.crop_size", self.crop_size, parts.encoder)
+        check_patches({"method.crop_size": self.crop_size}, parts.encoder)
         images = FiveCrops(parts.dataset) if self.five_crops else parts.dataset
         stored = parts.features(images, (self.crop_size, self.crop_size))
         pairs = StoredPairs(stored, neighbours_of(stored, self.num_neighbours))

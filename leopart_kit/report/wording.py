@@ -137,9 +137,11 @@ def matching(rule: str) -> str:
 
 def labels_used(labels: LabelsUsed) -> str:
     """Steps that saw ground truth, in one sentence."""
+    # Protocols that train may choose settings by held-out images of the training split.
+    choosing = "to choose settings by the measured images" if labels.fit else "to choose settings"
     steps = (
         ("to train", labels.fit),
-        ("to choose settings", labels.select),
+        (choosing, labels.select),
         ("to name the clusters", labels.match),
     )
     used = [step for step, was_used in steps if was_used]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import logging
 from typing import Any, Literal
 
 from lightning_fabric import Fabric
@@ -28,6 +29,7 @@ def build_fabric(accelerator: str = "auto", precision: Precision = "32-true") ->
     """
     if precision not in ("32-true", "bf16-mixed"):
         raise ValueError(f"precision must be 32-true or bf16-mixed, got {precision}")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its notes are not the user's
     launch = enter_launch()
     several = launch.count > 1
     fabric = Fabric(

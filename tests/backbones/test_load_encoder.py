@@ -116,7 +116,7 @@ def test_resnet_equals_torchvision_with_dilation(tmp_path):
         tokens = encoder.patch_tokens(images(64, 96))
     assert tokens.shape == (1, 2048, 4, 6)
     torch.testing.assert_close(tokens, seen[0])
-    with pytest.raises(ValueError, match="has no CLS attention"):
+    with pytest.raises(ValueError, match="CLS attention"):
         encoder.attention(images(64, 96))
     fine = load_encoder("swav_resnet50_dilated", tmp_path / "r.pth", patch_size=8)
     with torch.inference_mode():
@@ -149,10 +149,12 @@ def test_any_vit_of_timm_by_its_name():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("dino_vits61", "did you mean .*dino_vits16"),
-        ("timm", "needs the name of a model"),
+        ("dino_vits61", "dino_vits16"),
+        ("timm", "encoder.name"),
+        ("run/backbone.safetensors", "file of weights"),
+        ("backbone.pth", "file of weights"),
         ("vit_base_patch16_224.dinosaur", "dinosaur"),
-        ("resnet34", "plain vision transformer|resnet34"),
+        ("resnet34", "resnet34"),
         ("swin_tiny_patch4_window7_224", "plain vision transformer"),
     ],
 )
@@ -207,7 +209,7 @@ def test_cached_hub_weights_need_no_network(offline, monkeypatch, tmp_path):
 
 def test_another_architecture_is_named(tmp_path):
     path, _, _ = files.write("mae_vitb16_pretrain", tmp_path)
-    with pytest.raises(ValueError, match="embed dim 768, depth 12, patch size 16") as error:
+    with pytest.raises(ValueError, match="dim 768") as error:
         load_encoder("dinov2_vits14", path)
     assert "mae_vitb16" in str(error.value)
     assert str(path) in str(error.value)
@@ -235,12 +237,12 @@ def test_a_missing_last_block_is_not_passed_over(tmp_path):
         ("handcrafted", {"patch_size": "8"}, "patch_size"),
         ("random_resnet50_dilated", {"facet": "key"}, "no option 'facet'"),
         ("random_resnet50_dilated", {"patch_size": 32}, "stride 16 or 8"),
-        ("custom", {}, "package.module:function"),
-        ("custom", {"factory": 3}, "package.module:function"),
+        ("custom", {}, "package.module"),
+        ("custom", {"factory": 3}, "package.module"),
         ("custom", {"factory": "math:gcd", "factory_options": 3}, "factory_options"),
-        ("custom", {"factory": "nowhere.at.all:fn"}, "cannot import nowhere.at.all"),
-        ("custom", {"factory": "math:nothing"}, "has no function 'nothing'"),
-        ("custom", {"factory": "math:gcd"}, "math:gcd returned a int"),
+        ("custom", {"factory": "nowhere.at.all:fn"}, r"nowhere.at.all"),
+        ("custom", {"factory": "math:nothing"}, "'nothing'"),
+        ("custom", {"factory": "math:gcd"}, "math:gcd"),
     ],
 )
 def test_options_that_do_not_apply(name, options, message):

@@ -13,7 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from leopart_kit.cli import program
-from leopart_kit.cli.kept_help import kept_help, settings_on
+from leopart_kit.cli.completion import completions, values_on
+from leopart_kit.cli.kept_help import kept_help
 from leopart_kit.cli.shorthand import spelled_out
 
 ROOT = Path(__file__).parents[2]
@@ -55,12 +56,58 @@ def test_a_page_of_help_is_kept_until_the_package_changes(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     module = "leopart_kit.cli.eval_segmentation"
     page = kept_help(module, ["--help", "protocol=in_context"])
-    assert {"protocol.neighbours=", "dataset.limit="} <= set(settings_on(page))
+    assert {"protocol.neighbours", "dataset.limit"} <= set(values_on(page))
     (kept,) = (tmp_path / "leopart_kit/help").iterdir()
     kept.write_text("kept")
     assert kept_help(module, ["--help", "protocol=in_context"]) == "kept"
     monkeypatch.setattr("leopart_kit.cli.kept_help.PACKAGE", tmp_path)
     assert kept_help(module, ["--help", "protocol=in_context"]) == page
+
+
+COMPLETED = [
+    ("dataset=vo", "dataset", ["voc"]),
+    ("protocol=line", "protocol", ["linear", "linear_full"]),
+    ("dataset@evaluation.dataset=camv", "dataset@evaluation.dataset", ["camvid"]),
+    ("precision=", "precision", ["fp32", "bf16"]),
+    ("trainer.compile=t", "trainer.compile", ["true"]),
+    ("dataset.limit=", "dataset.limit", []),
+]
+
+
+@pytest.mark.parametrize(("word", "name", "values"), COMPLETED)
+def test_a_shell_completes_names_and_values(word: str, name: str, values: list[str]):
+    command = "train" if "trainer" in word or "@" in word else "eval"
+    page = kept_help(f"leopart_kit.{program.COMMANDS[command].module}", ["--help"])
+    begun = word.partition("=")[2]
+    assert completions(page, [], word) == [f"{name}={value}" for value in values]
+    # Bash has broken the word at "=".
+    before = [name, "="] if begun else [name]
+    assert completions(page, before, begun or "=") == values
+    assert f"{name}=" in completions(page, [], name[:-1])
+
+
+ALONE = [
+    (["--num-clusters", "5"], "--num-clusters"),
+    (["images", "--protocol=linear"], "--protocol=linear"),
+    (["nowhere"], "nowhere"),
+    (["my", "photos"], "'my photos'"),
+]
+
+
+@pytest.mark.parametrize(("words", "named"), ALONE)
+def test_words_that_are_no_settings_are_named(
+    words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "my photos"):
+        Path(folder).mkdir()
+    with pytest.raises(SystemExit, match=named):
+        spelled_out("eval", words)
+
+
+def test_flags_of_hydra_pass_with_their_words():
+    words = ["--cfg", "job", "dataset=voc", "-m"]
+    assert spelled_out("eval", words) == words
 
 
 def test_a_folder_alone_is_spelled_out(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from leopart_kit.evaluation.result import LabelsUsed, Summary
@@ -35,14 +37,13 @@ def test_small_shares_do_not_read_as_nothing():
     assert wording.share(12.34) == "12.3 %"
 
 
-def test_labels_used():
-    assert wording.labels_used(LabelsUsed(False, False, True)) == (
-        "Ground truth was used to name the clusters, but not to train or to choose settings."
-    )
-    assert wording.labels_used(LabelsUsed(False, False, False)) == "No ground truth was used."
-    assert wording.labels_used(LabelsUsed(True, True, True)) == (
-        "Ground truth was used to train and to choose settings and to name the clusters."
-    )
+@pytest.mark.parametrize("used", [*product([False, True], repeat=3)])
+def test_labels_used(used: tuple[bool, bool, bool]):
+    steps = ("to train", "to choose settings", "to name the clusters")
+    said, _, denied = wording.labels_used(LabelsUsed(*used)).partition("but not")
+    assert [step in said for step in steps] == [*used]
+    if any(used):
+        assert [step in denied for step in steps] == [not one for one in used]
 
 
 def test_settings_are_flattened_in_order():

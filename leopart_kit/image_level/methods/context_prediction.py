@@ -90,7 +90,7 @@ class ContextPredictionSettings(MethodSettings):
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""
         encoder, size = parts.encoder, self.patch_size or parts.views.local_size
-        check_patches("method.patch_size", size, encoder)
+        check_patches({"method.patch_size": size}, encoder)
         pairs = PatchPairTransform(
             size,
             gap=self.gap,

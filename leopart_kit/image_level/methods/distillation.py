@@ -160,7 +160,7 @@ class DistillationSettings(ImageMethodSettings):
         views = self.random_views(parts)
         classifier = self.teacher.load_classifier()
         for view in views.views:
-            check_patches("method.views.image.size", view.side, classifier.backbone)
+            check_patches({"method.views.image.size": view.side}, classifier.backbone)
         student = ImageClassifier(parts.encoder, classifier.linear.out_features)
         method = Distillation(student, Teacher(classifier, parts.encoder), self)
         return Built(method, ImagesOf(parts.dataset), views)

@@ -62,7 +62,7 @@ class ImageMethodSettings(MethodSettings):
             usual = parts.views.local_size if name == LOCAL else parts.views.global_size
             size = kind.size or usual
             if kind.count:
-                check_patches(f"method.views.{name}.size", size, parts.encoder)
+                check_patches({f"method.views.{name}.size": size}, parts.encoder)
             sized[name] = replace(kind, size=size)
         return sized
 

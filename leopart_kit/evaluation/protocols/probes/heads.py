@@ -85,7 +85,12 @@ class HeadTraining:
         scores = found["miou"].tolist()
         best = tried[int(np.argmax(scores))]
         if len(tried) > 1 and best in (min(tried), max(tried)):
-            logger.warning("learning rate %g is at the end of those tried, %s", best, tried)
+            logger.warning(
+                "learning rate %g is at the end of those tried, %s: another may be better; widen "
+                "protocol.learning_rates",
+                best,
+                list(tried),
+            )
         return best, {f"{rate:g}": score for rate, score in zip(tried, scores, strict=True)}
 
     def heads(self, rate: float) -> dict[int, Head]:
