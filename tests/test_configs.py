@@ -134,7 +134,7 @@ def test_a_split_that_is_not_there_says_which_setting_to_change(tmp_path: Path):
     write_voc(tmp_path / "VOC2012", SceneGenerator((32, 32)), {"val": 1})
     root = f"dataset.root={tmp_path / 'VOC2012'}"
     config = composed("dataset=voc", root, "protocol=unsupervised")
-    with pytest.raises(ValueError, match=r"no training images: .*train.*set protocol.train_split"):
+    with pytest.raises(ValueError, match=r"protocol.train_split"):
         build_train_split(config)
     config.protocol.train_split = None
     assert build_train_split(config) is None

@@ -68,9 +68,9 @@ def test_preprocess_normalises_each_channel():
 
 def test_attention_of_a_callable_is_an_error():
     encoder = Encoder.from_module(mean_colour, 4, 3)
-    with pytest.raises(ValueError, match="has no CLS attention"):
+    with pytest.raises(ValueError, match="CLS attention"):
         encoder.attention(torch.zeros(1, 3, 8, 8))
-    with pytest.raises(ValueError, match="has no CLS attention"):
+    with pytest.raises(ValueError, match="CLS attention"):
         encoder.tokens_and_attention(torch.zeros(1, 3, 8, 8))
 
 
@@ -124,9 +124,9 @@ def test_fingerprint_sees_what_a_function_captured():
     ("images", "message"),
     [
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "use encoder.preprocess"),
-        (torch.zeros(3, 8, 8), "expected normalised float images"),
-        (torch.zeros(1, 1, 8, 8), "expected normalised float images"),
-        (torch.zeros(1, 3, 3, 8), "smaller than one patch"),
+        (torch.zeros(3, 8, 8), "float images"),
+        (torch.zeros(1, 1, 8, 8), "float images"),
+        (torch.zeros(1, 3, 3, 8), "one patch"),
     ],
 )
 def test_input_that_is_no_image_batch(images, message):

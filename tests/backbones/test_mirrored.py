@@ -58,5 +58,5 @@ def test_it_is_another_encoder_of_the_same_name():
 
 
 def test_without_attention_it_has_none_either():
-    with pytest.raises(ValueError, match="has no CLS attention"):
+    with pytest.raises(ValueError, match="CLS attention"):
         MirroredEncoder(left_pixel()).attention(torch.zeros(1, 3, 8, 8))

@@ -304,7 +304,7 @@ def test_optimiser_state_and_plain_data_are_dropped_by_name(tiny, tmp_path):
 def test_missing_keys_are_listed(tiny, tmp_path):
     del tiny["blocks.1.attn.qkv.weight"], tiny["norm.bias"]
     torch.save(tiny, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match="2 backbone keys are missing") as error:
+    with pytest.raises(ValueError, match="2 backbone") as error:
         read_checkpoint(tmp_path / "file.pth")
     assert "blocks.1.attn.qkv.weight" in str(error.value)
     assert "norm.bias" in str(error.value)
@@ -323,19 +323,19 @@ def test_files_that_are_no_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"absent\.pth"):
         read_checkpoint(tmp_path / "absent.pth")
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    with pytest.raises(ValueError, match="not a dictionary of tensors"):
+    with pytest.raises(ValueError, match="dictionary"):
         read_checkpoint(tmp_path / "tensor.pth")
     torch.save({"epoch": 3}, tmp_path / "empty.pth")
-    with pytest.raises(ValueError, match="no tensors in it"):
+    with pytest.raises(ValueError, match="no tensors"):
         read_checkpoint(tmp_path / "empty.pth")
     torch.save({"fc.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="no known backbone layout"):
+    with pytest.raises(ValueError, match="layout"):
         read_checkpoint(tmp_path / "other.pth")
 
 
 def test_network_that_is_not_in_the_file(tiny, tmp_path):
     torch.save(tiny, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match="has no teacher network"):
+    with pytest.raises(ValueError, match="teacher"):
         read_checkpoint(tmp_path / "file.pth", network="teacher")
     with pytest.raises(ValueError, match="both"):
         read_checkpoint(tmp_path / "file.pth", network="both")

@@ -210,7 +210,7 @@ def test_tokens_and_attention_agree_with_the_single_calls(options):
 
 def test_without_cls_there_is_no_attention():
     encoder = encoder_of(NETWORKS["no_cls"]())
-    with pytest.raises(ValueError, match="has no CLS attention"):
+    with pytest.raises(ValueError, match="CLS attention"):
         encoder.attention(images())
     torch.testing.assert_close(
         encoder.cls_token(images()), encoder.patch_tokens(images()).mean(dim=(2, 3))
@@ -318,10 +318,10 @@ def test_bf16_gradients_stay_close(network):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"block": 3}, "test has 3 blocks, choose -3 to 2"),
+        ({"block": 3}, "3 blocks"),
         ({"block": -4}, "test has 3 blocks"),
-        ({"facet": "keys"}, "choose one of token, key, query, value"),
-        ({"precision": "fp16"}, "choose fp32 or bf16"),
+        ({"facet": "keys"}, "query"),
+        ({"precision": "fp16"}, "fp32"),
     ],
 )
 def test_choices_that_do_not_exist(options, message):
@@ -342,5 +342,5 @@ def test_other_networks_are_refused(network):
 
 
 def test_image_smaller_than_a_patch():
-    with pytest.raises(ValueError, match="15 x 64 px is smaller than one patch of 16 px"):
+    with pytest.raises(ValueError, match="15 x 64"):
         encoder_of(make_vit()).patch_tokens(images(15, 64))

@@ -195,11 +195,11 @@ def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[st
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["encoders=null"], "no encoder to measure"),
-        (["benchmarks=null"], "no benchmark to run"),
+        (["encoders=null"], "no encoder"),
+        (["benchmarks=null"], "no benchmark"),
         (["+benchmarks.voc_k2=null"], "unknown benchmark 'voc_k2'"),
         (["+encoders.mine.published_as=[Leopart]"], "encoders.mine.published_as"),
-        (["suite=mine"], "unknown suite 'mine'; choose one of"),
+        (["suite=mine"], "'mine'"),
     ],
 )
 def test_mistakes_show_at_once(board: list[str], tmp_path: Path, changed, message: str):

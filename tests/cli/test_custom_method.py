@@ -105,11 +105,11 @@ def test_another_version_of_its_code_or_defaults_is_another_training(
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        ((FACTORY, "method.width=0"), "method.width must be at least 1, got 0"),
-        ((FACTORY, "method.widht=3"), "did you mean method.width"),
-        (("method.factory=own_brightness:Brightness",), "must be a class under @settings"),
+        ((FACTORY, "method.width=0"), r"method.width"),
+        ((FACTORY, "method.widht=3"), r"method.width"),
+        (("method.factory=own_brightness:Brightness",), "@settings"),
         (("method.factory=nowhere:Settings",), "method.factory=nowhere:Settings"),
-        ((), "method.factory is not set"),
+        ((), r"method.factory"),
     ],
 )
 def test_its_settings_are_checked(own: tuple[str, ...], message: str):

@@ -125,7 +125,7 @@ def test_incomplete_folders_end_in_one_line(
         assert results["dataset"]["num_images"] == 5
     else:
         Image.open(path).resize((9, 5), Image.Resampling.NEAREST).save(path)
-        assert "im03.png is 9 x 5 pixels and its image 32 x 32" in error_of_scoring(*on_predictions)
+        assert "im03.png" in error_of_scoring(*on_predictions)
 
 
 def test_unsupervised_27_scores_crops_with_a_probe_beside(

@@ -109,11 +109,11 @@ def test_the_label_free_threshold_finds_objects_under_noise():
             r"got \[1, 2, 2\] and \[1, 2, 3\]",
         ),
         (torch.zeros(2, 2).long(), torch.zeros(2, 2).int(), r"must both be \[N, h, w\]"),
-        (torch.full((1, 2, 2), 5), torch.zeros(1, 2, 2).int(), "holds id 5: valid ids are 0 to 4"),
-        (torch.zeros(1, 2, 2), torch.zeros(1, 2, 2), "integer ids .* got torch.float32"),
+        (torch.full((1, 2, 2), 5), torch.zeros(1, 2, 2).int(), "id 5"),
+        (torch.zeros(1, 2, 2), torch.zeros(1, 2, 2), r"torch.float32"),
         (torch.zeros(1, 2, 2).long(), torch.full((1, 2, 2), 255), "foreground holds 255"),
         (torch.zeros(1, 2, 2).long(), torch.full((1, 2, 2), -1), "foreground holds -1"),
-        (torch.zeros(1, 2, 2).long(), torch.full((1, 2, 2), 0.5), "bool or integer, got"),
+        (torch.zeros(1, 2, 2).long(), torch.full((1, 2, 2), 0.5), "bool or integer"),
     ],
 )
 def test_bad_input(maps, masks, message):
@@ -123,9 +123,9 @@ def test_bad_input(maps, masks, message):
 
 def test_bad_thresholds():
     nothing = torch.full((3,), torch.nan)
-    with pytest.raises(ValueError, match="every precision is NaN"):
+    with pytest.raises(ValueError, match="NaN"):
         threshold_candidates(nothing)
-    with pytest.raises(ValueError, match="every precision is NaN"):
+    with pytest.raises(ValueError, match="NaN"):
         label_free_threshold(nothing)
     with pytest.raises(ValueError, match=r"must rise within 0 … 1 .* \(0.75, 0.55\)"):
         threshold_candidates(torch.rand(5), (0.75, 0.55))

@@ -265,16 +265,16 @@ def test_graph():
 @pytest.mark.parametrize(
     ("weights", "settings", "message"),
     [
-        (torch.zeros(2, 3), {}, r"weights must be \[K, K\], got shape \[2, 3\]"),
-        (torch.tensor([[0, 1.0], [2.0, 0]]), {}, "must be symmetric, got 1 from 0 to 1 and 2 back"),
+        (torch.zeros(2, 3), {}, r"weights.*\[2, 3\]"),
+        (torch.tensor([[0, 1.0], [2.0, 0]]), {}, "symmetric"),
         (torch.tensor([[0, -1.0], [-1.0, 0]]), {}, r"weights\[0, 1\] is -1.0"),
         (torch.tensor([[0, torch.nan], [torch.nan, 0]]), {}, r"weights\[0, 1\] is nan"),
         (torch.zeros(2, 2), {"method": "leiden"}, "'infomap' or 'louvain', got 'leiden'"),
-        (torch.zeros(2, 2), {"markov_time": 0}, "must be positive, got 0 and 1.0"),
-        (torch.zeros(2, 2), {"resolution": -1.0}, "must be positive, got 1.0 and -1.0"),
-        (torch.zeros(2, 2), {"preferred_communities": 0}, "preferred_communities must be at least"),
-        (torch.zeros(2, 2), {"num_trials": 0}, "num_trials must be at least 1, got 0"),
-        (torch.zeros(2, 2), {"seed": -1}, "seed must lie in 0 …"),
+        (torch.zeros(2, 2), {"markov_time": 0}, r"got 0.*1.0"),
+        (torch.zeros(2, 2), {"resolution": -1.0}, r"got 1.0.*-1.0"),
+        (torch.zeros(2, 2), {"preferred_communities": 0}, "preferred_communities"),
+        (torch.zeros(2, 2), {"num_trials": 0}, "num_trials"),
+        (torch.zeros(2, 2), {"seed": -1}, "seed"),
     ],
 )
 def test_bad_input(weights, settings, message):
@@ -283,7 +283,7 @@ def test_bad_input(weights, settings, message):
 
 
 def test_bad_edges():
-    with pytest.raises(ValueError, match=r"threshold must be at least 0, got -0\.1"):
+    with pytest.raises(ValueError, match="threshold"):
         mutual_edges(torch.zeros(2, 2), -0.1)
     with pytest.raises(ValueError, match=r"cooccurrence must be \[K, K\]"):
         mutual_edges(torch.zeros(2), 0.1)

@@ -56,11 +56,11 @@ def test_tokens_that_do_not_vary_have_no_foreground():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match=r"tokens must be \[images, D, h, w\], got shape \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"tokens.*\[2, 3\]"):
         ComponentForeground().fit(torch.zeros(2, 3))
-    with pytest.raises(RuntimeError, match="call fit before predict"):
+    with pytest.raises(RuntimeError, match="fit"):
         ComponentForeground().predict(torch.zeros(1, 3, 2, 2))
-    with pytest.raises(ValueError, match="tokens have 4 dimensions, fitted on 8"):
+    with pytest.raises(ValueError, match="tokens"):
         ComponentForeground().fit(images_with_objects(0)[0]).predict(torch.zeros(1, 4, 2, 2))
-    with pytest.raises(ValueError, match="there is no row to fit on"):
+    with pytest.raises(ValueError, match="no row"):
         ComponentForeground().fit(iter([]))

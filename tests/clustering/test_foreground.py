@@ -65,8 +65,8 @@ def test_no_attention_gives_an_empty_mask():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"attention": torch.rand(2, 3, 196)}, r"\[images, heads, h, w\], got shape \[2, 3, 196\]"),
-        ({"attention": torch.rand(2, 3, 4, 4), "mass": 0.0}, r"mass must lie in \(0, 1\]"),
+        ({"attention": torch.rand(2, 3, 196)}, r"\[images, heads, h, w\].*\[2, 3, 196\]"),
+        ({"attention": torch.rand(2, 3, 4, 4), "mass": 0.0}, "mass"),
         ({"attention": torch.rand(2, 3, 4, 4), "blur_sigma": -1.0}, "got 0.6 and -1.0"),
     ],
 )

@@ -93,9 +93,9 @@ def test_blocks_and_their_order_change_nothing(rows: int, cuts: list[int], k: in
 
 
 def test_a_memory_that_is_too_small_or_of_another_width_is_named():
-    with pytest.raises(ValueError, match="5 neighbours are more than the 4 rows"):
+    with pytest.raises(ValueError, match="the 4 rows"):
         nearest_neighbours(torch.ones(1, 3), [torch.ones(2, 3), torch.ones(2, 3)], 5)
-    with pytest.raises(ValueError, match="queries are 3 wide, the memory 2"):
+    with pytest.raises(ValueError, match="are 3 wide"):
         nearest_neighbours(torch.ones(1, 3), [torch.ones(2, 2)], 1)
 
 

@@ -75,9 +75,9 @@ def test_a_graph_without_an_edge_scores_zero():
 @pytest.mark.parametrize(
     ("communities", "settings", "message"),
     [
-        ([0, 0, 0, 1, 1], {}, "one integer for each of 6 clusters"),
-        ([0, 0, 0, 1, -1, 1], {}, r"cluster 4 has edges but no community \(-1\)"),
-        ([0, 0, 0, 1, 1, 1], {"markov_time": 0}, "markov_time must be positive"),
+        ([0, 0, 0, 1, 1], {}, "of 6 clusters"),
+        ([0, 0, 0, 1, -1, 1], {}, "cluster 4"),
+        ([0, 0, 0, 1, 1, 1], {"markov_time": 0}, "markov_time"),
     ],
 )
 def test_bad_quality_input(communities, settings, message):
@@ -121,7 +121,7 @@ def test_independent_partitions_agree_by_chance_only(seed):
 
 
 def test_bad_stability_input():
-    with pytest.raises(ValueError, match="at least 2 partitions, got 1"):
+    with pytest.raises(ValueError, match="least 2 partitions"):
         partition_stability([torch.zeros(3)])
     with pytest.raises(ValueError, match=r"same clusters \[K\], got \[\[3\], \[2\]\]"):
         partition_stability([torch.zeros(3), torch.zeros(2)])

@@ -88,15 +88,15 @@ def test_states_restore_the_transform() -> None:
 def test_bad_rows_are_explained() -> None:
     rows = torch.ones(10, 3)
     rows[7, 1] = float("nan")
-    with pytest.raises(ValueError, match="row 7 holds a value that is not finite"):
+    with pytest.raises(ValueError, match="row 7"):
         Standardizer().fit(rows.split(4))
-    with pytest.raises(ValueError, match="row 7 holds a value that is not finite"):
+    with pytest.raises(ValueError, match="row 7"):
         PCA(1).fit(rows)
-    with pytest.raises(ValueError, match="no row to fit on"):
+    with pytest.raises(ValueError, match="no row"):
         Standardizer().fit([])
-    with pytest.raises(ValueError, match="a chunk has 2 dimensions, the ones before 3"):
+    with pytest.raises(ValueError, match="has 2 dimensions"):
         Standardizer().fit([torch.ones(2, 3), torch.ones(2, 2)])
-    with pytest.raises(ValueError, match=r"PCA to 4 needs .* got 10 rows of 3"):
+    with pytest.raises(ValueError, match="10 rows"):
         PCA(4).fit(torch.ones(10, 3))
     with pytest.raises(ValueError, match="num_components"):
         PCA(0)

@@ -35,7 +35,7 @@ def test_names_are_150_different_ones():
 
 def test_id_outside_and_missing_parts_are_named(tmp_path: Path):
     write_ade(tmp_path, flat(151))
-    with pytest.raises(UnknownClassError, match=r"holds id 151; expected 0 .unlabelled. to 150"):
+    with pytest.raises(UnknownClassError, match="id 151"):
         ade20k(tmp_path, "val").load_mask(0)
     with pytest.raises(FileNotFoundError, match="'train'"):
         ade20k(tmp_path, "train")

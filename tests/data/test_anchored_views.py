@@ -101,5 +101,5 @@ def test_images_of_different_sizes_collate():
 
 def test_an_image_without_suitable_views_is_an_error():
     crop = MultiCropTransform(32, 16, min_global_overlap=1.0, global_scale=(0.25, 0.3))
-    with pytest.raises(ValueError, match="no 6 views with enough overlap found"):
+    with pytest.raises(ValueError, match="6 views"):
         AnchoredTransform(crop)((coordinate_image(), coordinates(3, 3)))

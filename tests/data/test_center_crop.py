@@ -115,5 +115,5 @@ def test_what_is_cut_decides_the_identity(tmp_path: Path):
 
 def test_a_side_below_one_pixel_is_refused(tmp_path: Path):
     write(tmp_path, noise(8, 8), np.zeros((8, 8), np.uint8))
-    with pytest.raises(ValueError, match="1 pixel or more, got 0"):
+    with pytest.raises(ValueError, match="got 0"):
         center_crops(load_dataset("folder", tmp_path, "all"), 0)

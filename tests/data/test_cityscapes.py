@@ -48,7 +48,7 @@ def test_label_ids_to_19_and_27(tmp_path: Path):
 def test_train_ids_hold_19_only(tmp_path: Path):
     write_city(tmp_path, np.array([[0, 18, 255]], dtype=np.uint8), "labelTrainIds")
     assert read_row(tmp_path, "19") == [0, 18, 255]
-    with pytest.raises(ValueError, match=r"27 classes cannot be read from labelTrainIds.*labelIds"):
+    with pytest.raises(ValueError, match="27 classes"):
         cityscapes(tmp_path, "val", "27")
 
 
@@ -95,7 +95,7 @@ def test_ids_outside_are_named(tmp_path: Path):
 
 
 def test_what_is_missing_is_named(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="no Cityscapes; looked for leftImg8bit"):
+    with pytest.raises(FileNotFoundError, match="leftImg8bit"):
         cityscapes(tmp_path, "val")
     write_city(tmp_path, flat(7))
     with pytest.raises(FileNotFoundError, match="'train'"):
@@ -107,5 +107,5 @@ def test_what_is_missing_is_named(tmp_path: Path):
         cityscapes(tmp_path, "val")
     for file in (tmp_path / "gtFine/val/ulm").iterdir():
         file.unlink()
-    with pytest.raises(FileNotFoundError, match=r"holds no .*labelIds or labelTrainIds"):
+    with pytest.raises(FileNotFoundError, match="labelTrainIds"):
         cityscapes(tmp_path, "val")

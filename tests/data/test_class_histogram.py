@@ -66,7 +66,7 @@ def test_all_masks_broken_is_an_error(tmp_path: Path):
     dataset = camvid(write_two(tmp_path), "val")
     for index in range(2):
         truncate(tmp_path / f"valannot/{index}.png", 0.4)
-    with pytest.raises(ValueError, match="no mask of camvid val can be used"):
+    with pytest.raises(ValueError, match="camvid val"):
         class_histogram(dataset)
 
 

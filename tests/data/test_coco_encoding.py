@@ -72,5 +72,5 @@ def test_masks_of_which_none_can_be_read_are_not_called_unclear(tmp_path: Path):
     files = [tmp_path / f"{number}.png" for number in range(3)]
     for file in files:
         file.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"none of 3 masks can be read: .*png"):
+    with pytest.raises(ValueError, match="of 3 masks"):
         detect_encoding([str(file) for file in files])

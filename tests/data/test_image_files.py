@@ -113,7 +113,7 @@ def test_a_tiff_whose_xmp_pillow_gives_up_on_is_named(tmp_path: Path):
     tags.tagtype[700] = 2
     tags[700] = "XMP as text, where bytes belong"
     Image.new("RGB", (3, 2)).save(tmp_path / "a.tiff", tiffinfo=tags)
-    with pytest.raises(BrokenSampleError, match=r"a\.tiff cannot be decoded"):
+    with pytest.raises(BrokenSampleError, match=r"a\.tiff"):
         read_image(tmp_path / "a.tiff")
 
 

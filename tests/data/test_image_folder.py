@@ -146,9 +146,9 @@ def test_split_is_a_folder(tmp_path: Path):
 
 
 def test_empty_folder_and_ignored_masks_are_errors(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match=r"holds no image \(\.jpg"):
+    with pytest.raises(FileNotFoundError, match="no image"):
         image_folder(tmp_path)
-    with pytest.raises(FileNotFoundError, match="does not exist; point root at a folder"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         image_folder(tmp_path / "gone")
     write_image(tmp_path / "a.jpg")
     write_mask(tmp_path / "masks/a.png", flat(255))

@@ -88,7 +88,7 @@ def test_masks_have_the_same_limit(tmp_path: Path):
     write_mask(tmp_path / "masks/a.png", np.eye(30, 40))
     mask = load_dataset("folder", tmp_path, "all", max_megapixels=0.0012).load_mask(0)
     assert mask is not None
-    with pytest.raises(BrokenSampleError, match=r"masks/a\.png .*max_megapixels"):
+    with pytest.raises(BrokenSampleError, match=r"masks/a\.png"):
         load_dataset("folder", tmp_path, "all", max_megapixels=0.0011).load_mask(0)
 
 

@@ -57,7 +57,7 @@ def test_boxes_in_a_mirrored_view_run_from_right_to_left():
     ("arguments", "message"),
     [
         ((torch.rand(3, 4), [8, 8], 1), r"got shapes \[3, 4\] and \[2\]"),
-        ((torch.tensor([[0, 0, 4, 4]]), [8], 2), r"num_global must lie in \[1, 1\], got 2"),
+        ((torch.tensor([[0, 0, 4, 4]]), [8], 2), "num_global"),
         ((torch.tensor([[4, 0, 4, 4]]), [8], 1), "x0 < x1"),
     ],
 )

@@ -74,16 +74,16 @@ def test_outlines_and_run_lengths_become_parts(tmp_path: Path, place: str):
 
 def test_what_is_unknown_is_named(tmp_path: Path):
     root = write_release(tmp_path / "a", [{"category_id": 77, "segmentation": square(0, 0, 2)}])
-    with pytest.raises(UnknownClassError, match=r"val\.json has category 77 in n02110063_1"):
+    with pytest.raises(UnknownClassError, match=r"val\.json.*77"):
         part_imagenet(root, "val").load_mask(0)
     root = write_release(tmp_path / "b", [], categories=[{"id": 0, "name": "Dragon Wing"}])
     with pytest.raises(UnknownClassError, match="part 'Dragon Wing'"):
         part_imagenet(root, "val")
     root = write_release(tmp_path / "c", [{"category_id": 1, "segmentation": "round"}])
-    with pytest.raises(ValueError, match=r"a part of n02110063_1\.JPEG is no outline"):
+    with pytest.raises(ValueError, match=r"n02110063_1\.JPEG"):
         part_imagenet(root, "val").load_mask(0)
     root = write_release(tmp_path / "d", [], images=5)
-    with pytest.raises(ValueError, match=r"val\.json has no images, annotations and categories"):
+    with pytest.raises(ValueError, match=r"val\.json"):
         part_imagenet(root, "val")
 
 
@@ -92,7 +92,7 @@ def test_missing_parts_of_the_layout_are_named(tmp_path: Path):
         part_imagenet(tmp_path, "val")
     root = write_release(tmp_path / "a", [])
     (root / "images" / "val" / "n02110063_1.JPEG").unlink()
-    with pytest.raises(FileNotFoundError, match=r"n02110063_1\.JPEG does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"n02110063_1\.JPEG"):
         part_imagenet(root, "val")
     with pytest.raises(ValueError, match="no split 'all'"):
         part_imagenet(root, "all")

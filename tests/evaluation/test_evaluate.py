@@ -154,7 +154,7 @@ def test_too_many_clusters_stop_before_the_extraction(tmp_path: Path):
     dataset = write_folder(tmp_path / "data", 2)
     counting = MeanColour()
     protocol = dataclasses.replace(PROTOCOL, num_clusters=33)
-    with pytest.raises(ValueError, match="33 clusters are more than the 32 patches of 2 images"):
+    with pytest.raises(ValueError, match="the 32 patches"):
         evaluate(encoder_of(counting), dataset, protocol, RunSettings(cache_dir=tmp_path))
     assert counting.batches == []
 
@@ -229,5 +229,5 @@ def test_clusters_without_a_class_are_ignored_in_masks(tmp_path: Path):
     _, _, third, _ = (mask for _, mask in iter_masks(changed, dataset))
     assert np.unique(third).tolist() == [2, 255]
     bare = dataclasses.replace(result, cluster_maps=None)
-    with pytest.raises(ValueError, match="holds no cluster maps"):
+    with pytest.raises(ValueError, match="cluster maps"):
         list(iter_clusters(bare, dataset))

@@ -99,7 +99,7 @@ def test_one_class_of_several_is_said(tmp_path: Path, caplog):
     change_masks(tmp_path, lambda ids: np.full_like(ids, 2))
     dataset = load_dataset("folder", tmp_path, "all")
     result = evaluate(encoder_of(MeanColour()), dataset, PROTOCOL)
-    assert "one class alone, dog" in caplog.text
+    assert "dog" in caplog.text
     assert len(collect_samples(result, dataset, 2)) == 2
     assert wording.ONE_CLASS in render_page(result, [])
     console = Console(file=io.StringIO(), width=200)

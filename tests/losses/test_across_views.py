@@ -96,7 +96,7 @@ def test_the_centre_is_that_of_the_global_batch():
 
 def test_bad_input():
     codes = torch.full((1, 2, 3), 1 / 3)
-    with pytest.raises(ValueError, match="1 global views of 1 give no pair"):
+    with pytest.raises(ValueError, match="1 global views"):
         across_views_cross_entropy(codes, [torch.zeros(2, 3)])
-    with pytest.raises(ValueError, match=r"scores\[1\] must be \[2, 3\].*got \[2, 4\]"):
+    with pytest.raises(ValueError, match=r"\[1\].*\[2, 4\]"):
         across_views_cross_entropy(codes, [torch.zeros(2, 3), torch.zeros(2, 4)])

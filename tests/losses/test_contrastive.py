@@ -108,12 +108,12 @@ def test_half_precision_is_computed_in_float32():
 
 @pytest.mark.parametrize("loss", [nt_xent, batch_info_nce])
 def test_two_sides_of_different_shape(loss):
-    with pytest.raises(ValueError, match=r"of equal shape, got \[4, 3\] and \[4, 2\]"):
+    with pytest.raises(ValueError, match=r"\[4, 3\].*\[4, 2\]"):
         loss(embeddings(0), embeddings(1, dim=2))
 
 
 def test_an_image_alone_has_no_negatives():
-    with pytest.raises(ValueError, match="batches of 2 images or more"):
+    with pytest.raises(ValueError, match="2 images"):
         nt_xent(embeddings(0, rows=1), embeddings(1, rows=1))
 
 

@@ -41,7 +41,7 @@ def test_it_is_zero_for_equal_answers_and_blind_to_a_shift(seed: int, t: float, 
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match=r"must both be \[B, C\], got \[2, 3\] and \[2, 4\]"):
+    with pytest.raises(ValueError, match=r"\[B, C\].*\[2, 4\]"):
         distillation_loss(torch.zeros(2, 3), torch.zeros(2, 4))
-    with pytest.raises(ValueError, match="temperature must be above 0, got 0"):
+    with pytest.raises(ValueError, match="temperature"):
         distillation_loss(torch.zeros(2, 3), torch.zeros(2, 3), 0)

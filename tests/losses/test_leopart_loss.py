@@ -161,18 +161,18 @@ def test_autocast_does_not_lower_the_precision():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"teacher_scores": torch.rand(2, 3, 5)}, "teacher_scores must be"),
-        ({"student_scores": [torch.rand(2, 6, 6, 5)]}, "at least 2 views; got 1"),
+        ({"teacher_scores": torch.rand(2, 3, 5)}, "teacher_scores"),
+        ({"student_scores": [torch.rand(2, 6, 6, 5)]}, "2 views"),
         (
             {"student_scores": [torch.rand(2, 6, 6, 5)] * 2 + [torch.rand(2, 3, 3, 4)]},
-            r"student_scores\[2\] must be \[2, h, w, 5\]",
+            r"student_scores\[2\].*\[2, h, w, 5\]",
         ),
         (
             {"overlap_in_view": torch.rand(2, 2, 3, 4)},
-            r"overlap_in_view must be \[2, 3, 2, 4\], got shape \[2, 2, 3, 4\]",
+            r"overlap_in_view.*\[2, 2, 3, 4\]",
         ),
         ({"foreground": torch.ones(2, 2, 3, 3)}, r"foreground must be \[2, 2, 6, 6\]"),
-        ({"queue_scores": torch.rand(2, 9, 4)}, r"queue_scores must be \[2, Q, 5\]"),
+        ({"queue_scores": torch.rand(2, 9, 4)}, r"queue_scores.*\[2, Q, 5\]"),
     ],
 )
 def test_bad_shapes(change, message):

@@ -49,12 +49,12 @@ def test_id_beyond_sixteen_bit_is_named(wrong: int, tmp_path: Path):
 
 @pytest.mark.parametrize("labels", [np.zeros((2, 2)), np.zeros(4, int), np.zeros((0, 3), int)])
 def test_only_maps_of_integers_are_written(labels: np.ndarray, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"labels must be integers \[H, W\]"):
+    with pytest.raises(ValueError, match=r"labels.*\[H, W\]"):
         write_indexed_png(tmp_path / "mask.png", labels, PALETTE)
 
 
 def test_palette_of_floats_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="palette must be uint8"):
+    with pytest.raises(ValueError, match="palette"):
         write_indexed_png(tmp_path / "mask.png", np.zeros((1, 1), int), PALETTE / 255)
 
 

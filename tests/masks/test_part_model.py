@@ -197,21 +197,21 @@ def test_another_encoder_is_refused():
     model = fit(planted(2, 3), 2)
     model.check_encoder(ENCODER)
     other: Encoder = encoder_of(ShiftedColour(0.5))
-    with pytest.raises(ValueError, match=r"found with the encoder .* \(fingerprint .*choose the"):
+    with pytest.raises(ValueError, match="fingerprint"):
         model.check_encoder(other)
 
 
 def test_more_clusters_than_tokens_are_refused():
-    with pytest.raises(ValueError, match="81 clusters need at least as many points, got 80"):
+    with pytest.raises(ValueError, match="got 80"):
         fit(planted(2, 3), 81)
 
 
 def test_fields_must_fit_the_clusters():
-    with pytest.raises(ValueError, match=r"foreground must have one value for each of 3 .* \[2\]"):
+    with pytest.raises(ValueError, match=r"foreground.*\[2\]"):
         model_of(3, foreground=np.ones(2, dtype=bool))
-    with pytest.raises(ValueError, match=r"communities must have one value .* \[4\]"):
+    with pytest.raises(ValueError, match=r"communities.*\[4\]"):
         model_of(3, communities=np.zeros(4, dtype=np.int64))
-    with pytest.raises(ValueError, match=r"do not exist: 3, 17 \(the model has 0 to 2\)"):
+    with pytest.raises(ValueError, match="3, 17"):
         model_of(3).with_names(PartNames({3: "a", 1: "b", 17: "c"}))
     with pytest.raises(ValueError, match="object_002"):
         replace(model_of(2), communities=np.array([0, 1]), names=PartNames({}, {2: "car"}))

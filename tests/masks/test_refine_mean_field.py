@@ -59,9 +59,9 @@ def test_marginals_sum_to_one_and_follow_the_order_of_the_labels(seed: int, num_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bilateral_srgb": 0}, "bilateral_srgb must be above 0, got 0"),
-        ({"gaussian_compat": -1}, "gaussian_compat must be 0 or more, got -1"),
-        ({"num_iterations": 0}, "num_iterations must be 1 or more, got 0"),
+        ({"bilateral_srgb": 0}, "bilateral_srgb"),
+        ({"gaussian_compat": -1}, "gaussian_compat"),
+        ({"num_iterations": 0}, "num_iterations"),
     ],
 )
 def test_wrong_parameters_are_named(settings: dict[str, int], message: str):

@@ -97,7 +97,7 @@ def test_labels_are_classes_and_background(upsampling: Upsampling):
 
 def test_tokens_of_another_resolution_are_refused():
     model = model_of(3, resolution=(8, 24))
-    with pytest.raises(ValueError, match=r"2 x 3 tokens are not .* resized to 8 x 24"):
+    with pytest.raises(ValueError, match="to 8 x 24"):
         label_map(model, part_classes(model), torch.zeros(2, 3, 1), (9, 9), 8)
 
 

@@ -46,11 +46,11 @@ def test_a_wrapped_student_is_followed():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="build the teacher as a copy"):
+    with pytest.raises(ValueError, match="teacher"):
         update_ema(nn.Linear(2, 3), nn.Linear(3, 2), 0.5)
-    with pytest.raises(ValueError, match="build the teacher as a copy"):
+    with pytest.raises(ValueError, match="teacher"):
         update_ema(nn.Linear(2, 3), nn.Linear(2, 3, bias=False), 0.5)
-    with pytest.raises(ValueError, match=r"momentum must lie in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match="momentum"):
         update_ema(nn.Linear(2, 3), nn.Linear(2, 3), 1.5)
 
 

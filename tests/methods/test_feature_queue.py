@@ -73,10 +73,10 @@ def test_the_generator_decides():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="must be positive, got 2, 0, 4"):
+    with pytest.raises(ValueError, match="got 2"):
         FeatureQueue(2, 0, 4)
     queue = FeatureQueue(2, 6, 1)
-    with pytest.raises(ValueError, match=r"embeddings must be \[2, images, h, w, 1\]"):
+    with pytest.raises(ValueError, match=r"embeddings.*\[2, images, h, w, 1\]"):
         queue.store(torch.rand(2, 1, 2, 2, 3))
     with pytest.raises(ValueError, match=r"foreground must be \[2, 1, 2, 2\]"):
         queue.store(numbered(0), torch.ones(2, 1, 3, 3))

@@ -68,11 +68,11 @@ def test_random_prototypes_have_length_1_and_are_learned():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="centroid 1 is zero or not finite"):
+    with pytest.raises(ValueError, match="centroid 1"):
         Prototypes.from_centroids(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
-    with pytest.raises(ValueError, match="centroid 0 is zero or not finite"):
+    with pytest.raises(ValueError, match="centroid 0"):
         Prototypes.from_centroids(torch.tensor([[float("nan"), 0.0], [0.0, 1.0]]))
-    with pytest.raises(ValueError, match=r"centroids must be \[K, dim\]"):
+    with pytest.raises(ValueError, match=r"centroids.*\[K, dim\]"):
         Prototypes.from_centroids(torch.rand(3))
     with pytest.raises(ValueError, match=r"got shapes \[2, 3\] and \[2\]"):
         LinearProjection.from_pca(torch.rand(2), torch.rand(2, 3))

@@ -132,17 +132,15 @@ def _same_truth(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_bad_input_is_explained() -> None:
     counts = outcomes(0, num_images=4)
-    with pytest.raises(
-        ValueError, match=r"first has \[images, classes\] \[4, 3\], second \[3, 3\]"
-    ):
+    with pytest.raises(ValueError, match=r"first.*\[3, 3\]"):
         paired_bootstrap(counts, counts[:3])
-    with pytest.raises(ValueError, match="image 0 has other ground-truth pixels"):
+    with pytest.raises(ValueError, match="image 0"):
         paired_bootstrap(counts, outcomes(1, num_images=4))
-    with pytest.raises(ValueError, match=r"outcomes must be \[images, classes, 3\]"):
+    with pytest.raises(ValueError, match=r"outcomes.*\[images, classes, 3\]"):
         bootstrap_intervals(counts[0])
     with pytest.raises(ValueError, match="no labelled pixel"):
         bootstrap_intervals(np.zeros_like(counts))
-    with pytest.raises(ValueError, match="confidence must lie between 0 and 1, got 95"):
+    with pytest.raises(ValueError, match="confidence"):
         bootstrap_intervals(counts, confidence=95)
     with pytest.raises(ValueError, match="num_resamples"):
         bootstrap_intervals(counts, num_resamples=0)

@@ -102,10 +102,10 @@ def test_matches_the_definition(seed, tolerance):
 @pytest.mark.parametrize(
     ("target", "prediction", "tolerance", "message"),
     [
-        (torch.zeros(2, 3).long(), torch.zeros(3, 2).long(), 1, "differ in size; resize"),
-        (torch.zeros(2).long(), torch.zeros(2).long(), 1, r"target must hold integer ids \[H, W\]"),
-        (torch.zeros(2, 2).long(), torch.zeros(2, 2), 1, "prediction must hold integer ids"),
-        (torch.zeros(2, 2).long(), torch.zeros(2, 2).long(), -1, "tolerance must not be negative"),
+        (torch.zeros(2, 3).long(), torch.zeros(3, 2).long(), 1, "size"),
+        (torch.zeros(2).long(), torch.zeros(2).long(), 1, r"target.*\[H, W\]"),
+        (torch.zeros(2, 2).long(), torch.zeros(2, 2), 1, "prediction"),
+        (torch.zeros(2, 2).long(), torch.zeros(2, 2).long(), -1, "tolerance"),
     ],
 )
 def test_bad_input(target, prediction, tolerance, message):

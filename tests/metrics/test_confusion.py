@@ -77,12 +77,12 @@ def test_blocks_of_a_large_image_add_up() -> None:
 @pytest.mark.parametrize(
     ("target", "prediction", "message"),
     [
-        ([0, 4], [0, 0], r"target holds id 4: valid ids are 0 to 3, and 255 is ignored"),
+        ([0, 4], [0, 0], r"target.*id 4"),
         ([0, -1], [0, 0], r"target holds id -1"),
-        ([0, 1], [0, 6], r"prediction holds id 6: valid ids are 0 to 5"),
+        ([0, 1], [0, 6], r"prediction.*id 6"),
         ([0, 1], [0, -2], r"prediction holds id -2"),
         ([0, 1], [0], r"differ in shape"),
-        ([0.0, 1.0], [0, 1], r"target must hold integer ids, got float64"),
+        ([0.0, 1.0], [0, 1], r"target.*float64"),
     ],
 )
 def test_bad_ids_are_named_and_change_nothing(target, prediction, message) -> None:
@@ -101,7 +101,7 @@ def test_other_ignore_index() -> None:
 
 
 def test_matrices_of_other_sizes_do_not_merge() -> None:
-    with pytest.raises(ValueError, match=r"cannot merge counts \[2, 3\] into \[2, 2\]"):
+    with pytest.raises(ValueError, match=r"\[2, 3\].*\[2, 2\]"):
         ConfusionMatrix(2, 2).merge(ConfusionMatrix(2, 3))
     with pytest.raises(ValueError, match="at least 1"):
         ConfusionMatrix(2, 0)

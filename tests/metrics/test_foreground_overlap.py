@@ -30,7 +30,7 @@ def test_background_and_ignored_ids_are_settings():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match=r"got torch.int64 \[2, 2\] and \[2, 2\]"):
+    with pytest.raises(ValueError, match=r"torch.int64.*\[2, 2\]"):
         foreground_jaccard(torch.zeros(2, 2).long(), torch.zeros(2, 2).long())
-    with pytest.raises(ValueError, match=r"got torch.bool \[2, 2\] and \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"torch.bool.*\[2, 3\]"):
         foreground_jaccard(torch.zeros(2, 2).bool(), torch.zeros(2, 3).long())

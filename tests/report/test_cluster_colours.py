@@ -45,7 +45,7 @@ def test_a_renaming_is_undone(renaming: list[int], seed: int):
 
 
 def test_maps_of_other_images_are_errors():
-    with pytest.raises(ValueError, match="1 maps before and 2 after"):
+    with pytest.raises(ValueError, match="1 maps"):
         agreeing_ids([np.zeros((1, 1), int)], [np.zeros((1, 1), int)] * 2)
-    with pytest.raises(ValueError, match=r"map 0 is \[1, 2\] before and \[2, 1\] after"):
+    with pytest.raises(ValueError, match=r"map 0.*\[1, 2\].*\[2, 1\]"):
         agreeing_ids([np.zeros((1, 2), int)], [np.zeros((2, 1), int)])

@@ -112,7 +112,7 @@ def test_a_written_leaderboard_comes_back_and_another_file_is_refused(runs, tmp_
     path = write_leaderboard(board, tmp_path / "board.json")
     assert read_leaderboard(path) == json.loads(json.dumps(board))
     path.write_text("{}")
-    with pytest.raises(ValueError, match="no leaderboard of this release"):
+    with pytest.raises(ValueError, match="leaderboard"):
         read_leaderboard(path)
     path.write_text("{")
     with pytest.raises(ValueError, match="not JSON"):
@@ -129,9 +129,9 @@ def test_a_readme_gets_the_table_between_its_marks(tmp_path: Path):
     write_between_marks("newer\n", path)
     assert path.read_text() == f"# Title\n{begin}\nnewer\n{end}\nafter\n"
     path.write_text(f"{end}\n{begin}\n")
-    with pytest.raises(ValueError, match="once each, in this order"):
+    with pytest.raises(ValueError, match="in this order"):
         write_between_marks("text", path)
-    with pytest.raises(FileNotFoundError, match="to write the leaderboard into"):
+    with pytest.raises(FileNotFoundError, match="leaderboard"):
         write_between_marks("text", tmp_path / "none.md")
 
 
@@ -141,7 +141,7 @@ def test_a_readme_may_hold_tables_of_several_names(tmp_path: Path):
     path.write_text(both.format("leaderboard", "a") + both.format("methods", "b"))
     write_between_marks("c", path, "methods")
     assert path.read_text() == both.format("leaderboard", "a") + both.format("methods", "c")
-    with pytest.raises(ValueError, match=r"needs the lines <!-- parts: begin --> and"):
+    with pytest.raises(ValueError, match="parts: begin"):
         write_between_marks("c", path, "parts")
 
 

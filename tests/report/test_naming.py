@@ -141,9 +141,9 @@ def test_crops_are_small_squares():
 
 def test_a_part_twice_or_none_is_an_error():
     (part,) = some_parts(1)
-    with pytest.raises(ValueError, match="part '0' is given twice"):
+    with pytest.raises(ValueError, match="'0'"):
         render_naming_page([part, part], model_id="m", title="Zoo")
-    with pytest.raises(ValueError, match="no part to name"):
+    with pytest.raises(ValueError, match="no part"):
         render_naming_page([], model_id="m", title="Zoo")
 
 

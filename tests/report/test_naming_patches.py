@@ -59,7 +59,7 @@ def test_equal_margins_go_to_the_lower_image_whatever_the_order():
 
 def test_wrong_maps_are_named():
     labels = np.array([[0, 9]])
-    with pytest.raises(ValueError, match="image 5: label 9, but there are 3 clusters"):
+    with pytest.raises(ValueError, match="image 5: label 9"):
         representative_patches([(5, labels, labels / 10)], 3)
-    with pytest.raises(ValueError, match=r"image 5: labels and margins .* \(1, 2\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"image 5.*\(1, 2\)"):
         representative_patches([(5, labels, labels[0] / 10)], 10)

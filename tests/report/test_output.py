@@ -16,9 +16,9 @@ def test_folder_is_created_and_left_empty(tmp_path: Path):
 def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path):
     taken = tmp_path / "taken"
     taken.write_text("mine")
-    with pytest.raises(ValueError, match=r"cannot write to .*taken: .*choose another output_dir"):
+    with pytest.raises(ValueError, match=r"taken.*output_dir"):
         writable_output_dir(taken)
-    with pytest.raises(ValueError, match=r"cannot write to .*taken/below"):
+    with pytest.raises(ValueError, match="taken/below"):
         writable_output_dir(taken / "below")
     assert taken.read_text() == "mine"
 

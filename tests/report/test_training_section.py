@@ -196,7 +196,6 @@ def test_the_page_without_ground_truth(unlabelled: Result, sample: Sample, train
     assert training_opening(unlabelled, unlabelled) is None
     section = training_section([], unlabelled, unlabelled)
     page = Page(render_page(unlabelled, second, samples_before=first, sections=[section]))
-    assert "There was no ground truth to score the encoder by" in page.text
     assert "Clusters before" in page.text
     assert "Prediction" not in page.text
     assert page.all("svg") == []

@@ -76,7 +76,7 @@ def test_bad_sampler():
         ResumableSampler(0, 1, 0)
     with pytest.raises(ValueError, match="batch_size"):
         ResumableSampler(3, 0, 0)
-    with pytest.raises(ValueError, match="rank 2 is not one of the 2 processes"):
+    with pytest.raises(ValueError, match="rank 2"):
         ResumableSampler(3, 1, 0, rank=2, world_size=2)
 
 

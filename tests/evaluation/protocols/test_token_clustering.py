@@ -59,7 +59,7 @@ def test_a_pca_wider_than_the_tokens_keeps_them_all(random_store: FeatureStore):
 
 
 def test_more_clusters_than_patches_is_an_error(random_store: FeatureStore):
-    with pytest.raises(ValueError, match="43 clusters are more than the 42 patches of 7 images"):
+    with pytest.raises(ValueError, match="the 42 patches"):
         cluster_tokens(random_store, Overclustering(seeds=(0,)), 43)
     assert cluster_tokens(random_store, Overclustering(seeds=(0,)), 42).maps[0].shape == (7, 2, 3)
 

@@ -194,7 +194,7 @@ def test_other_foregrounds_are_those_of_their_functions(dataset, tmp_path: Path)
 
 def test_another_encoder_can_mark_the_foreground(dataset, tmp_path: Path):
     blind = encoder_of(MeanColour())
-    with pytest.raises(ValueError, match="has no CLS attention"):
+    with pytest.raises(ValueError, match="CLS attention"):
         evaluate(blind, dataset, PROTOCOL)
     result = evaluate(blind, dataset, PROTOCOL, prior=Looking())
     assert result.scores[0].miou.mean == 100
@@ -289,8 +289,8 @@ def test_attention_is_stored_where_half_precision_is_at_its_best():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"select": "labels"}, "select=labels needs training images with masks; set train_split"),
-        ({"num_clusters": 1000}, "foreground has 320 patches, too few for 1000 clusters"),
+        ({"select": "labels"}, "train_split"),
+        ({"num_clusters": 1000}, "320 patches"),
         ({"foreground_threshold": 1.0, "num_clusters": 400}, "lower foreground_threshold"),
     ],
 )
@@ -302,7 +302,7 @@ def test_what_the_data_cannot_give_is_said(dataset, tmp_path: Path, options, mes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"edge_threshold": 0.1}, "set both edge_threshold and markov_time"),
+        ({"edge_threshold": 0.1}, "edge_threshold"),
         (
             {"foreground": "component", "foreground_threshold": 0.5},
             "foreground=component has no threshold",

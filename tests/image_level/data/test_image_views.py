@@ -113,11 +113,11 @@ def test_what_comes_with_an_image_stays():
 
 
 def test_no_view_at_all():
-    with pytest.raises(ValueError, match="there must be a view"):
+    with pytest.raises(ValueError, match="a view"):
         views(ViewSettings(0))
 
 
 @pytest.mark.parametrize("region", [(0.0, 0.5), (0.5, 0.2), (0.5, 1.5)])
 def test_a_region_that_is_none(region: tuple[float, float]):
-    with pytest.raises(ValueError, match="region must be 0 < low <= high <= 1"):
+    with pytest.raises(ValueError, match="region"):
         RandomViews([ViewSettings()], (0.5,) * 3, (0.5,) * 3, region)

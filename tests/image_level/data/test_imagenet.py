@@ -66,9 +66,9 @@ def test_files_left_out_are_counted_over_the_listed_classes(tmp_path: Path):
 def test_missing_classes_are_named(tmp_path: Path):
     root = write_imagenet(tmp_path, ["n01"])
     listed = class_list(tmp_path / "list.txt", "n01\nn07\nn08\n")
-    with pytest.raises(FileNotFoundError, match=r"lacks 2 of the 3 classes of .*: n07, n08; add"):
+    with pytest.raises(FileNotFoundError, match="n07, n08"):
         imagenet(root, classes_file=listed)
-    with pytest.raises(FileNotFoundError, match=r"lacks 100 of the 100 .* and 95 more"):
+    with pytest.raises(FileNotFoundError, match="95 more"):
         imagenet100(root)
 
 
@@ -94,7 +94,7 @@ def test_bad_class_lists(tmp_path: Path):
         imagenet(root, classes_file=tmp_path / "gone.txt")
     with pytest.raises(ValueError, match=r"empty\.txt"):
         imagenet(root, classes_file=class_list(tmp_path / "empty.txt", "\n"))
-    with pytest.raises(ValueError, match=r"lists n01 twice; list it once"):
+    with pytest.raises(ValueError, match="n01"):
         imagenet(root, classes_file=class_list(tmp_path / "twice.txt", "n01\nn01\n"))
 
 
@@ -102,9 +102,9 @@ def test_an_empty_class_and_a_missing_split_are_errors(tmp_path: Path):
     root = write_imagenet(tmp_path, ["n01"])
     (root / "train/n02").mkdir()
     listed = class_list(tmp_path / "list.txt", "n01\nn02\n")
-    with pytest.raises(FileNotFoundError, match=r"n02 holds no image \(\.jpg"):
+    with pytest.raises(FileNotFoundError, match="n02"):
         imagenet(root, classes_file=listed)
-    with pytest.raises(FileNotFoundError, match="has no val images; looked for val, ILSVRC"):
+    with pytest.raises(FileNotFoundError, match="val images"):
         imagenet(root, "val")
 
 
@@ -129,7 +129,7 @@ def test_coco_photos_need_no_annotation(tmp_path: Path, place: str):
     assert coco_images(tmp_path).names == ("000000000009",)
     assert coco_images(tmp_path).notes == ("left out, not images: 1 .heic",)
     assert coco_images(tmp_path, "val").names == ("000000000139",)
-    with pytest.raises(FileNotFoundError, match="looked for unlabeled2017, images/unlabeled2017"):
+    with pytest.raises(FileNotFoundError, match="unlabeled2017"):
         coco_images(tmp_path, "unlabeled")
 
 

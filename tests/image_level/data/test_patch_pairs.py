@@ -84,7 +84,7 @@ def test_images_are_resized_first():
     assert resized.label == expected.label
     assert torch.equal(resized.centre, expected.centre)
     assert torch.equal(resized.neighbour, expected.neighbour)
-    with pytest.raises(ValueError, match="nine patches of 12 px: use 42 or more"):
+    with pytest.raises(ValueError, match="42"):
         make(image_side=41)
 
 
@@ -112,5 +112,5 @@ def test_colours_are_dropped_unless_kept():
 @pytest.mark.parametrize("numbers", [{"patch_size": 0}, {"gap": -0.1}, {"jitter": 0.4}])
 def test_bad_numbers(numbers: dict):
     numbers = {"patch_size": PATCH, **numbers}
-    with pytest.raises(ValueError, match="at most half of the gap"):
+    with pytest.raises(ValueError, match="gap"):
         PatchPairTransform(**numbers, mean=(0, 0, 0), std=(1, 1, 1))

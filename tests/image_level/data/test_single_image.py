@@ -168,16 +168,16 @@ def test_without_changes_of_colour_a_flat_photo_stays_flat(tmp_path: Path):
 def test_small_photos_are_said_to_be_enlarged(tmp_path: Path):
     write_image(tmp_path / "small.png", (40, 40))
     dataset = single_image(tmp_path, length=2, crops=CropSettings(size=32))
-    assert "is about 14 pixels wide and is enlarged" in dataset.notes[1]
+    assert "14 pixels" in dataset.notes[1]
 
 
 def test_what_is_no_single_image(photo: Path, tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist; point root at one large"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         single_image(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="'train'"):
         single_image(photo, "train")
     write_image(tmp_path / "second.png")
-    with pytest.raises(ValueError, match="holds 2 images; point root at one image file"):
+    with pytest.raises(ValueError, match="holds 2 images"):
         single_image(tmp_path)
     truncate(photo)
     with pytest.raises(BrokenSampleError, match=r"photo\.png"):

@@ -91,8 +91,8 @@ def test_names_of_clusters_do_not_count(counts: np.ndarray, order: list[int]):
     [
         ([], [], "N of 1 or more"),
         ([0, 1], [0], "N of 1 or more"),
-        ([0, 2], [0, 0], r"class ids must lie in \[0, 2\)"),
-        ([0, 1], [0, -1], r"cluster ids must lie in \[0, 3\), got -1"),
+        ([0, 2], [0, 0], "class ids"),
+        ([0, 1], [0, -1], "cluster ids"),
     ],
 )
 def test_wrong_ids(labels: list[int], clusters: list[int], message: str):

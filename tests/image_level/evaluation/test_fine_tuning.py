@@ -78,7 +78,7 @@ def test_what_cannot_be_fine_tuned(tmp_path: Path):
     encoder = load_encoder("handcrafted")
     with pytest.raises(ValueError, match="low_shot"):
         fine_tune(encoder, train.images, rows, train.labels, 3, QUICK, resolution=16)
-    with pytest.raises(ValueError, match="at least 2 labelled images, got 1"):
+    with pytest.raises(ValueError, match="least 2 labelled"):
         fine_tune(TwoLayers(), train.images, rows[:1], train.labels[:1], 3, QUICK, resolution=16)
     wild = FineTuningSettings(epochs=1, min_steps=30, backbone_learning_rate=1e2, weight_decay=1e4)
     with pytest.raises(ValueError, match="two_layers"):

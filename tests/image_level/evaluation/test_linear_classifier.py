@@ -146,7 +146,7 @@ def test_diverged_candidates_lose_and_all_of_them_are_an_error():
     settings = LinearSettings(
         learning_rates=(1e7, 1.0), weight_decays=(1e7,), epochs=5, batch_size=16
     )
-    with pytest.raises(ValueError, match=r"every linear classifier diverged: lower linear\.le"):
+    with pytest.raises(ValueError, match=r"linear\.le"):
         linear_probe(train, labels, train, 3, settings)
     settings = LinearSettings(
         learning_rates=(1e7, 1.0), weight_decays=(1e7, 0.0), epochs=5, batch_size=16
@@ -159,5 +159,5 @@ def test_diverged_candidates_lose_and_all_of_them_are_an_error():
 def test_features_that_are_not_finite_are_named():
     train, labels = blobs(20, seed=0)
     train[7, 0] = float("nan")
-    with pytest.raises(ValueError, match="holds a value that is not finite"):
+    with pytest.raises(ValueError, match="not finite"):
         linear_probe(train, labels, train, 3, QUICK)

@@ -75,5 +75,5 @@ def test_half_precision_features_are_taken():
 
 
 def test_more_neighbours_than_images():
-    with pytest.raises(ValueError, match=r"20 neighbours of 3 training images: set knn.neigh.*3"):
+    with pytest.raises(ValueError, match=r"knn\.neigh"):
         knn_predict(torch.eye(3), torch.arange(3), torch.eye(3), 3)

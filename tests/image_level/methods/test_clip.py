@@ -130,7 +130,7 @@ def test_a_checkpoint_brings_its_tokenizer(tokenizer: CaptionTokenizer):
 def test_bad_input(tokenizer: CaptionTokenizer):
     with pytest.raises(ValueError, match=f"at least {SMALLEST_VOCABULARY}"):
         CaptionTokenizer.train(CAPTIONS, 100)
-    with pytest.raises(ValueError, match="needs 3 places or more, got length 2"):
+    with pytest.raises(ValueError, match="needs 3 places"):
         tokenizer.encode(CAPTIONS, 2)
     with pytest.raises(ValueError, match="text_dim"):
         TextEncoder(10, 6, dim=10, num_heads=4)

@@ -86,5 +86,5 @@ def test_without_a_mask_tokens_are_the_network_s_own():
 
 
 def test_a_network_without_a_cls_token_is_refused():
-    with pytest.raises(ValueError, match="ibot masks patches of a vision transformer"):
+    with pytest.raises(ValueError, match="ibot"):
         MaskedClusterer(tiny_resnet(), ProjectionHead(8, 16, 6), Prototypes(6, 5))

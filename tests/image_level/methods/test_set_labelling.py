@@ -196,8 +196,8 @@ def test_a_pass_uses_one_set_of_running_statistics_for_all_images():
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (deep_cluster, {"num_clusters": 25}, "num_clusters 25 must lie between 1 and the 24"),
-        (sela, {"num_labels": 25}, "num_labels 25 must lie between 1 and the 24 images"),
+        (deep_cluster, {"num_clusters": 25}, "num_clusters"),
+        (sela, {"num_labels": 25}, "num_labels"),
         (sela, {"relabel_at": (3,)}, "labelled before step 0"),
     ],
 )

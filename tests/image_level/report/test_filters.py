@@ -49,7 +49,7 @@ def test_written_and_refused(tmp_path: Path):
     weight = first_convolution(encoder)
     assert weight is not None
     np.testing.assert_array_equal(np.asarray(Image.open(path)), filters_picture(weight))
-    with pytest.raises(ValueError, match="handcrafted has no convolution on RGB"):
+    with pytest.raises(ValueError, match="handcrafted"):
         write_filters(load_encoder("handcrafted"), tmp_path / "none.png")
-    with pytest.raises(ValueError, match=r"filters on RGB are \[C, 3, k, k\], got \[4, 5, 3, 3\]"):
+    with pytest.raises(ValueError, match=r"RGB.*\[4, 5, 3, 3\]"):
         filters_picture(torch.zeros(4, 5, 3, 3))

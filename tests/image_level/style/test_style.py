@@ -75,5 +75,5 @@ def test_wrong_layers_are_named():
         stylize(TwoLayers(), image, image, StyleSettings(style_layers=("conv1",)))
     with pytest.raises(ValueError, match="'third'"):
         stylize(TwoLayers(), image, image, StyleSettings(content_layer="third"))
-    with pytest.raises(ValueError, match="handcrafted has no gradient: choose a network"):
+    with pytest.raises(ValueError, match="handcrafted"):
         stylize(load_encoder("handcrafted"), image, image)
