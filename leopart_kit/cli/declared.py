@@ -151,6 +151,12 @@ class DeclaredPath(SearchPathPlugin):
         search_path.append("leopart_kit", "declared://parts")
 
 
+def words_of_encoder(name: str | None) -> list[str]:
+    """The words that choose an encoder by its name, a timm model's too."""
+    own = name in declared_names("encoder")
+    return [f"encoder={name}"] if own else ["encoder=timm", f"encoder.name={name}"]
+
+
 def register_declared() -> None:
     """Make Hydra look into `eval/` and the classes; once more does nothing."""
     SourcesRegistry.instance().register(DeclaredSource)

@@ -22,7 +22,10 @@ _FOLDER = {
 }
 """The setting that a folder alone stands for, and the words that go with it."""
 # Flags of Hydra, and those that the next word belongs to.
-_FLAG = re.compile(r"--(?:help|hydra-help|version|resolve|run|multirun|info|shell-completion)\b")
+_FLAG = re.compile(
+    r"--(?:(?:help|hydra-help|version|resolve|run|multirun|info|shell-completion)\b"
+    r"|(?:cfg|package|config-dir|config-name|config-path)=)"
+)
 _FLAG_OF_A_WORD = re.compile(r"--cfg|-c|--config-(?:dir|name|path)|-c[dnp]|--package|-p")
 IN_A_PACKAGE, SHIPPED = "saliency_vits14", "demo_leopart"
 """Encoders that need no download."""
