@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -14,6 +17,9 @@ from PIL import Image
 from leopart_kit import demo
 from leopart_kit.cli import program
 from tests.cli.command import run_command_line
+from tests.report.browser import Opened, browser
+
+__all__ = ["browser"]
 
 SMALL = ["protocol.resolution=[64,64]", "protocol.num_clusters=6"]
 TRAINING = ["views.global_size=32", "views.local_size=16", "trainer.max_steps=2", "batch_size=2"]
@@ -21,8 +27,8 @@ TRAINING += ["trainer.warmup_steps=1", "method.num_prototypes=8", "precision=fp3
 MEASURED = "dataset.num_images=2 protocol.resolution=[64,64] protocol.num_clusters=9"
 
 
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+@contextmanager
+def less_work(folder: Path) -> Iterator[list[str]]:
     """The demo's commands run in this process, on less; their names."""
     ran = []
 
@@ -38,9 +44,28 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         run_command_line(lambda: program.run(name, [*given, *less]), "leopart", [])
         ran.append(name)
 
-    monkeypatch.setattr(demo, "leopart", leopart)
-    monkeypatch.chdir(tmp_path)
-    return ran
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "leopart", leopart)
+        patch.chdir(folder)
+        yield ran
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Page of the demo, and the commands that it ran."""
+    folder = tmp_path_factory.mktemp("demo")
+    with less_work(folder) as ran:
+        images = photographs(folder / "photos")
+        return demo.demo(images, "demo_dino", folder / "out", False), ran
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Page of the demo's training, and the commands that it ran."""
+    folder = tmp_path_factory.mktemp("training")
+    with less_work(folder) as ran:
+        images = photographs(folder / "photos")
+        return demo.demo(images, "demo_dino", folder / "out", True), ran
 
 
 def photographs(folder: Path) -> Path:
@@ -53,7 +78,7 @@ def photographs(folder: Path) -> Path:
     return folder
 
 
-def follow(page: Path, seen: set[Path]) -> None:
+def follow(page: Path, seen: set[Path]) -> set[Path]:
     """Every address of a page is a place on it or a file, and so on from there."""
     seen.add(page)
     text = page.read_text("utf-8")
@@ -68,31 +93,48 @@ def follow(page: Path, seen: set[Path]) -> None:
         assert target.exists(), f"{page}: {address}"
         if target.suffix == ".html" and target not in seen:
             follow(target, seen)
+    return seen
 
 
-def test_every_link_of_the_demo_leads_on(commands: list[str], tmp_path: Path):
-    page = demo.demo(photographs(tmp_path / "photos"), "demo_dino", tmp_path / "out", False)
+def test_every_link_of_the_demo_leads_on(shown: tuple[Path, list[str]]):
+    page, commands = shown
     assert commands == ["export", "export", "eval", "bench"]
-    seen: set[Path] = set()
-    follow(page.resolve(), seen)
-    names = {path.relative_to(tmp_path / "out").as_posix() for path in seen}
-    assert {"index.html", "parts/parts.html", "scenes/leaderboard.html"} <= names
+    out = page.resolve().parent
+    names = {path.relative_to(out).as_posix() for path in follow(out / page.name, set())}
+    assert {"index.html", "parts/parts.html", "parts/explore.html"} <= names
+    assert {path.relative_to(out).as_posix() for path in out.glob("*/*.html")} <= names | {
+        "objects/explore.html"  # the same patches as of the parts
+    }
     text = page.read_text("utf-8")
     assert text.count('class="over"') == 6  # parts and objects of three photographs
     for encoder in ("demo_dino", "random", "handcrafted"):
         for benchmark in ("objects", "parts"):
             assert f"scenes/{encoder}/{benchmark}/report.html" in text
     assert text.count("what handcrafted found") == 2
-    with Image.open(tmp_path / "out" / "picture.jpg") as picture:
+    with Image.open(out / "picture.jpg") as picture:
         assert picture.size == (3 * 220, 3 * 220)
 
 
-def test_a_training_on_the_photographs_is_linked(commands: list[str], tmp_path: Path):
-    page = demo.demo(photographs(tmp_path / "photos"), "demo_dino", tmp_path / "out", True)
+def test_a_training_on_the_photographs_is_linked(trained: tuple[Path, list[str]]):
+    page, commands = trained
     assert commands == ["train"]
-    seen: set[Path] = set()
-    follow(page.resolve(), seen)
-    assert (tmp_path / "out/training/report.html").resolve() in seen
+    out = page.resolve().parent
+    assert out / "training/report.html" in follow(out / page.name, set())
+    text = page.read_text("utf-8")
+    assert "<code>demo_dino</code>" in text
+    assert "Parts and objects" not in text, "none were sought"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_of_the_demo_is_cut_off_or_says_anything_in_the_console(
+    browser: Any, shown: tuple[Path, list[str]], trained: tuple[Path, list[str]], width: int
+):
+    pages = {found for page, _ in (shown, trained) for found in follow(page.resolve(), set())}
+    for page in sorted(pages):
+        opened = Opened(browser, page, viewport={"width": width, "height": 800})
+        wide = opened.page.evaluate("document.documentElement.scrollWidth")
+        assert wide == width, page
+        opened.close()
 
 
 def test_without_its_package_the_demo_says_so_and_goes_on(monkeypatch, capsys):

@@ -30,6 +30,7 @@ from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.data import SegmentationDataset
+from leopart_kit.data.palettes import class_palette
 from leopart_kit.evaluation import (
     Benchmark,
     Result,
@@ -149,7 +150,8 @@ def write_outputs(
         ],
     )
     if samples:
-        write_overview(samples, output_dir / OVERVIEW_NAME, dataset.palette)
+        colours = class_palette(dataset.class_names)  # as on the page
+        write_overview(samples, output_dir / OVERVIEW_NAME, colours)
         write_pictures(samples, result.dataset.class_names, output_dir)
     write_results(result, output_dir)
 

@@ -161,12 +161,14 @@ def export_command(config: DictConfig, output_dir: Path) -> None:
         track=run.track,
     )
     report(summary, table, store, output_dir)
+    found = part_views(model, dataset, store, level, track=run.track)
     page = write_naming_page(
-        part_views(model, dataset, store, level, track=run.track),
+        found.parts,
         output_dir / PAGE_NAME,
         model_id=model.fingerprint(),
         title=folder.name,
         names=model.names,
+        photos=found.photos,
     )
     logger.info("name the %s on %s", level, page)
     explored = explored_parts(drawing)

@@ -65,6 +65,7 @@ class Picture:
         scale = min(1.0, _SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         self.image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+        self.kinds = [folder.name for folder in folders]
         self.drawn = [_drawn(self.image, folder / "masks" / f"{name}.png") for folder in folders]
 
     @property
@@ -76,9 +77,16 @@ class Picture:
     @property
     def data(self) -> dict[str, Any]:
         """Content of the template: pictures as data URIs, and their size."""
-        photo, *drawn = (photo_uri(picture) for picture in (self.image, *self.drawn))
+        drawn = zip(self.kinds, self.drawn, strict=True)
+        shots = [{"kind": kind, "uri": photo_uri(picture)} for kind, picture in drawn]
         height, width = self.image.shape[:2]
-        return {"name": self.name, "photo": photo, "drawn": drawn, "height": height, "width": width}
+        return {
+            "name": self.name,
+            "photo": photo_uri(self.image),
+            "shots": shots or [{"kind": "photograph", "uri": None}],
+            "height": height,
+            "width": width,
+        }
 
 
 def write_demo_page(folders: DemoFolders, photographs: Path) -> Path:
@@ -154,8 +162,9 @@ def _square(picture: np.ndarray) -> np.ndarray:
 
 def _encoder(folders: DemoFolders) -> dict[str, str]:
     """Name and source of the encoder, as the results have it."""
-    path = folders.page / "results.json"
-    found = read_json(path)["encoder"] if path.is_file() else {}
+    paths = (folder / "results.json" for folder in (folders.page, folders.training))
+    path = next((path for path in paths if path.is_file()), None)
+    found = {} if path is None else read_json(path)["encoder"]
     return {"name": str(found.get("name", "")), "weights": str(found.get("weights", ""))}
 
 
@@ -199,9 +208,10 @@ def _places(folders: DemoFolders) -> list[tuple[Path, str, str]]:
     """A file that the demo may have left: its path, name and use."""
     parts, objects = folders.parts, folders.objects
     return [
-        (parts / "parts.html", "Name the parts", "type what they are, download names.json"),
+        (parts / "parts.html", "Name the parts", "type what they are, merge, download names.json"),
         (objects / "parts.html", "Name the objects", "communities of parts that occur together"),
-        (folders.page / "report.html", "Explore the photographs", "clusters, and how to repeat it"),
+        (parts / "explore.html", "Compare patches", "point at one: what else is like it?"),
+        (folders.page / "report.html", "Report", "clusters of each photograph, how to repeat it"),
         *_sheets(parts),
         (folders.scenes / "leaderboard.html", "Leaderboard", "every figure, with its interval"),
         (folders.training / "report.html", "Training", "what Leopart changed, before and after"),

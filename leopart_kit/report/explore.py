@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from leopart_kit.drawing import fit_labels
 from leopart_kit.evaluation.result import Result, Sample
 from leopart_kit.report.cluster_colours import agreeing_ids
 from leopart_kit.report.page import Section, page_environment, scripts_of
-from leopart_kit.report.pictures import css_colour, photo_uri, shrunk_size
+from leopart_kit.report.pictures import bytes_text, css_colour, photo_uri, shrunk_size
 from leopart_kit.report.reduced_tokens import pca_colours, reduce_tokens
 from leopart_kit.report.results_json import writable_output_dir
 from leopart_kit.whole_file import write_whole_text
@@ -177,8 +176,8 @@ def _stage_view(stage: Stage, shown: Sequence[int], num_stages: int) -> dict[str
     view: dict[str, Any] = {
         "grids": [list(t.shape[:2]) for t in tokens],
         "scales": [float(f"{scale:.6g}") for scale in reduced.scales],
-        "values": _text(reduced.values),
-        "pca": _text(pca_colours(flat)),
+        "values": bytes_text(reduced.values),
+        "pca": bytes_text(pca_colours(flat)),
         "clusters": None,
         "error": reduced.error,
         "highest": -1,
@@ -186,12 +185,8 @@ def _stage_view(stage: Stage, shown: Sequence[int], num_stages: int) -> dict[str
     if stage.clusters is not None:
         maps = [fit_labels(stage.clusters[row], stage.tokens[row].shape[:2]) for row in shown]
         ids = np.concatenate([labels.ravel() for labels in maps])
-        view |= {"clusters": _text(ids.astype("<i4")), "highest": int(ids.max(initial=-1))}
+        view |= {"clusters": bytes_text(ids.astype("<i4")), "highest": int(ids.max(initial=-1))}
     return view
-
-
-def _text(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
 def _size(image: np.ndarray) -> tuple[int, int]:

@@ -63,9 +63,10 @@ class Script(NamedTuple):
     sha256: str
 
     @classmethod
-    def read(cls, name: str) -> Script:
-        """A file of `templates/`."""
-        source = (files("leopart_kit.report.templates") / name).read_text(encoding="utf-8")
+    def read(cls, *names: str) -> Script:
+        """One script of files of `templates/`, one after another."""
+        folder = files("leopart_kit.report.templates")
+        source = "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
         digest = hashlib.sha256(source.encode()).digest()
         return cls(Markup(source), base64.b64encode(digest).decode())
 

@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter
 
 from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation.result import ObjectView, Result
-from leopart_kit.report.naming import part_crop
+from leopart_kit.report.part_crops import part_crop
 from leopart_kit.report.pictures import css_colour, photo_uri
 
 Images = Callable[[int], np.ndarray]

@@ -11,6 +11,7 @@ from PIL import Image
 from leopart_kit.drawing import colour_labels, fit_labels
 
 MAX_SIDE = 640
+_SMALL_QUALITY = 68
 
 
 def photo_uri(image: np.ndarray) -> str:
@@ -38,6 +39,19 @@ def alpha_uri(shares: np.ndarray, colour: tuple[int, int, int]) -> str:
     rgba[..., :3] = colour
     rgba[..., 3] = np.round(shares * 255)
     return _uri(Image.fromarray(rgba), "PNG", optimize=True)
+
+
+def webp_uri(image: np.ndarray, size: tuple[int, int]) -> str:
+    """uint8 RGB `[H, W, 3]` as a small WebP data URI of `(width, height)`."""
+    picture = Image.fromarray(image)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return _uri(picture, "WEBP", quality=_SMALL_QUALITY, method=4)
+
+
+def bytes_text(values: np.ndarray) -> str:
+    """The bytes of an array as base64, as the scripts of pages read them."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
 def css_colour(colour: np.ndarray) -> str:

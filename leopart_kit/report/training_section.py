@@ -41,15 +41,13 @@ class ComparisonRow:
     direction: Literal["gain", "loss", ""]
 
 
-def training_opening(before: Result, after: Result) -> Section | None:
-    """Opening of a page on a training: the headline before and after; None without scores."""
+def training_opening(before: Result, after: Result) -> Section:
+    """Opening of a page on a training: the headline before and after, or that none was measured."""
     rows = comparison(before, after)[: len(wording.METRIC_NAMES)]
-    if not rows:
-        return None
     data = {
         "rows": rows,
         "paired": any(row.change_interval is not None for row in rows),
-        "num_seeds": len(after.metrics["miou"].per_seed),
+        "num_seeds": len(after.metrics["miou"].per_seed) if rows else 0,
     }
     return Section("change", "What the training changed", "training_opening.html", data)
 

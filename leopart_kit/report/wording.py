@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeGuard
 
-from leopart_kit.evaluation.result import Benchmark, LabelsUsed, Summary
+from leopart_kit.evaluation.result import Benchmark, DatasetInfo, LabelsUsed, Summary
 
 MISSING = "–"
 METRIC_NAMES = {
@@ -133,6 +134,12 @@ def duration(seconds: float) -> str:
 def matching(rule: str) -> str:
     """A matching rule in one sentence; a protocol of one's own may have another."""
     return _MATCHING.get(rule, f"Clusters were given classes by the rule “{rule}”.")
+
+
+def images_of(dataset: DatasetInfo) -> str:
+    """The data set and its split; a folder of the user's own by its name."""
+    folder = Path(dataset.root).name if dataset.name == "folder" and dataset.root else ""
+    return folder or f"{dataset.name} {dataset.split}"
 
 
 def labels_used(labels: LabelsUsed) -> str:

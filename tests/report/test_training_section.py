@@ -193,9 +193,12 @@ def test_the_page_of_a_training(before: Result, after: Result, sample: Sample, t
 
 def test_the_page_without_ground_truth(unlabelled: Result, sample: Sample, trained: Sample):
     first, second = ([replace(s, target=None, prediction=None)] for s in (sample, trained))
-    assert training_opening(unlabelled, unlabelled) is None
+    opening = training_opening(unlabelled, unlabelled)
     section = training_section([], unlabelled, unlabelled)
-    page = Page(render_page(unlabelled, second, samples_before=first, sections=[section]))
+    html = render_page(
+        unlabelled, second, samples_before=first, opening=opening, sections=[section]
+    )
+    page = Page(html)
     assert "Clusters before" in page.text
     assert "Prediction" not in page.text
     assert page.all("svg") == []

@@ -1,60 +1,110 @@
-// Names by key, as in names.json; an empty text means that a name was taken away.
-const STORE_KEY = "leopart-kit names " + document.body.dataset.model;
-const HASH_START = "#names=";
-const parts = [...document.querySelectorAll(".part")];
-const names = { ...JSON.parse(document.body.dataset.names), ...readStored() };
-
+// The page: fields, order, filter, suggestions, files, undo.
 const byId = (id) => document.getElementById(id);
+const parts = [...document.querySelectorAll(".part")];
+const partByKey = new Map(parts.map((part) => [part.dataset.key, part]));
+const partOf = (key) => partByKey.get(key);
+const titleOf = (key) => partOf(key).querySelector("h2").textContent;
 const nameField = (part) => part.querySelector(".name");
+const shownParts = () => [...document.querySelectorAll(".part")].filter((part) => !part.hidden);
+const SUGGESTED = 3;
 
-// Some browsers give pages from the file system no storage: the address keeps the names then.
-function readStored() {
-  for (const read of [() => localStorage.getItem(STORE_KEY), readHash]) {
-    try {
-      const stored = JSON.parse(read());
-      if (stored) return stored;
-    } catch {
-      continue;
-    }
-  }
-  return {};
+const percent = (share) => `${share < 10 ? Number(share.toPrecision(2)) : Math.round(share)} %`;
+const images = ({ images }) => `${images.toLocaleString("en")} image${images === 1 ? "" : "s"}`;
+
+function make(tag, text, properties = {}) {
+  return Object.assign(document.createElement(tag), { textContent: text, ...properties });
 }
 
-function readHash() {
-  if (!location.hash.startsWith(HASH_START)) return null;
-  const [key, stored] = JSON.parse(decodeURIComponent(location.hash.slice(HASH_START.length)));
-  return key === STORE_KEY ? JSON.stringify(stored) : null;
+function showPart(part) {
+  const { key } = part.dataset;
+  const field = nameField(part);
+  const name = nameOf(key);
+  if (field !== document.activeElement || field.value.trim() !== name) field.value = name;
+  part.classList.toggle("named", name !== "");
+  const all = classOf(key);
+  const others = all.filter((other) => other !== key).map(titleOf);
+  part.querySelector(".joined").hidden = !others.length;
+  if (!others.length) return;
+  const extent = extentOf(all);
+  const listed = others.length > 4 ? [...others.slice(0, 3), `${others.length - 3} more`] : others;
+  part.querySelector(".joined span").textContent =
+    `One class with ${listed.join(", ")}: ${percent(extent.share)} of the patches, in ${images(extent)}.`;
 }
 
-function store() {
-  try {
-    localStorage.setItem(STORE_KEY, JSON.stringify(names));
-  } catch {
-    location.replace(HASH_START + encodeURIComponent(JSON.stringify([STORE_KEY, names])));
-  }
-}
-
-function filled() {
-  return Object.fromEntries(Object.entries(names).filter(([, name]) => name));
-}
-
-function show() {
-  for (const part of parts) {
-    const field = nameField(part);
-    const name = names[part.dataset.key] ?? "";
-    if (field !== document.activeElement || field.value.trim() !== name) field.value = name;
-    part.classList.toggle("named", name !== "");
-  }
-  const known = new Set(["background", ...Object.values(filled())]);
+function showCounts() {
+  const named = keys.filter(nameOf);
+  const extent = extentOf(named);
+  byId("count").textContent =
+    `${named.length} of ${keys.length} named · ${percent(extent.share)} of the patches · ` +
+    `in ${extent.images.toLocaleString("en")} of ${facts.num_images.toLocaleString("en")} images`;
+  const known = new Set(["background", ...Object.values(state.names).filter(Boolean)]);
   byId("known-names").replaceChildren(...[...known].sort().map((name) => new Option(name, name)));
-  const named = parts.filter((part) => names[part.dataset.key]).length;
-  byId("count").textContent = `${named} of ${parts.length} named`;
+  byId("undo").disabled = !past.length;
+  byId("redo").disabled = !future.length;
 }
 
-function setName(part, name) {
-  names[part.dataset.key] = name.trim();
-  store();
-  show();
+function sideOf(key) {
+  const side = make("div", "", { className: "pair-side" });
+  const title = make("b", [titleOf(key), nameOf(key)].filter(Boolean).join(": "));
+  title.prepend(partOf(key).querySelector(".swatch").cloneNode());
+  const crops = [...partOf(key).querySelectorAll(".crop")].slice(0, 3).map((crop) => {
+    const copy = crop.cloneNode(true);
+    copy.tabIndex = -1;
+    copy.addEventListener("click", () => openCrop(crop));
+    return copy;
+  });
+  const pictures = make("div", "", { className: "crops" });
+  pictures.append(...crops);
+  side.append(title, pictures);
+  return side;
+}
+
+function cardOf([a, b, likeness]) {
+  const card = make("li", "");
+  const pair = `${titleOf(a)} and ${titleOf(b)}`;
+  const button = (text, words, decide) => {
+    const made = make("button", text, { type: "button" });
+    made.setAttribute("aria-label", `${pair}: ${words}`);
+    made.addEventListener("click", () => {
+      decide();
+      showAll();
+      byId("pairs").querySelector(`button[data-what="${made.dataset.what}"]`)?.focus();
+    });
+    made.dataset.what = words;
+    return made;
+  };
+  const buttons = make("div", "", { className: "answers" });
+  buttons.append(
+    button("Merge", "merge", () => act(withMerge(a, b), `merging ${pair}`)),
+    button("Keep apart", "keep apart", () => {
+      act({ ...state, declined: [...state.declined, [a, b]] }, `keeping ${pair} apart`);
+    }),
+    make("span", `similarity ${likeness.toFixed(2)}`, { className: "quiet" }),
+  );
+  card.append(sideOf(a), sideOf(b), buttons);
+  return card;
+}
+
+function showPairs() {
+  const open = openPairs();
+  byId("alike").hidden = !facts.alike_pairs.length;
+  byId("num-pairs").textContent = open.length ? `${open.length} pair${open.length === 1 ? "" : "s"} to look at` : "none is left";
+  byId("pairs").replaceChildren(...open.slice(0, SUGGESTED).map(cardOf));
+}
+
+function showAll() {
+  parts.forEach(showPart);
+  showCounts();
+  showPairs();
+  if (dialog.open) {
+    describeDialog();
+    draw();
+  }
+}
+
+function setName(key, name, field) {
+  act(withName(key, name), `the name of ${titleOf(key)}`, field);
+  showAll();
 }
 
 function say(text) {
@@ -66,8 +116,8 @@ function filter() {
   const wanted = byId("search").value.trim().toLowerCase();
   const unnamedOnly = byId("unnamed-only").checked;
   for (const part of parts) {
-    const name = names[part.dataset.key] ?? "";
-    const words = `${part.querySelector("h2").textContent} ${name}`.toLowerCase();
+    const name = nameOf(part.dataset.key);
+    const words = `${titleOf(part.dataset.key)} ${name}`.toLowerCase();
     const found = /^\d+$/.test(wanted)
       ? words.split(/\s+/).includes(wanted)
       : words.includes(wanted);
@@ -76,8 +126,17 @@ function filter() {
   byId("none").hidden = parts.some((part) => !part.hidden);
 }
 
+function arrange() {
+  const orders = {
+    size: keys,
+    alike: facts.alike_order,
+    number: [...keys].sort((a, b) => numberOf(a) - numberOf(b)),
+  };
+  document.querySelector(".parts").append(...orders[byId("order").value].map(partOf));
+}
+
 function goOn(part, step) {
-  const shown = parts.filter((other) => !other.hidden || other === part);
+  const shown = [...document.querySelectorAll(".part")].filter((other) => !other.hidden || other === part);
   const next = shown[shown.indexOf(part) + step];
   if (!next) return;
   nameField(next).focus();
@@ -85,8 +144,17 @@ function goOn(part, step) {
   next.scrollIntoView({ block: "nearest" });
 }
 
+function travel(from, to, word) {
+  const what = goBack(from, to);
+  if (what === null) return;
+  showAll();
+  byId("done").textContent = `${word}: ${what}`;
+}
+const undo = () => travel(past, future, "Undone");
+const redo = () => travel(future, past, "Done again");
+
 function download() {
-  const text = JSON.stringify(filled(), null, 2) + "\n";
+  const text = JSON.stringify(exportedNames(), null, 2) + "\n";
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   link.download = "names.json";
@@ -108,13 +176,12 @@ async function load(file) {
     const wrong = entries.find(([, name]) => typeof name !== "string");
     if (wrong) throw new Error(`the name of “${wrong[0]}” is not text`);
     const loaded = Object.fromEntries(entries.map(([key, name]) => [readKey(key), name.trim()]));
-    for (const key of Object.keys(names)) names[key] = "";
-    Object.assign(names, loaded);
-    const here = new Set(parts.map((part) => part.dataset.key));
-    const others = Object.keys(loaded).filter((key) => !here.has(key));
+    const none = Object.fromEntries(Object.keys(state.names).map((key) => [key, ""]));
+    const found = unmergedNames(loaded);
+    act({ ...found, names: { ...none, ...found.names } }, `loading ${file.name}`);
+    const others = Object.keys(loaded).filter((key) => !partOf(key));
     say(others.length ? `Kept, though not on this page: ${others.join(", ")}.` : "");
-    store();
-    show();
+    showAll();
     filter();
   } catch (error) {
     say(`${file.name} was not loaded: ${error.message}. Expected {"0": "wheel", …}.`);
@@ -123,7 +190,9 @@ async function load(file) {
 
 for (const part of parts) {
   const field = nameField(part);
-  field.addEventListener("input", () => setName(part, field.value));
+  const { key } = part.dataset;
+  field.addEventListener("input", () => setName(key, field.value, field));
+  field.addEventListener("focus", () => (lastField = null));
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
@@ -131,13 +200,37 @@ for (const part of parts) {
   });
   for (const button of part.querySelectorAll("[data-offer]")) {
     button.addEventListener("click", () => {
-      setName(part, button.dataset.offer);
+      setName(key, button.dataset.offer);
       goOn(part, 1);
     });
   }
+  for (const crop of part.querySelectorAll(".crop")) crop.addEventListener("click", () => openCrop(crop));
+  part.querySelector(".joined button").addEventListener("click", () => {
+    act(withoutMerge(key), `taking ${titleOf(key)} out of its class`);
+    showAll();
+    field.focus();
+  });
 }
+const enlargedField = inDialog("input");
+enlargedField.addEventListener("input", () => setName(opened.key, enlargedField.value, opened.key));
+enlargedField.addEventListener("focus", () => (lastField = null));
+enlargedField.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing) return;
+  event.preventDefault();
+  stepPart(event.shiftKey ? -1 : 1);
+});
+document.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target === byId("search")) return;
+  const letter = event.key.toLowerCase();
+  if (letter !== "z" && letter !== "y") return;
+  event.preventDefault();
+  (letter === "y" || event.shiftKey ? redo : undo)();
+});
 byId("search").addEventListener("input", filter);
 byId("unnamed-only").addEventListener("change", filter);
+byId("order").addEventListener("input", arrange);
+byId("undo").addEventListener("click", undo);
+byId("redo").addEventListener("click", redo);
 byId("download").addEventListener("click", download);
 byId("load").addEventListener("click", () => byId("file").click());
 byId("file").addEventListener("change", (event) => {
@@ -145,4 +238,4 @@ byId("file").addEventListener("change", (event) => {
   if (file) load(file);
   event.target.value = "";
 });
-show();
+showAll();
