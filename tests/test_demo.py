@@ -125,15 +125,18 @@ def test_a_training_on_the_photographs_is_linked(trained: tuple[Path, list[str]]
     assert "Parts and objects" not in text, "none were sought"
 
 
-@pytest.mark.parametrize("width", [390, 1280])
 def test_no_page_of_the_demo_is_cut_off_or_says_anything_in_the_console(
-    browser: Any, shown: tuple[Path, list[str]], trained: tuple[Path, list[str]], width: int
+    browser: Any, shown: tuple[Path, list[str]], trained: tuple[Path, list[str]]
 ):
     pages = {found for page, _ in (shown, trained) for found in follow(page.resolve(), set())}
     for page in sorted(pages):
-        opened = Opened(browser, page, viewport={"width": width, "height": 800})
-        wide = opened.page.evaluate("document.documentElement.scrollWidth")
-        assert wide == width, page
+        if page.parts[-3] in ("demo_dino", "random"):
+            continue  # of a kind with those of handcrafted
+        opened = Opened(browser, page)
+        for width in (390, 1280):
+            opened.page.set_viewport_size({"width": width, "height": 800})
+            wide = opened.page.evaluate("document.documentElement.scrollWidth")
+            assert wide == width, page
         opened.close()
 
 

@@ -162,7 +162,8 @@ def _square(picture: np.ndarray) -> np.ndarray:
 
 def _encoder(folders: DemoFolders) -> dict[str, str]:
     """Name and source of the encoder, as the results have it."""
-    paths = (folder / "results.json" for folder in (folders.page, folders.training))
+    evaluated = folders.page, folders.training / "evaluation" / "before"
+    paths = (folder / "results.json" for folder in evaluated)
     path = next((path for path in paths if path.is_file()), None)
     found = {} if path is None else read_json(path)["encoder"]
     return {"name": str(found.get("name", "")), "weights": str(found.get("weights", ""))}

@@ -18,6 +18,8 @@ from leopart_kit.report.naming import PartView
 from leopart_kit.report.part_crops import Crop, PartPhoto, fitting_photos, part_crop
 from leopart_kit.report.representative_patches import ClusterPatches, Patch, representative_patches
 
+_MANY = 250  # parts up to which the page has twelve crops of each; it stays below 15 MB
+
 
 @dataclass(frozen=True, eq=False)
 class PartViews:
@@ -43,7 +45,13 @@ def part_views(
     of_cluster = _units(model, level)
     num_units = int(of_cluster.max(initial=-1)) + 1
     tally = _Tally(of_cluster)
-    chosen = representative_patches(tally.counted(_maps(model, store, track)), num_units)
+    num_best, num_uncertain = (8, 4) if num_units <= _MANY else (4, 2)
+    chosen = representative_patches(
+        tally.counted(_maps(model, store, track)),
+        num_units,
+        num_best=num_best,
+        num_uncertain=num_uncertain,
+    )
     drawn = _Drawn(model, dataset, store, of_cluster)
     crops = drawn.crops(chosen)
     total = max(sum(found.num_patches for found in chosen), 1)

@@ -15,6 +15,7 @@ from leopart_kit.data import SegmentationDataset
 from leopart_kit.data.palettes import cluster_palette
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.masks import PartModel
+from leopart_kit.masks.part_classes import Level
 from leopart_kit.report import part_views
 from leopart_kit.report.part_crops import Crop
 from tests.evaluation.tiny_data import COLOURS, MeanColour, encoder_of, write_folder
@@ -41,7 +42,7 @@ def picture_of(crop: Crop) -> np.ndarray:
 
 def close_to(picture: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """True where a picture, which was compressed, has a colour."""
-    return (np.abs(picture - colour.astype(int)) < 40).all(axis=-1)
+    return np.asarray((np.abs(picture - colour.astype(int)) < 40).all(axis=-1))
 
 
 def colour_model(order: tuple[int, ...] = (3, 1, 2, 0), **fields: object) -> PartModel:
@@ -119,7 +120,8 @@ def test_every_photograph_of_a_crop_is_there_with_its_parts(
 ):
     """Colour k over colour k + 1 in photograph k; objects are 0 and 1, and 3."""
     model = colour_model((0, 1, 2, 3), communities=np.array([0, 0, -1, 1]))
-    for level, units in (("parts", [0, 1, 2, 3]), ("objects", [0, 0, -1, 1])):
+    levels: dict[Level, list[int]] = {"parts": [0, 1, 2, 3], "objects": [0, 0, -1, 1]}
+    for level, units in levels.items():
         photos = part_views(model, dataset, store, level).photos
         assert sorted(photos) == [0, 1, 2]
         for index, photo in photos.items():
