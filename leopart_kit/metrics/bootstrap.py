@@ -7,7 +7,7 @@ from a third of the draws, score 0 there and push the interval of mIoU off its o
 
 The same weights hold for every clustering seed, and the metric is averaged over seeds inside each
 resample. The interval is that of the reported mean over seeds: it speaks of other images, not of
-other seeds.
+other seeds. One image says nothing of others: its intervals and p-values are NaN.
 """
 
 from __future__ import annotations
@@ -140,12 +140,16 @@ def paired_bootstrap(
         low, high = np.quantile(spread, tails)
         tail = min((spread <= 0).sum(), (spread >= 0).sum())
         p_value = min(1.0, 2 * (tail + 1) / (num_resamples + 1))
+        p_value = np.nan if np.isnan(spread).any() else p_value
         return PairedDifference(float(difference), (float(low), float(high)), float(p_value))
 
     return PairedComparison(*(compare(name) for name in _Rates._fields[:4]))
 
 
 def _resample(counts: np.ndarray, num_resamples: int, seed: int) -> _Rates:
+    if counts.shape[1] == 1:
+        unknown = np.full(1, np.nan)
+        return _Rates(*[unknown] * 4, iou=np.full((1, counts.shape[2]), np.nan))
     blocks = [_rates(counts, weights) for weights in _weights(counts, num_resamples, seed)]
     return _Rates(*(np.concatenate(values) for values in zip(*blocks, strict=True)))
 

@@ -7,13 +7,12 @@ that JSON alone, so that a committed leaderboard can be shown without the runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from leopart_kit.metrics import paired_bootstrap
+from leopart_kit.report import wording
 from leopart_kit.report.results_json import (
     PER_IMAGE_NAME,
     read_per_image,
@@ -140,14 +139,15 @@ def _row(cell: Cell, document: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _short(summary: Mapping[str, Any]) -> dict[str, Any]:
-    def rounded(value: float | None) -> float | None:
-        return None if value is None else round(value, 2)
-
     return {
-        "mean": rounded(summary["mean"]),
-        "std": rounded(summary["std"]),
-        "ci95": [rounded(end) for end in summary["ci95"]],
+        "mean": _rounded(summary["mean"]),
+        "std": _rounded(summary["std"]),
+        "ci95": [_rounded(end) for end in summary["ci95"]],
     }
+
+
+def _rounded(value: float | None, digits: int = 2) -> float | None:
+    return round(value, digits) if wording.is_known(value) else None
 
 
 def _further(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,6 +184,7 @@ def _compare_with_best(cells: Sequence[Cell], rows: Sequence[dict[str, Any]]) ->
             continue
         compared = paired_bootstrap(counts[resolution], other[resolution]).miou
         row["behind"] = {
-            key: np.round(value, 4 if key == "p_value" else 2).tolist()
-            for key, value in asdict(compared).items()
+            "difference": _rounded(compared.difference),
+            "interval": [_rounded(end) for end in compared.interval],
+            "p_value": _rounded(compared.p_value, 4),
         }

@@ -128,6 +128,8 @@ def _behind(row: Mapping[str, Any]) -> str:
     if behind is None:
         return wording.MISSING
     low, high = behind["interval"]
+    if low is None or high is None:
+        return wording.rate(behind["difference"])
     return f"{behind['difference']:.1f} ({low:.1f} – {high:.1f})"
 
 

@@ -89,8 +89,8 @@ def standing(benchmark: Mapping[str, Any], row: Mapping[str, Any]) -> str:
         return ""
     if round(mean, 1) == best:
         return "best"
-    behind = row.get("behind")
-    return "level" if behind and behind["interval"][0] <= 0 else ""
+    low = row["behind"]["interval"][0] if row.get("behind") else None
+    return "level" if low is not None and low <= 0 else ""
 
 
 def _cell(benchmark: Mapping[str, Any], encoder: str, figure: str) -> str:

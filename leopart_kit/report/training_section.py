@@ -101,7 +101,8 @@ def _compare_tables(
         if paired is not None:
             low, high = getattr(paired, key).interval
             direction = "gain" if low > 0 else "loss" if high < 0 else ""
-            interval = f"{wording.signed(low)} to {wording.signed(high)}"
+            if wording.is_known(low) and wording.is_known(high):
+                interval = f"{wording.signed(low)} to {wording.signed(high)}"
         rows.append(
             ComparisonRow(
                 metric=title,

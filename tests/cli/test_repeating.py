@@ -18,11 +18,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from leopart_kit.cli import eval_segmentation, export_masks, train
+from leopart_kit.cli import eval_segmentation, export_masks, repeating, train
 from leopart_kit.cli.benchmark import main as benchmark_main
 from leopart_kit.cli.shorthand import spelled_out
 from leopart_kit.cli.words import word_of
 from leopart_kit.image_level.cli import augmentation_ablation, eval_image_level
+from leopart_kit.launch import Launch
 from tests.cli.command import run_command_line
 from tests.cli.test_custom_method import SOURCE
 from tests.cli.train_command import LEOPART, TINY
@@ -252,3 +253,14 @@ def test_a_word_is_read_as_what_it_was_made_of(value: object):
     override = OverridesParser.create().parse_override(word_of("key", value))
     read = OmegaConf.to_container(OmegaConf.create({"key": override.value()}), resolve=True)
     assert read == {"key": value}
+
+
+def test_processes_that_shared_a_batch_are_started_again(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(repeating, "read_launch", lambda: Launch(count=4, local_count=2))
+    words = [*RUNS["eval"].words, f"output_dir={tmp_path / 'out'}"]
+    run_command_line(MAIN["eval"], "leopart eval", words)
+    start = "torchrun --nnodes=2 --nproc-per-node=2 -m leopart_kit eval dataset=folder"
+    assert f"<code>{start} " in (tmp_path / "out/report.html").read_text()

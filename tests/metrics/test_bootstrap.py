@@ -61,6 +61,15 @@ def test_a_class_of_one_image_keeps_its_score_in_every_resample() -> None:
     assert intervals.miou == pytest.approx((80, 80))
 
 
+def test_one_image_has_no_interval_and_no_p_value() -> None:
+    one, other = outcomes(0, num_images=1), outcomes(0, num_images=1, flips=0.9)
+    assert np.isnan([bootstrap_intervals(one).miou, bootstrap_intervals(one).pixel_accuracy]).all()
+    assert np.isnan(bootstrap_intervals(one).iou).all()
+    paired = paired_bootstrap(one, other).miou
+    assert np.isfinite(paired.difference)
+    assert np.isnan([*paired.interval, paired.p_value]).all()
+
+
 def test_seeds_share_the_resampled_images() -> None:
     one = outcomes(0)
     thrice = bootstrap_intervals(np.stack([one, one, one]), num_resamples=200)

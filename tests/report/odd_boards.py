@@ -58,6 +58,12 @@ def lost(encoder: str, reason: str) -> dict[str, Any]:
     return {"encoder": encoder, "reason": reason}
 
 
+def unknown(found: dict[str, Any]) -> dict[str, Any]:
+    """A row of a benchmark of one image, which has no interval."""
+    behind = {**found["behind"], "interval": [None, None], "p_value": None}
+    return {**found, "miou": {**found["miou"], "ci95": [None, None]}, "behind": behind}
+
+
 def many_rows(number: int) -> list[dict[str, Any]]:
     return [row(f"encoder_{i:02d}", 60.0 - i, float(i) if i else None) for i in range(number)]
 
@@ -76,5 +82,6 @@ BOARDS = {
         benchmark("unlabelled", [{"encoder": "zero", "reason": None}], 0, 0),
     ),
     "zeros": board(benchmark("all", [row("a", 0.0), row("b", 0.0, 0.0)], 21)),
+    "one image": board(benchmark("one", [row("a", 30.0), unknown(row("b", 20.0, 10.0))], 2, 2)),
     "one": board(benchmark("only", [row("alone", 33.3, None, 1)], 1, 1)),
 }
