@@ -132,6 +132,10 @@ RUNS = {
         + [word for word in TRAIN if word.startswith(("encoder", "dataset", "evaluation"))]
         + ["method.width=5"],
     ),
+    "train: rounds": Run(
+        "train",
+        [*TRAIN, *listed(rounds=["method.temperature=0.2", text(listed(dataset__root=AWKWARD))])],
+    ),
     "bench": Run(
         "bench",
         BENCH
