@@ -203,7 +203,10 @@ def holds_text(kind: Any) -> bool:
     return accepts(kind, "some name") and accepts(kind, 2012) and not accepts(kind, True)
 
 
-@pytest.mark.parametrize("value", ["2012", "1e5", "007", "true", "1_000", "3.10", "nan", "-1"])
+@pytest.mark.parametrize(
+    "value",
+    ["2012", "1e5", "007", "true", "1_000", "3.10", "nan", "-1", "/a/b-{000..9}.tar", "a{b,c}"],
+)
 def test_a_name_made_of_digits_stays_as_it_was_written(value: str):
     words = prepare_words([f"dataset.root={value}", "seed=3", "dataset=voc"], ["dataset"])
     quoted = f"'{value}'" if value != "007" else value

@@ -18,13 +18,13 @@ from leopart_kit.cli.words import text_of
 
 # Settings that hold names, paths and titles; with its group where another class has a number.
 PATHS = frozenset(
-    """assignments captions classes_file content images model names names_file protocol.head resume
-    root style train_lists weights""".split()  # noqa: SIM905
+    """assignments base captions classes_file content images model names names_file protocol.head
+    resume root style train_lists weights""".split()  # noqa: SIM905
 )
 """Settings that name what a command reads, by a path."""
 TEXTS = PATHS.difference(["resume"]).union(
-    """cache_dir content_layer factory json label_set name network output_dir publish split
-    test_split title train_split write_to""".split()  # noqa: SIM905
+    """cache_dir classes content_layer factory image json label_set mask name network output_dir
+    publish split test_split title train_split write_to""".split()  # noqa: SIM905
 )
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_][\w@.]*)=(?P<value>.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w.+-]+")

@@ -26,7 +26,7 @@ class FiveCrops(SegmentationDataset):
     """
 
     def __init__(self, whole: SegmentationDataset) -> None:
-        files = [str(whole.image_path(index)) for index in range(len(whole))]
+        files = [whole.image_file(index) for index in range(len(whole))]
         samples = [
             Sample(f"{name}/{place}", file)
             for name, file in zip(whole.names, files, strict=True)

@@ -19,6 +19,7 @@ from leopart_kit.data.label_sets import (
     color_ids,
     voc_colormap,
 )
+from leopart_kit.data.samples import Sample
 
 logger = logging.getLogger(__name__)
 
@@ -34,24 +35,28 @@ class FolderLabels(NamedTuple):
 
 
 def folder_labels(
-    root: Path, masks: Sequence[str], binary: bool, max_megapixels: float
+    root: Path,
+    masked: Sequence[Sample],
+    binary: bool,
+    max_megapixels: float,
+    class_names: Names | None = None,
 ) -> FolderLabels:
-    """The labels of the masks under `root`; see `image_folder`.
+    """The labels of samples with masks, by `class_names` or those under `root`: `image_folder`.
 
     Raises:
         ValueError: unreadable class names, or a number of them that does not fit `binary`.
         UnknownClassError: the masks hold an id above 255, or nothing but 255 and maybe 0.
     """
-    if not masks:
+    if not masked:
         return FolderLabels(LabelSet("folder", ()), LabelTable({255: IGNORE_INDEX}, "no mask"), {})
-    names, colors = read_class_names(root)
+    names, colors = (class_names, None) if class_names else read_class_names(root)
     if binary:
         return _black_and_white(root, names, colors)
     stored = color_ids(voc_colormap())
     if colors is not None:
         stored = {BLACK: IGNORE_INDEX, **{color: index for index, color in enumerate(colors)}}
     if names is None:
-        highest = _highest_id(masks, stored, max_megapixels)
+        highest = _highest_id(masked, stored, max_megapixels)
         names = tuple(f"class {index}" for index in range(highest + 1))
     table = LabelTable(
         {**{index: index for index in range(len(names))}, 255: IGNORE_INDEX},
@@ -79,14 +84,17 @@ def _black_and_white(root: Path, names: Names | None, colors: Colors | None) -> 
     )
 
 
-def _highest_id(files: Sequence[str], colors: Mapping[Color, int], max_megapixels: float) -> int:
+def _highest_id(
+    masked: Sequence[Sample], colors: Mapping[Color, int], max_megapixels: float
+) -> int:
     """The highest class id in the masks; reads them all, as nothing else tells it.
 
     Broken ones are left out here, and named when the samples are read; −1 if there is no other.
     """
-    logger.info("reading %d masks for their classes; a classes.txt saves this", len(files))
+    logger.info("reading %d masks for their classes; a classes.txt saves this", len(masked))
     present: set[int] = set()
-    for file in files:
+    for sample in masked:
+        file = sample.mask_files[0]
         try:
             ids = np.unique(read_label_map(file, colors, max_megapixels))
         except BrokenSampleError:
@@ -97,9 +105,11 @@ def _highest_id(files: Sequence[str], colors: Mapping[Color, int], max_megapixel
         present.update(ids.tolist())
     if present == {0, IGNORE_INDEX}:
         raise UnknownClassError(
-            f"{files[0]} and the other masks hold 0 and 255 alone: are they black and white? Then "
-            "set binary=true of dataset=folder, or store 0 and 1 (255 means ignored)"
+            f"{masked[0].mask_files[0]} and the other masks hold 0 and 255 alone: are they black "
+            "and white? Then set dataset.binary=true, or store 0 and 1 (255 means ignored)"
         )
     if present == {IGNORE_INDEX}:
-        raise UnknownClassError(f"{files[0]} and the other masks hold nothing but 255 (ignored)")
+        raise UnknownClassError(
+            f"{masked[0].mask_files[0]} and the other masks hold nothing but 255 (ignored)"
+        )
     return max(present - {IGNORE_INDEX}, default=-1)

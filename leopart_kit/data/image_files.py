@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from leopart_kit.data.errors import UnknownClassError
-from leopart_kit.data.image_opening import LARGE, MAX_MEGAPIXELS, load, opened
+from leopart_kit.data.image_opening import LARGE, MAX_MEGAPIXELS, AnyImage, load, opened
 
 Color = tuple[int, int, int]
 Size = tuple[int, int]  # (H, W)
@@ -65,9 +64,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def read_image(
-    path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS
-) -> torch.Tensor:
+def read_image(path: AnyImage, max_megapixels: float = MAX_MEGAPIXELS) -> torch.Tensor:
     """Read an image as uint8 [3, H, W], upright.
 
     The rotation in the EXIF data is applied; data that cannot be read count as none. Grey, palette,
@@ -82,7 +79,7 @@ def read_image(
 
 
 def read_reduced(
-    path: str | os.PathLike[str], size: Size, max_megapixels: float = MAX_MEGAPIXELS
+    path: AnyImage, size: Size, max_megapixels: float = MAX_MEGAPIXELS
 ) -> torch.Tensor:
     """`read_image` for one who resizes to `size` (H, W): a large JPEG is decoded at reduced size.
 
@@ -109,7 +106,7 @@ def _upright_pixels(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(pixels.copy())
 
 
-def read_image_size(path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS) -> Size:
+def read_image_size(path: AnyImage, max_megapixels: float = MAX_MEGAPIXELS) -> Size:
     """`(H, W)` that `read_image` would give, from the header alone.
 
     Raises:
@@ -121,7 +118,7 @@ def read_image_size(path: str | os.PathLike[str], max_megapixels: float = MAX_ME
 
 
 def read_label_map(
-    path: str | os.PathLike[str],
+    path: AnyImage,
     colors: Mapping[Color, int] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> np.ndarray:
@@ -147,7 +144,7 @@ def read_label_map(
     return np.array(image, dtype=np.int64)
 
 
-def read_panoptic_ids(path: str | os.PathLike[str]) -> np.ndarray:
+def read_panoptic_ids(path: AnyImage) -> np.ndarray:
     """Read the segment ids of a COCO panoptic PNG, R + 256 G + 256² B, as int64 [H, W]."""
     with opened(path) as image:
         load(image)
@@ -157,7 +154,7 @@ def read_panoptic_ids(path: str | os.PathLike[str]) -> np.ndarray:
     return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
 
 
-def _opaque(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:
+def _opaque(path: AnyImage, image: Image.Image) -> np.ndarray:
     """The colour channels of a mask, uint8 [H, W, 1 or 3]; refuses transparency."""
     pixels = np.array(image)
     if image.mode == "RGB":
@@ -168,7 +165,7 @@ def _opaque(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:
 
 
 def _color_ids(
-    path: str | os.PathLike[str], pixels: np.ndarray, colors: Mapping[Color, int] | None
+    path: AnyImage, pixels: np.ndarray, colors: Mapping[Color, int] | None
 ) -> np.ndarray:
     if pixels.shape[-1] == 1:
         return pixels[..., 0].astype(np.int64)
@@ -185,7 +182,7 @@ def _color_ids(
         color = (unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255)
         advice = "store ids in one channel or use the palette's exact colours"
         if set(present.tolist()) <= {0x000000, 0xFFFFFF}:
-            advice = "for black and white masks set binary=true of dataset=folder, or store 0 and 1"
+            advice = "for black and white masks set dataset.binary=true, or store 0 and 1"
         raise UnknownClassError(
             f"{path} is an RGB mask with colour {color}, which is not in the palette of the data "
             f"set; {advice}"

@@ -13,7 +13,8 @@ from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
 from leopart_kit.data.label_sets import choose_label_set
 from leopart_kit.data.layout import notes_of_walk
-from leopart_kit.data.segmentation import Sample, SegmentationDataset, read_classes
+from leopart_kit.data.samples import Sample, need_suffix, without_suffix
+from leopart_kit.data.segmentation import SegmentationDataset, read_classes
 from leopart_kit.data.unlabelled import without_masks
 from leopart_kit.data.walking import files_below, real_stems
 from leopart_kit.input_files import as_path
@@ -67,8 +68,8 @@ def image_folder(
     masks = _find_masks(masks_at) if masks_at.is_dir() else {}
     samples = _pair(images, masks, images_at, masks_at)
     notes += _count_unpaired(samples, masks)
-    mask_files = [file for sample in samples for file in sample.mask_files]
-    labels, table, colors = folder_labels(root, mask_files, binary, limit)
+    masked = [sample for sample in samples if sample.mask_files]
+    labels, table, colors = folder_labels(root, masked, binary, limit)
     read_mask = partial(read_classes, table=table, colors=colors, max_megapixels=limit)
     return SegmentationDataset("folder", split, root, labels, samples, read_mask, notes, limit)
 
@@ -102,18 +103,12 @@ def _find_images(folder: Path, masks: Path) -> tuple[dict[str, Path], list[str]]
             others[path.suffix or path.name] += 1
     if not found:
         raise FileNotFoundError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    times = Counter(_stem(path, folder) for path in found)
-    names = {
-        _stem(path, folder)
-        if times[_stem(path, folder)] == 1
-        else path.relative_to(folder).as_posix(): path
-        for path in found
-    }
-    return names, notes_of_walk(others, repeated)
-
-
-def _stem(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
+    paths = [path.relative_to(folder).as_posix() for path in found]
+    names = (
+        path if whole else without_suffix(path)
+        for path, whole in zip(paths, need_suffix(paths), strict=True)
+    )
+    return dict(zip(names, found, strict=True)), notes_of_walk(others, repeated)
 
 
 def _find_masks(folder: Path) -> dict[str, str]:

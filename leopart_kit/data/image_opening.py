@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,12 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from leopart_kit.data.errors import BrokenSampleError
+from leopart_kit.identity.files import file_size
+from leopart_kit.identity.stored import AnyFile, StoredFile
 from leopart_kit.input_files import as_path, check_regular
+
+AnyImage = AnyFile | os.PathLike[str]
+"""The file of an image, or one inside of another."""
 
 MAX_MEGAPIXELS = 1000.0
 """Default limit of an image's size in millions of pixels; reading so many takes about 10 GB."""
@@ -27,21 +33,17 @@ _pillows_limit = threading.Lock()
 
 
 @contextmanager
-def opened(
-    path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAPIXELS
-) -> Iterator[Image.Image]:
+def opened(path: AnyImage, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[Image.Image]:
     """An image file, not decoded yet (see `load`); errors inside the block name the file too.
 
     Raises:
         BrokenSampleError: the file is missing, no regular file, not an image, damaged, or has
             more than `max_megapixels`.
     """
-    path = as_path(path, "an image")
+    path = path if isinstance(path, StoredFile) else str(as_path(path, "an image"))
     try:
-        _check_file(path)
-        # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
-        with open(path, "rb") as file, _open(file) as image:
-            _check_size(path, image.size, os.fstat(file.fileno()).st_size, max_megapixels)
+        with _stream(path) as file, _open(file) as image:
+            _check_size(path, image.size, file_size(path), max_megapixels)
             yield image
     except BrokenSampleError:
         raise
@@ -69,7 +71,15 @@ def load(image: Image.Image) -> None:
         image.load()
 
 
-def _check_file(path: str | os.PathLike[str]) -> None:
+def _stream(path: AnyFile) -> BinaryIO:
+    if isinstance(path, StoredFile):
+        return io.BytesIO(path.read())
+    _check_file(path)
+    # By name, Pillow (13.0) maps raw grey TIFFs into memory and scrambles those on their side.
+    return open(path, "rb")
+
+
+def _check_file(path: str) -> None:
     try:
         check_regular(path)
     except FileNotFoundError as error:
@@ -78,9 +88,9 @@ def _check_file(path: str | os.PathLike[str]) -> None:
         raise BrokenSampleError(str(error)) from error
 
 
-def _what_instead(path: str | os.PathLike[str]) -> str:
+def _what_instead(path: AnyFile) -> str:
     """The kind of a file that no decoder knows, and what to do."""
-    with open(path, "rb") as file:
+    with _stream(path) as file:
         head = file.read(256).lstrip().lower()
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer and not an image; fetch the images with `git lfs pull`"
@@ -108,7 +118,7 @@ def _without_limit() -> Iterator[None]:
 
 
 def _check_size(
-    path: str | os.PathLike[str], size: tuple[int, int], num_bytes: int, max_megapixels: float
+    path: AnyFile, size: tuple[int, int], num_bytes: int, max_megapixels: float
 ) -> None:
     width, height = size
     if width * height > max_megapixels * 1e6:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,7 +63,7 @@ class LabelTable:
         for stored, index in classes.items():
             self._lookup[stored - self._lowest + 1] = index
 
-    def __call__(self, ids: np.ndarray, file: str | os.PathLike[str]) -> np.ndarray:
+    def __call__(self, ids: np.ndarray, file: object) -> np.ndarray:
         """Stored ids int64 [H, W] to class indices int64 [H, W].
 
         Raises:

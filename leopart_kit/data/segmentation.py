@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +23,9 @@ from leopart_kit.data.image_files import (
 )
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS
 from leopart_kit.data.label_sets import IGNORE_INDEX, LabelSet, LabelTable
+from leopart_kit.data.samples import MadeSamples, Sample
 from leopart_kit.identity import describe, hash_files, source_of
+from leopart_kit.identity.stored import AnyFile
 
 __all__ = [
     "BrokenSampleError",
@@ -34,17 +35,6 @@ __all__ = [
     "UnknownClassError",
     "read_classes",
 ]
-
-
-class Sample(NamedTuple):
-    """One image and the files its mask is made of (none: not annotated).
-
-    Plain strings: COCO has 118,000 training images, and `Path` objects are several times larger.
-    """
-
-    name: str
-    image_file: str
-    mask_files: tuple[str, ...] = ()
 
 
 Item = tuple[torch.Tensor, torch.Tensor | None, str]
@@ -94,17 +84,21 @@ class SegmentationDataset(Dataset[Item]):
         """
         if not samples:
             raise ValueError(f"{name} split {split!r} under {root} is empty; check the root")
-        name_, times = Counter(sample.name for sample in samples).most_common(1)[0]
-        if times > 1:
-            raise ValueError(f"{name} split {split!r} lists {name_!r} {times} times; list it once")
+        made = isinstance(samples, MadeSamples)
+        if not made:
+            name_, times = Counter(sample.name for sample in samples).most_common(1)[0]
+            if times > 1:
+                raise ValueError(
+                    f"{name} split {split!r} lists {name_!r} {times} times; list it once"
+                )
         self.name = name
         self.split = split
         self.root = Path(root)
         self.label_set = label_set
         self.notes = tuple(notes)
         self.max_megapixels = max_megapixels
-        self.names = tuple(sample.name for sample in samples)
-        self._samples = tuple(samples)
+        self.names: Sequence[str] = samples.names if made else tuple(s.name for s in samples)
+        self._samples: Sequence[Sample] = samples if made else tuple(samples)
         self._read_mask = read_mask
 
     @property
@@ -139,19 +133,25 @@ class SegmentationDataset(Dataset[Item]):
         if num_images >= len(self):
             return self
         rows = np.linspace(0, len(self) - 1, num_images).round().astype(int)
+        samples = self._samples
         return SegmentationDataset(
             self.name,
             self.split,
             self.root,
             self.label_set,
-            [self._samples[row] for row in rows],
+            samples.at(rows) if isinstance(samples, MadeSamples) else [samples[i] for i in rows],
             self._read_mask,
             (*self.notes, f"{num_images:,} of {len(self):,} images"),
             self.max_megapixels,
         )
 
+    def image_file(self, index: int) -> AnyFile:
+        """The file of the image, or the one inside of another."""
+        return self._samples[index].image_file
+
     def image_path(self, index: int) -> Path:
-        return Path(self._samples[index].image_file)
+        """Where the image is, in words: a path that may lead into a tar."""
+        return Path(str(self.image_file(index)))
 
     def load_image(self, index: int) -> torch.Tensor:
         """The image, uint8 [3, H, W]; raises `BrokenSampleError`."""

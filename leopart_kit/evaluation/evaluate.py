@@ -153,7 +153,7 @@ def result_of(
         details=dict(measured.details),
         benchmark=benchmark,
         confusion=measured.scored.confusion,
-        image_names=tuple(dataset.names[index] for index in measured.indices),
+        image_names=tuple(dataset.names[int(index)] for index in measured.indices),
         image_indices=measured.indices,
         cluster_maps=measured.cluster_maps,
         class_maps=measured.class_maps,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
-from leopart_kit.identity import file_sha256
+from leopart_kit.identity.files import file_sha256, file_size
+from leopart_kit.identity.stored import AnyFile
 
 logger = logging.getLogger(__name__)
 
@@ -116,14 +116,14 @@ def _same_content(
 
 def _sizes(dataset: SegmentationDataset) -> dict[int, int]:
     """Bytes of the file of each image by row; -1 for images that have no file of their own."""
-    files = [str(dataset.image_path(row)) for row in range(len(dataset))]
-    times = Counter(files)
-    return {row: _size(file) if times[file] == 1 else -1 for row, file in enumerate(files)}
+    files = [dataset.image_file(row) for row in range(len(dataset))]
+    times = Counter(map(repr, files))
+    return {row: _size(file) if times[repr(file)] == 1 else -1 for row, file in enumerate(files)}
 
 
-def _size(file: str) -> int:
+def _size(file: AnyFile) -> int:
     try:
-        return os.stat(file).st_size
+        return file_size(file)
     except (OSError, ValueError):  # named where the image is read
         return -1
 
@@ -135,7 +135,7 @@ def _hashes(dataset: SegmentationDataset, sizes: Mapping[int, int]) -> dict[int,
         try:
             if sizes[row] < 0:
                 return _hash_pixels(dataset, row)
-            return file_sha256(dataset.image_path(row))
+            return file_sha256(dataset.image_file(row))
         except (OSError, BrokenSampleError):
             return None
 

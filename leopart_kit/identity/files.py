@@ -12,6 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from leopart_kit.identity.stored import AnyFile, StoredFile
+
 WHOLE_BYTES = 512 << 20
 """Sets of files up to this size together are read whole."""
 
@@ -29,22 +31,29 @@ _known: dict[str, str] = {}
 class _Found(NamedTuple):
     """A file on disk; `state` changes with whatever happens to it, `size` is -1 without it."""
 
-    path: str
+    file: AnyFile
     times: int
     size: int
     state: tuple[int, ...]
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
+def file_sha256(path: AnyFile | Path) -> str:
+    """SHA-256 (hex) of a file; raises `OSError`, and of one inside of another as its `read`."""
+    if isinstance(path, StoredFile):
+        return hashlib.sha256(path.read()).hexdigest()
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
 
-def hash_files(names: Sequence[str], files: Sequence[str]) -> str:
+def file_size(file: AnyFile) -> int:
+    """Bytes of a file; raises `OSError`, or `ValueError` for what can be no path."""
+    return file.size if isinstance(file, StoredFile) else os.stat(file).st_size
+
+
+def hash_files(names: Sequence[str], files: Sequence[AnyFile]) -> str:
     """SHA-256 (hex) over names and what their files hold, in order.
 
     Sets of at most `WHOLE_BYTES` are read whole. Of each file of a larger set its size and its
@@ -74,13 +83,14 @@ def _sha256(lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _find(path: str, times: int) -> _Found:
+def _find(file: AnyFile, times: int) -> _Found:
+    stored = isinstance(file, StoredFile)
     try:
-        at = os.stat(path)
+        at = os.stat(file.container if stored else file)
+        size = file.size if stored else at.st_size if stat.S_ISREG(at.st_mode) else 0
     except (OSError, ValueError):
-        return _Found(path, times, -1, ())
-    size = at.st_size if stat.S_ISREG(at.st_mode) else 0
-    return _Found(path, times, size, (at.st_mode, at.st_ino, at.st_mtime_ns, at.st_ctime_ns))
+        return _Found(file, times, -1, ())
+    return _Found(file, times, size, (at.st_mode, at.st_ino, at.st_mtime_ns, at.st_ctime_ns))
 
 
 def _contents(found: Sequence[_Found]) -> Iterator[str]:
@@ -108,12 +118,21 @@ def _hash(one: _Found, whole: bool) -> str:
         ends = ((0, END_BYTES), (one.size - END_BYTES, END_BYTES))
     digest = hashlib.sha256()
     try:
-        with open(one.path, "rb", buffering=0) as file:
-            for start, length in ends:
-                file.seek(start)
-                while length and (block := file.read(min(length, _BLOCK))):
-                    digest.update(block)
-                    length -= len(block)
-    except OSError:
+        for block in _blocks(one.file, ends):
+            digest.update(block)
+    except (OSError, ValueError):
         return "unreadable"
     return digest.hexdigest()
+
+
+def _blocks(file: AnyFile, parts: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes of some parts, `(start, length)` each, of a file."""
+    if isinstance(file, StoredFile):
+        yield from (file.read(start, length) for start, length in parts)
+        return
+    with open(file, "rb", buffering=0) as opened:
+        for start, length in parts:
+            opened.seek(start)
+            while length and (block := opened.read(min(length, _BLOCK))):
+                yield block
+                length -= len(block)

@@ -111,4 +111,4 @@ def _items(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     for index, class_map in zip(indices.tolist(), maps, strict=True):
         image = dataset.load_image(index).permute(1, 2, 0).numpy()
-        yield dataset.names[index], np.ascontiguousarray(image), class_map
+        yield dataset.names[int(index)], np.ascontiguousarray(image), class_map

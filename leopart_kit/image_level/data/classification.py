@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
 from leopart_kit.data.layout import choose_split
-from leopart_kit.data.segmentation import Sample, SegmentationDataset
+from leopart_kit.data.samples import Sample, need_suffix
+from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.unlabelled import samples_below, without_masks
 from leopart_kit.image_level.data.imagenet import imagenet, imagenet100
 from leopart_kit.image_level.data.read_images import ArrayRows, ReadImages
@@ -63,7 +64,7 @@ class ClassificationDataset:
         return self.images.root
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> Sequence[str]:
         """Unique names of the images, in order."""
         return self.images.names
 
@@ -188,15 +189,11 @@ def cifar100(root: str | os.PathLike[str], split: str = "train") -> Classificati
 
 
 def _unique_names(samples: list[Sample]) -> list[Sample]:
-    """Two files of one folder that differ only in the suffix keep it in their names."""
-    times: dict[str, int] = {}
-    for sample in samples:
-        times[sample.name] = times.get(sample.name, 0) + 1
+    """Names keep their suffix where they need it, see `need_suffix`."""
+    paths = [f"{one.name}{os.path.splitext(str(one.image_file))[1]}" for one in samples]
     return [
-        sample._replace(name=sample.name + Path(sample.image_file).suffix)
-        if times[sample.name] > 1
-        else sample
-        for sample in samples
+        one._replace(name=path) if whole else one
+        for one, path, whole in zip(samples, paths, need_suffix(paths), strict=True)
     ]
 
 

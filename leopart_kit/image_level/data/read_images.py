@@ -81,7 +81,7 @@ def central_squares(images: SegmentationDataset, share: float = 1.0) -> ReadImag
     """
     if not 0 < share <= 1:
         raise ValueError(f"share of the shorter side must lie in (0, 1], got {share}")
-    samples = [Sample(name, str(images.image_path(i))) for i, name in enumerate(images.names)]
+    samples = [Sample(name, images.image_file(i)) for i, name in enumerate(images.names)]
     identity = f"central square {share} of {images.fingerprint()}"
     read = _CentralSquare(images, share)
     return ReadImages(images.name, images.split, images.root, samples, read, identity, images.notes)
