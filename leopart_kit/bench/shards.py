@@ -41,7 +41,6 @@ def _write(folder: Path, names: list[str]) -> None:
         with tarfile.open(folder / f"tars/{part:03d}.tar", "w") as tar:
             for name in names[part::TARS]:
                 tar.addfile(tarfile.TarInfo(f"{name}.png"), io.BytesIO())
-                tar.members.clear()
 
 
 def _measured(load: Callable[[], SegmentationDataset]) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leopart_kit.data.walking import files_below
-from leopart_kit.input_files import as_path, check_regular
+from leopart_kit.input_files import AnyPath, as_path, check_regular
 
 WHOLE = "all"
 _SHOWN = 10
 
 
 def find_containers(
-    root: Path, split: str, suffixes: tuple[str, ...], chosen: Sequence[Path | str] | None = None
+    root: Path, split: str, suffixes: tuple[str, ...], chosen: Sequence[AnyPath] | None = None
 ) -> list[Path]:
     """The files that are meant, in order, each once.
 
@@ -63,7 +63,7 @@ def _expanded(path: Path) -> list[Path]:
 
 def _braces(pattern: str) -> list[str]:
     try:
-        from braceexpand import UnbalancedBracesError, braceexpand
+        from braceexpand import braceexpand
     except ImportError:
         raise ValueError(
             f"{pattern}: patterns need braceexpand: pip install 'leopart-kit[shards]'; or set root "
@@ -71,7 +71,7 @@ def _braces(pattern: str) -> list[str]:
         ) from None
     try:
         return list(braceexpand(pattern))
-    except UnbalancedBracesError as error:
+    except ValueError as error:
         raise ValueError(f"{pattern} is no pattern ({error}); close every brace") from error
 
 

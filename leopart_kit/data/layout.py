@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leopart_kit.data.image_files import IMAGE_SUFFIXES
 from leopart_kit.data.segmentation import Sample
+from leopart_kit.identity.stored import AnyFile
 from leopart_kit.input_files import read_lines
 
 _KINDS_SHOWN = 10
@@ -81,9 +82,9 @@ def read_list(path: Path) -> list[str]:
     return lines
 
 
-def require_files(paths: Sequence[str], listed_in: object, what: str) -> None:
+def require_files(paths: Sequence[AnyFile], listed_in: object, what: str) -> None:
     """Raise `FileNotFoundError` with the first missing file and how many are missing."""
-    missing = [path for path in paths if not os.path.exists(path)]
+    missing = [path for path in paths if not os.path.exists(str(path))]
     if missing:
         raise FileNotFoundError(
             f"{missing[0]} does not exist ({len(missing)} of {len(paths)} {what} of {listed_in} "

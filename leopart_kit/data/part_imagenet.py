@@ -69,7 +69,7 @@ def part_imagenet(
 
 def read_parts(sample: Sample) -> np.ndarray:
     """Class of each pixel int64 `[H, W]`: 0 for background, 1 to 40 for parts."""
-    file = sample.mask_files[0]
+    file = str(sample.mask_files[0])
     annotated = _read(file)
     image = annotated.images[sample.name]
     classes = np.zeros((image.height, image.width), dtype=np.int64)

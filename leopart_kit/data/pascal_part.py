@@ -105,7 +105,7 @@ def read_parts(sample: Sample) -> np.ndarray:
 
     Where parts overlap, the later one in the file is seen.
     """
-    file = sample.mask_files[0]
+    file = str(sample.mask_files[0])
     try:
         found = loadmat(file, squeeze_me=True, struct_as_record=False)["anno"]
         objects = list(np.atleast_1d(found.objects))

@@ -89,13 +89,14 @@ def _open(root: Path, split: str) -> Any:
         ) from None
     with _one_line(root, "folder"):
         if (root / "dataset_dict.json").exists():
-            return _of_split(dict(datasets.load_from_disk(str(root))), root, split)
+            tables: Any = datasets.load_from_disk(str(root))
+            return _of_split(tables, root, split)
         if (root / "dataset_info.json").exists() and (root / "state.json").exists():
             if split != WHOLE:
                 raise ValueError(f"{root} holds one table and has no split {split!r}; leave it out")
             return datasets.load_from_disk(str(root))
     files = find_containers(root, split, (".parquet",) if _any(root, "parquet") else (".arrow",))
-    parquet = [str(file) for file in files if file.suffix.lower() == ".parquet"]
+    parquet: list[Any] = [str(file) for file in files if file.suffix.lower() == ".parquet"]
     if not parquet:
         parts = []
         for file in files:

@@ -118,7 +118,7 @@ def _members(file: Path) -> Iterator[tarfile.TarInfo]:
         with tarfile.open(file, "r:") as tar:
             while (member := tar.next()) is not None:
                 yield member
-                tar.members.clear()  # else it keeps all
+                tar.members = []  # pyright: ignore[reportAttributeAccessIssue] (it keeps all)
             end = tar.offset
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{file} is no tar, or a damaged one ({error}); {advice}") from error

@@ -72,7 +72,7 @@ def voc(
     require_files([sample.image_file for sample in samples], list_file, "images")
     require_files([sample.mask_files[0] for sample in samples], list_file, "masks")
     read_mask = partial(read_classes, table=TABLE, colors=color_ids(voc_colormap()))
-    notes = [f"masks from {Path(samples[0].mask_files[0]).parent.name}"]
+    notes = [f"masks from {Path(str(samples[0].mask_files[0])).parent.name}"]
     return SegmentationDataset("voc", split, root, LABEL_SET, samples, read_mask, notes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,11 @@ def pairs(root: Path) -> list[tuple[Path, Path | None]]:
     return [(i, m if m.exists() else None) for i, m in zip(images, masks, strict=True)]
 
 
-def write_tar(file: Path, members: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> Path:
+def write_tar(file: Path, members: Mapping[str, bytes] | Sequence[tuple[str, bytes]]) -> Path:
     """A tar of these members."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(file, "w") as tar:
-        for name, content in members.items() if isinstance(members, Mapping) else members:
+        for name, content in list(members.items()) if isinstance(members, Mapping) else members:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))

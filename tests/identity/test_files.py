@@ -118,7 +118,7 @@ def test_an_untouched_set_is_read_once(tmp_path: Path, monkeypatch: pytest.Monke
     original = files._hash
 
     def counted(one, whole):
-        reads.append(one.path)
+        reads.append(one.file)
         return original(one, whole)
 
     monkeypatch.setattr(files, "_hash", counted)

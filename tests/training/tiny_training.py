@@ -99,7 +99,7 @@ def run_tiny(
     output_dir: Path,
     *,
     method: Method | None = None,
-    vectors: Vectors | None = None,
+    vectors: Any = None,
     batch_size: int = 4,
     num_workers: int = 0,
     precision: Any = "32-true",
