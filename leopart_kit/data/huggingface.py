@@ -23,7 +23,7 @@ class HuggingfaceSettings(DatasetSettings):
     """Column of the images; null: the only one."""
     mask: Text | None = None
     """Column of the masks; null: no masks."""
-    names: Text | None = None
+    key: Text | None = None
     """Column of the names; null: the numbers of the rows."""
     classes: Text | None = None
     """Column whose feature lists the classes; null: classes.txt beside the files."""

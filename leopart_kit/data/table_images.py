@@ -32,7 +32,7 @@ def table_images(
     *,
     image: str | None = None,
     mask: str | None = None,
-    names: str | None = None,
+    key: str | None = None,
     classes: str | None = None,
     binary: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
@@ -43,7 +43,7 @@ def table_images(
     `find_containers`. `datasets` maps arrow into memory; of parquet it first writes a copy as arrow
     into its own cache (`HF_DATASETS_CACHE`). Images and masks are encoded, as its feature `Image`
     has them. `image` and `mask` name columns; by default the only one of images, or "image", and
-    none. `names` names a column of distinct names, by default the split and the number of the row.
+    none. `key` names a column of distinct names, by default the split and the number of the row.
     `classes` names a column of class labels whose feature lists the classes; without it they are
     found as in `image_folder`, in files beside the table.
 
@@ -60,13 +60,13 @@ def table_images(
         raise ValueError(f"{root} has no row in its split {split!r}; choose another")
     image = _image_column(table, image, mask, root)
     masked = np.empty(0, np.int64)
-    for column in (image, mask, names):
-        _check_column(table, column, root, encoded=column != names)
+    for column in (image, mask, key):
+        _check_column(table, column, root, encoded=column != key)
     if mask is not None:
         masked = np.flatnonzero(table.data.column(mask).is_valid().to_numpy())
-    if names is not None:
-        _check_names(table, names, root)
-    row = _Row(_Cells(table, str(root), _state_of(table)), image, mask, names, split)
+    if key is not None:
+        _check_names(table, key, root)
+    row = _Row(_Cells(table, str(root), _state_of(table)), image, mask, key, split)
     samples = MadeSamples(row, range(len(table)))
     class_names = None if classes is None else _class_names(table, classes, root)
     folder = root if root.is_dir() else root.parent
@@ -276,15 +276,15 @@ class _Row:
     """From the number of a row to its sample."""
 
     def __init__(
-        self, cells: _Cells, image: str, mask: str | None, names: str | None, split: str
+        self, cells: _Cells, image: str, mask: str | None, key: str | None, split: str
     ) -> None:
-        self._cells, self._image, self._mask, self._names = cells, image, mask, names
+        self._cells, self._image, self._mask, self._key = cells, image, mask, key
         self._split, self._digits = split, len(str(len(cells.table) - 1))
 
     def __call__(self, row: int) -> Sample:
         name = f"{self._split}/{row:0{self._digits}d}"
-        if self._names is not None:
-            name = name_below(str(self._cells.scalar(row, self._names)))
+        if self._key is not None:
+            name = name_below(str(self._cells.scalar(row, self._key)))
         has_mask = self._mask is not None and self._cells.scalar(row, self._mask).is_valid
         masks = (self._file(row, str(self._mask)),) if has_mask else ()
         return Sample(name, self._file(row, self._image), masks)

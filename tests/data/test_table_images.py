@@ -43,7 +43,7 @@ def test_tables_are_the_folder(folder: Path, tmp_path: Path):
     whole = image_folder(folder)
     for kind, root in places(folder, tmp_path).items():
         split = "train" if kind in ("splits", "parquet") else "all"
-        stored = table_images(root, split, classes="parts", mask="target", names="key")
+        stored = table_images(root, split, classes="parts", mask="target", key="key")
         assert len(stored) == (3 if kind == "file" else 6)
         assert list(stored.names) == list(whole.names)[: len(stored)]
         assert stored.class_names == whole.class_names
@@ -104,8 +104,8 @@ def test_an_empty_cell_and_a_broken_one(folder: Path, tmp_path: Path):
         ({"mask": "msk"}, "no column 'msk'"),
         ({"image": "key"}, "column 'key'"),
         ({"mask": "parts"}, "column 'parts'"),
-        ({"names": "none"}, "no column 'none'"),
-        ({"names": "parts"}, "column 'parts'"),
+        ({"key": "none"}, "no column 'none'"),
+        ({"key": "parts"}, "column 'parts'"),
         ({"classes": "key"}, "column 'key'"),
         ({}, "2 columns of images"),
         ({"split": "val"}, "no split 'val'"),
@@ -122,7 +122,7 @@ def test_settings_that_will_not_do(folder: Path, tmp_path: Path, settings: dict,
 @pytest.mark.parametrize("kind", ["half", "pages", "text", "empty", "missing", "no rows"])
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "saved"])
 def test_damaged_tables_are_named(folder: Path, tmp_path: Path, suffix: str, kind: str):
-    if suffix != "parquet" and kind == "pages" or suffix == "arrow" and kind == "no rows":
+    if (suffix != "parquet" and kind == "pages") or (suffix == "arrow" and kind == "no rows"):
         pytest.skip("there is no such file")
     if suffix == "parquet":
         write_parquet(folder, tmp_path / "p", 1)
