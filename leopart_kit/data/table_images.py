@@ -59,6 +59,8 @@ def table_images(
     if not len(table):
         raise ValueError(f"{root} has no row in its split {split!r}; choose another")
     image = _image_column(table, image, mask, root)
+    if image == mask:
+        raise ValueError(f"image and mask are both {image!r}; give them different columns")
     masked = np.empty(0, np.int64)
     for column in (image, mask, key):
         _check_column(table, column, root, encoded=column != key)
@@ -166,7 +168,7 @@ def _image_column(table: Any, asked: str | None, mask: str | None, root: Path) -
 
     kinds = table.features.items()
     found = [n for n, kind in kinds if isinstance(kind, datasets.Image) and n != mask]
-    if _USUAL in table.column_names:
+    if _USUAL in table.column_names and mask != _USUAL:
         return _USUAL
     if len(found) != 1:
         raise ValueError(
@@ -295,5 +297,7 @@ class _Row:
         if hasattr(scalar, "keys") and scalar.is_valid and not scalar["bytes"].is_valid:
             path = scalar["path"].as_py() if "path" in scalar else None
             if path:
-                return os.path.join(self._cells.root, path)
+                above = os.path.dirname(self._cells.root)
+                folder = self._cells.root if os.path.isdir(self._cells.root) else above
+                return os.path.join(folder, path)
         return _Cell(self._cells, row, column)

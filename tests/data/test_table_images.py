@@ -80,6 +80,10 @@ def test_encoded_images_of_any_column(folder: Path, tmp_path: Path):
     for row, (image, _, _) in enumerate(image_folder(folder)):
         assert all(torch.equal(kind[row][0], image) for kind in kinds)
     assert kinds[1].image_path(0) == files[0]
+    beside = [{"bytes": None, "path": f"folder/{file.parent.name}/{file.name}"} for file in files]
+    table = folder.parent / "c.parquet"
+    pq.write_table(pa.table({"image": pa.array(beside, kind)}), table)
+    assert table_images(table).image_path(0) == files[0]
 
 
 def test_an_empty_cell_and_a_broken_one(folder: Path, tmp_path: Path):
@@ -102,6 +106,7 @@ def test_an_empty_cell_and_a_broken_one(folder: Path, tmp_path: Path):
     [
         ({"image": "img"}, "no column 'img'"),
         ({"mask": "msk"}, "no column 'msk'"),
+        ({"mask": "picture"}, "different columns"),
         ({"image": "key"}, "column 'key'"),
         ({"mask": "parts"}, "column 'parts'"),
         ({"key": "none"}, "no column 'none'"),
