@@ -206,7 +206,7 @@ def explored_parts(drawing: Drawing) -> Section:
     """Patches of a few images with their parts, for a page that compares them."""
     store, model = drawing.store, drawing.model
     rows = np.unique(np.linspace(0, len(store) - 1, EXPLORED).round().astype(int))
-    indices = store.indices[rows].tolist()
+    indices: list[int] = store.indices[rows].tolist()
     tokens = [store.token_map(index) for index in indices]
     parts = [model.assign(found).numpy() for found in tokens]
     clusters = [np.where(model.foreground[labels], labels, -1) for labels in parts]

@@ -36,9 +36,10 @@ def find_containers(
     elif root.is_dir():
         files = _below(root, split, suffixes)
     else:
+        files = _expanded(root)
+        check_regular(files[0])
         if split != WHOLE:
             raise ValueError(f"{root} is no folder and has no split {split!r}; leave split out")
-        files = _expanded(root)
     twice = next((file for i, file in enumerate(files) if file in set(files[:i])), None)
     if twice is not None:
         raise ValueError(f"{twice} is listed twice; list it once")

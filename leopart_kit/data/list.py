@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from leopart_kit.data.dataset_settings import DatasetSettings
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS
 from leopart_kit.data.listed_images import listed_images
+from leopart_kit.data.loading import DatasetSettings
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.settings import PathText, Positive, Text, settings
 

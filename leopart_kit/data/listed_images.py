@@ -72,6 +72,7 @@ def listed_images(
 
 def _find_list(root: Path, split: str) -> Path:
     if not root.is_dir():
+        check_regular(root)
         if split != WHOLE:
             raise ValueError(
                 f"{root} is one list and has no split {split!r}; point root at the folder of "

@@ -221,7 +221,7 @@ def test_curated_and_own_lists_restrict_the_split(tmp_path: Path):
     curated.write_text("000000000002\n000000000000\n")
     dataset = coco_stuff(tmp_path, "val_curated")
     assert dataset.names == ("000000000002", "000000000000")
-    assert "Coco164kFull_Stuff_Coarse_7.txt" in dataset.notes
+    assert any("Coco164kFull_Stuff_Coarse_7.txt" in note for note in dataset.notes)
     (tmp_path / "mine.txt").write_text("000000000001.jpg\n")
     assert coco_stuff(tmp_path, "val", names_file="mine.txt").names == ("000000000001",)
     (tmp_path / "mine.txt").write_text("000000000009\n")
