@@ -28,7 +28,7 @@ EVALUATIONS = {
     ),
 }
 FORMATS = "export.formats=[png,coco_rle,coco_polygons,panoptic,labelme,yolo]"
-KINDS = (*EVALUATIONS, "export", "training", "benchmark")
+KINDS = (*EVALUATIONS, "export", "training", "rounds", "benchmark")
 
 
 class Run(NamedTuple):
@@ -40,9 +40,10 @@ class Run(NamedTuple):
 
 def small_run(kind: str, data: Path) -> Run:
     """A run of one of the `KINDS`; its images are written to the folder `data`."""
-    if kind == "training":
+    if kind in ("training", "rounds"):
         images = train_command.write_images(data)
-        words = train_command.arguments(images, Path(), *train_command.LEOPART)
+        own = ["rounds=2", "trainer.max_steps=2"] if kind == "rounds" else []
+        words = train_command.arguments(images, Path(), *train_command.LEOPART, *own)
         return Run(train.main, [word for word in words if not word.startswith("output_dir=")])
     if kind == "unsupervised":
         write_objects(data, 8)
