@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -11,6 +13,7 @@ from leopart_kit.backbones.zoo import ZOO
 from leopart_kit.cli.build import plain
 from leopart_kit.cli.config import config_folder, register_configs
 from leopart_kit.cli.declared import declared_names
+from leopart_kit.cli.rounds import rounds_of
 from leopart_kit.cli.run_parts import build_settings
 from leopart_kit.data import list_datasets
 
@@ -31,7 +34,22 @@ def composed(*overrides: str) -> DictConfig:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_name_data_and_encoders_that_exist(name: str):
-    config = composed(f"recipe={name}")
+    for config in rounds(name):
+        check_parts(config)
+
+
+def rounds(name: str) -> list[DictConfig]:
+    """The configurations of all trainings that a recipe asks for."""
+    words = [f"recipe={name}", "dataset.root=x"]
+    config = composed(*words)
+    if config.rounds == 1:
+        return [config]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return [one.config for one in rounds_of(config, Path("x"), words)]
+
+
+def check_parts(config: DictConfig) -> None:
     assert config.dataset.name in list_datasets()
     assert config.method.name in declared_names("method")
     spec = ZOO.get(config.encoder.name)
