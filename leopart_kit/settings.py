@@ -27,7 +27,7 @@ from pydantic.dataclasses import dataclass, is_pydantic_dataclass
 from pydantic.fields import FieldInfo
 from typing_extensions import dataclass_transform
 
-from leopart_kit.parts import find_part, import_named
+from leopart_kit.parts import find_part, import_named, list_parts
 
 T = TypeVar("T")
 
@@ -249,6 +249,9 @@ def read_part(packages: Sequence[str], values: Mapping[str, Any], group: str) ->
     """
     options = dict(values)
     name = options.pop("name", None)
+    if name is None:
+        given, known = ", ".join(options) or "none", ", ".join(list_parts(packages))
+        raise ValueError(f"no {group} is chosen (settings given: {given}); choose one of {known}")
     if name == "custom":
         factory = options.pop("factory", None)
         cls = import_named(factory, f"{group}.factory")

@@ -10,6 +10,7 @@ from leopart_kit.backbones import list_encoders
 from leopart_kit.data import list_datasets
 from leopart_kit.evaluation.evaluate import PROTOCOLS
 from leopart_kit.parts import close_names, import_named, list_parts, unknown_choice
+from leopart_kit.settings import read_part
 
 NAMES = [*list_encoders(), *list_datasets(), *list_parts(PROTOCOLS)]
 
@@ -35,3 +36,8 @@ def test_a_file_where_a_module_is_wanted_is_told(module: str):
     dotted = module.removeprefix("./").removesuffix(".py").replace("/", ".")
     with pytest.raises(ValueError, match=f"encoder.factory={dotted}:Tiny"):
         import_named(f"{module}:Tiny", "encoder.factory")
+
+
+def test_settings_of_a_part_that_was_not_chosen_name_the_group():
+    with pytest.raises(ValueError, match=r"evaluation\.dataset.*limit.*voc"):
+        read_part(["leopart_kit.data"], {"limit": 8}, "evaluation.dataset")
