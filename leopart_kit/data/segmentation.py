@@ -150,7 +150,7 @@ class SegmentationDataset(Dataset[Item]):
         return self._samples[index].image_file
 
     def image_path(self, index: int) -> Path:
-        """Where the image is, in words: a path that may lead into a tar."""
+        """Place of the image, in words: a path that may lead into a tar."""
         return Path(str(self.image_file(index)))
 
     def load_image(self, index: int) -> torch.Tensor:
