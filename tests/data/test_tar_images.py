@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tarfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ from leopart_kit.data.tar_index import tar_index
 from leopart_kit.evaluation.split_audit import audit_splits
 from tests.data.image_writers import truncate
 from tests.data.shard_writers import pairs, write_folder, write_tar, write_tars
+
+PATTERNS = pytest.mark.skipif(
+    find_spec("braceexpand") is None, reason="patterns need braceexpand, of the extra shards"
+)
 
 
 @pytest.fixture
@@ -58,12 +63,12 @@ def test_tars_are_the_folder(folder: Path, tars: Path):
 @pytest.mark.parametrize(
     ("root", "settings"),
     [
-        ("train-{000..001}.tar", {}),
-        ("train-00{0,1}.tar", {}),
+        pytest.param("train-{000..001}.tar", {}, marks=PATTERNS),
+        pytest.param("train-00{0,1}.tar", {}, marks=PATTERNS),
         ("", {}),
         ("", {"split": "train"}),
         ("", {"shards": ["train-000.tar", "train-001.tar"]}),
-        ("", {"shards": ["train-{000..001}.tar"]}),
+        pytest.param("", {"shards": ["train-{000..001}.tar"]}, marks=PATTERNS),
         ("", {"image": None, "mask": ".SEG.png"}),
     ],
 )
@@ -165,7 +170,7 @@ def test_files_that_are_no_whole_tar(tars: Path, kind: str):
         parts = {"zero bytes": b"", "no tar": b"GIF89a" * 400, "joined": content * 2}
         file.write_bytes(parts[kind])
     with pytest.raises((ValueError, FileNotFoundError), match=r"train-001\.tar") as caught:
-        tar_images(tars / "train-{000..001}.tar")
+        tar_images(tars, shards=["train-000.tar", "train-001.tar"])
     assert "\n" not in str(caught.value)
 
 
@@ -253,7 +258,7 @@ def _turned(mask: Path) -> bytes:
         ({"image": "webp"}, "no image"),
         ({"image": "png", "mask": "PNG"}, "mask"),
         ({"shards": ["none.tar"]}, "none.tar"),
-        ({"shards": ["train-{000..003}.tar"]}, "train-002.tar"),
+        pytest.param({"shards": ["train-{000..003}.tar"]}, "train-002.tar", marks=PATTERNS),
         ({"shards": ["train-000.tar", "train-000.tar"]}, "shards"),
         ({"shards": ["train-000.tar"], "split": "train"}, "shards"),
         ({"label_set": "21"}, "label set"),
