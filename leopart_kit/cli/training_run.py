@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,10 @@ class Training:
             on_evaluate=on_evaluate,
             progress=training_bar,
         )
-        logger.info("%d steps, %.2f images/s", summary.steps, summary.images_per_second)
+        rate = summary.images_per_second  # NaN where all steps were done before
+        logger.info(
+            "%d steps%s", summary.steps, "" if math.isnan(rate) else f", {rate:.2f} images/s"
+        )
         if summary.broken_samples:
             logger.warning("%d broken images were skipped", len(summary.broken_samples))
 

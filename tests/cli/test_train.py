@@ -389,3 +389,12 @@ def test_an_unknown_benchmark_shows_before_training(images: Path, tmp_path: Path
     line = error_of_training(images, tmp_path / "out", *ANCHORED, "reproduce.benchmarks=[voc_k2]")
     assert "unknown benchmark 'voc_k2'" in line
     assert not (tmp_path / "out" / "metrics.jsonl").exists()
+
+
+def test_a_training_that_has_ended_has_no_rate(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    images = write_images(tmp_path / "images")
+    for rate in (True, False):
+        leopart_train(images, tmp_path / "out", *LEOPART, "trainer.max_steps=2")
+        printed = capfd.readouterr().err
+        assert ("2 steps, " in printed) == rate
+        assert "nan images" not in printed
