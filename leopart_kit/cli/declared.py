@@ -151,10 +151,9 @@ class DeclaredPath(SearchPathPlugin):
         search_path.append("leopart_kit", "declared://parts")
 
 
-def words_of_encoder(name: str | None) -> list[str]:
-    """The words that choose an encoder by its name, a timm model's too."""
-    own = name in declared_names("encoder")
-    return [f"encoder={name}"] if own else ["encoder=timm", f"encoder.name={name}"]
+def encoder_node(name: str | None) -> str:
+    """The node of an encoder of this name, `timm` for a model of timm: `encoder=NODE`."""
+    return name if name in declared_names("encoder") else "timm"
 
 
 def register_declared() -> None:

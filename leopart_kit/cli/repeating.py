@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from leopart_kit.cli.config import compose_command
-from leopart_kit.cli.declared import words_of_encoder
+from leopart_kit.cli.declared import encoder_node
 from leopart_kit.cli.overrides import PATHS, key_of, printed_words
 from leopart_kit.cli.words import word_of
 from leopart_kit.launch import read_launch
@@ -65,7 +65,7 @@ def words_for(config_name: str, words: Sequence[str], config: DictConfig) -> lis
     name = wanted.get("encoder.name")
     if name != composed.get("encoder.name"):
         words = [word for word in words if key_of(word) != "encoder"]
-        words.append(words_of_encoder(name)[0])
+        words.append(f"encoder={encoder_node(name)}")
         composed = _composed(config_name, words)
     for key, value in wanted.items():
         if composed.get(key, _LACKING) != value or _is_said(key, said):

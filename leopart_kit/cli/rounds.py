@@ -17,6 +17,7 @@ from leopart_kit.backbones.saved_backbone import BACKBONE_NAME
 from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.config import compose_command, groups_of
+from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
@@ -51,11 +52,12 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
             "rounds: the next round loads backbone.safetensors, which an encoder.factory of your "
             "own cannot: set rounds=1, and start each training from its code"
         )
-    folder = build_fabric(config.accelerator).broadcast(folder)
+    fabric = build_fabric(config.accelerator)
+    folder = fabric.broadcast(folder)
     *earlier, last = rounds_of(config, folder, words)
     for number, one in enumerate(earlier, 1):
         logger.info("round %d of %d", number, len(earlier) + 1)
-        if config.trainer.resume == "never" or not has_ended(*one):
+        if config.trainer.resume == "never" or not has_ended(*one, fabric.world_size):
             run_early_round(*one)
     logger.info("the last of %d rounds", len(earlier) + 1)
     run_training(last.config, last.folder, command, config)
@@ -88,31 +90,30 @@ def rounds_of(config: DictConfig, folder: Path, words: Sequence[str]) -> list[Ro
 def _said(words: Sequence[str], changed: Sequence[str]) -> Iterator[str]:
     """Words of the whole command, and those of a round, which may choose another method."""
     for word in changed:
-        if word.lstrip("+").startswith(("rounds", "output_dir", "encoder")):
+        if key_of(word).partition(".")[0] in ("rounds", "output_dir", "encoder"):
             raise ValueError(
                 f"rounds: what starts a round and where it lies is known, got {word!r}"
             )
-    chosen = {word.partition("=")[0] for word in changed} & set(groups_of("train"))
-    left_out = {"method."} if chosen & {"method", "recipe"} else set()
+    chosen = {key_of(word) for word in changed} & set(groups_of("train"))
+    other_method = not chosen.isdisjoint(("method", "recipe"))
     for word in words:
-        name = word.lstrip("+").partition("=")[0]
-        if name not in chosen and not name.startswith(tuple(left_out)):
+        name = key_of(word)
+        if name not in chosen and not (other_method and name.startswith("method.")):
             yield word
     yield from changed
 
 
-def has_ended(config: DictConfig, folder: Path) -> bool:
+def has_ended(config: DictConfig, folder: Path, num_processes: int = 1) -> bool:
     """True if this training has ended in a folder.
 
     Raises:
         ValueError: the folder holds another training.
     """
-    backbone = folder / BACKBONE_NAME
-    if not backbone.is_file():
+    if not (folder / BACKBONE_NAME).is_file():
         return False
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
-    settings = build_settings(config, len(dataset), 1)
-    identity = training_identity(config, settings, encoder, dataset)
+    settings = build_settings(config, len(dataset), num_processes)
+    identity = training_identity(config, settings, encoder, dataset, num_processes)
     check_folder(folder, "auto", identity)
     return recorded_identity(folder).difference(identity) is None

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.config import compose_command
-from leopart_kit.cli.declared import words_of_encoder
+from leopart_kit.cli.declared import encoder_node
 from leopart_kit.cli.repeating import command_for, words_for
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
 from leopart_kit.cli.words import word_of
@@ -61,7 +61,7 @@ def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
             "trained: what stego trains is a head, which the backbone alone lacks; train it with "
             "leopart train, and name factory: leopart_kit.methods.stego_encoder:load_stego"
         )
-    start = words_of_encoder(node["name"])[:1]
+    start = [f"encoder={encoder_node(node['name'])}"]
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
     chosen = [word for word in words if word.startswith("recipe=")]
     rest = [word for word in words if word not in chosen]
