@@ -347,15 +347,18 @@ def _first_problem(error: ValidationError, cls: type) -> str:
     first = items[0]
     if not first["loc"]:
         return in_words(first)
-    start, place = first["loc"][0], _place(first)
+    start = first["loc"][0]
     # Values that were given without a name are numbered.
     name = list(cast(Any, cls).__pydantic_fields__)[start] if isinstance(start, int) else start
     if first["type"] == "unexpected_keyword_argument":
         return unknown_setting(str(start), [one.name for one in declared(cls)], cls.__name__)
     if first["type"] == "missing" and len(first["loc"]) == 1:
         return f"{name} is not set"
-    # The branches of a union speak of the same place.
-    same = [item for item in items if item["loc"][0] == start and _place(item) == place]
+    # Of the branches of a union, those count that fit the value best: they look deepest into it.
+    own = [item for item in items if item["loc"][0] == start]
+    first = max(own, key=lambda item: _place(item).count("["))
+    place = _place(first)
+    same = [item for item in own if _place(item) == place]
     wanted = " or ".join(dict.fromkeys(in_words(item) for item in same))
     got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
     return f"{name}{place} {wanted.replace(' or must be ', ' or ')}{got}"

@@ -53,19 +53,19 @@ def less_work(folder: Path) -> Iterator[list[str]]:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """Page of the demo, and the commands that it ran."""
-    folder = tmp_path_factory.mktemp("demo")
-    with less_work(folder) as ran:
-        images = photographs(folder / "photos")
-        return demo.demo(images, "demo_dino", folder / "out", False), ran
+    return made_in(tmp_path_factory.mktemp("demo"), training=False)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """Page of the demo's training, and the commands that it ran."""
-    folder = tmp_path_factory.mktemp("training")
+    return made_in(tmp_path_factory.mktemp("training"), training=True)
+
+
+def made_in(folder: Path, training: bool) -> tuple[Path, list[str]]:
     with less_work(folder) as ran:
         images = photographs(folder / "photos")
-        return demo.demo(images, "demo_dino", folder / "out", True), ran
+        return demo.demo(images, "demo_dino", folder / "out", training), ran
 
 
 def photographs(folder: Path) -> Path:

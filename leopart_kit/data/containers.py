@@ -11,6 +11,7 @@ from leopart_kit.input_files import AnyPath, as_path, check_regular
 
 WHOLE = "all"
 _SHOWN = 10
+_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 def find_containers(
@@ -78,7 +79,14 @@ def _braces(pattern: str) -> list[str]:
 
 def _below(root: Path, split: str, suffixes: tuple[str, ...]) -> list[Path]:
     folder = root / split if split != WHOLE and (root / split).is_dir() else root
-    files = [Path(f) for f in files_below(folder).files if f.lower().endswith(suffixes)]
+    all_files = files_below(folder).files
+    files = [Path(f) for f in all_files if f.lower().endswith(suffixes)]
+    packed = [f for f in all_files if f.lower().endswith(_PACKED)] if ".tar" in suffixes else []
+    if packed:
+        raise ValueError(
+            f"{packed[0]} is compressed, and images cannot be found in it by their place; unpack "
+            "it to .tar, move it away, or name the tars in dataset.shards"
+        )
     if not files:
         raise FileNotFoundError(f"{folder} holds no file {' or '.join(suffixes)}; check the root")
     if split == WHOLE or folder != root:

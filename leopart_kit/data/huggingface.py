@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from leopart_kit.data.image_opening import MAX_MEGAPIXELS
-from leopart_kit.data.loading import DatasetSettings
+from leopart_kit.data.loading import OwnImagesSettings
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.table_images import table_images
-from leopart_kit.settings import Positive, Text, settings
+from leopart_kit.settings import Text, settings
 
 
 @settings
-class HuggingfaceSettings(DatasetSettings):
+class HuggingfaceSettings(OwnImagesSettings):
     """Tables of datasets (extra shards); root: a saved folder, or parquet or arrow files."""
 
     needs_root: ClassVar[bool] = False
@@ -27,10 +26,6 @@ class HuggingfaceSettings(DatasetSettings):
     """Column of the names; null: the numbers of the rows."""
     classes: Text | None = None
     """Column whose feature lists the classes; null: classes.txt beside the files."""
-    binary: bool = False
-    """Masks are black and white, 0 and 255."""
-    max_megapixels: Positive = MAX_MEGAPIXELS
-    """Millions of pixels; larger images and masks are left out."""
 
     def load(self) -> SegmentationDataset:
         """See `table_images`."""

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 from leopart_kit.data.given import given_images
 from leopart_kit.data.image_folder import image_folder
+from leopart_kit.data.image_opening import MAX_MEGAPIXELS
 from leopart_kit.data.label_sets import IGNORE_INDEX
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.parts import list_parts
-from leopart_kit.settings import Count, PathText, Text, read_part, settings
+from leopart_kit.settings import Count, PathText, Positive, Text, read_part, settings
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,16 @@ class DatasetSettings:
             ValueError: an unknown split or label set; lists the choices.
         """
         raise NotImplementedError
+
+
+@settings
+class OwnImagesSettings(DatasetSettings):
+    """Images of the user's own, and masks of ids, colours, or black and white."""
+
+    binary: bool = False
+    """Masks are black and white, 0 and 255."""
+    max_megapixels: Positive = MAX_MEGAPIXELS
+    """Millions of pixels; larger images and masks are left out."""
 
 
 def list_datasets() -> list[str]:

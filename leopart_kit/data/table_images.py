@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from leopart_kit.data.containers import WHOLE, find_containers
-from leopart_kit.data.errors import BrokenSampleError
 from leopart_kit.data.folder_labels import folder_labels
 from leopart_kit.data.image_opening import MAX_MEGAPIXELS, check_megapixels
 from leopart_kit.data.label_sets import choose_label_set
-from leopart_kit.data.samples import MadeSamples, Sample, name_below
+from leopart_kit.data.samples import MadeSamples, name_below
 from leopart_kit.data.segmentation import SegmentationDataset, read_classes
-from leopart_kit.identity.stored import AnyFile, StoredFile
+from leopart_kit.data.table_cells import Cells, TableRow, state_of
 from leopart_kit.input_files import as_path
 
 _USUAL = "image"
@@ -68,7 +66,7 @@ def table_images(
         masked = np.flatnonzero(table.data.column(mask).is_valid().to_numpy())
     if key is not None:
         _check_names(table, key, root)
-    row = _Row(_Cells(table, str(root), _state_of(table)), image, mask, key, split)
+    row = TableRow(Cells(table, str(root), state_of(table)), image, mask, key, split)
     samples = MadeSamples(row, range(len(table)))
     class_names = None if classes is None else _class_names(table, classes, root)
     folder = root if root.is_dir() else root.parent
@@ -214,90 +212,3 @@ def _class_names(table: Any, column: str, root: Path) -> tuple[str, ...]:
     if not listed:
         raise ValueError(f"{root} column {column!r} lists no classes; its feature is {kind}")
     return tuple(map(str, listed))
-
-
-def _state_of(table: Any) -> tuple[tuple[str, int, int], ...]:
-    """The files of a table as they are now."""
-    files = [part["filename"] for part in table.cache_files]
-    return tuple((f, os.stat(f).st_size, os.stat(f).st_mtime_ns) for f in files)
-
-
-@dataclass(frozen=True, repr=False)
-class _Cells:
-    """The cells of a table; `state` tells it from one that takes its place."""
-
-    table: Any
-    root: str
-    state: tuple[tuple[str, int, int], ...]
-
-    def scalar(self, row: int, column: str) -> Any:
-        """A cell, not copied."""
-        return self.table.data.column(column)[row]
-
-
-@dataclass(frozen=True, repr=False)
-class _Cell(StoredFile):
-    """An encoded image in a table."""
-
-    cells: _Cells
-    row: int
-    column: str
-
-    @property
-    def container(self) -> str:
-        return self.cells.state[0][0] if self.cells.state else self.cells.root
-
-    @property
-    def size(self) -> int:
-        return self._buffer().size
-
-    def __str__(self) -> str:
-        return f"{self.cells.root}/row {self.row} of {self.column}"
-
-    def __repr__(self) -> str:
-        return f"{self} {self.cells.state}"
-
-    def read(self, start: int = 0, length: int | None = None) -> bytes:
-        """See `StoredFile.read`; `BrokenSampleError` for an empty cell."""
-        end = None if length is None else start + length
-        return self._buffer()[start:end].to_pybytes()
-
-    def _buffer(self) -> Any:
-        scalar = _encoded(self.cells.scalar(self.row, self.column))
-        if not scalar.is_valid:
-            raise BrokenSampleError(f"{self} is empty and not an image; remove the row")
-        return scalar.as_buffer()
-
-
-def _encoded(scalar: Any) -> Any:
-    """The bytes of a cell that may hold a path beside them."""
-    return scalar["bytes"] if hasattr(scalar, "keys") and scalar.is_valid else scalar
-
-
-class _Row:
-    """From the number of a row to its sample."""
-
-    def __init__(
-        self, cells: _Cells, image: str, mask: str | None, key: str | None, split: str
-    ) -> None:
-        self._cells, self._image, self._mask, self._key = cells, image, mask, key
-        self._split, self._digits = split, len(str(len(cells.table) - 1))
-
-    def __call__(self, row: int) -> Sample:
-        name = f"{self._split}/{row:0{self._digits}d}"
-        if self._key is not None:
-            name = name_below(str(self._cells.scalar(row, self._key)))
-        has_mask = self._mask is not None and self._cells.scalar(row, self._mask).is_valid
-        masks = (self._file(row, str(self._mask)),) if has_mask else ()
-        return Sample(name, self._file(row, self._image), masks)
-
-    def _file(self, row: int, column: str) -> AnyFile:
-        """The cell, or the file that it names where it holds no bytes itself."""
-        scalar = self._cells.scalar(row, column)
-        if hasattr(scalar, "keys") and scalar.is_valid and not scalar["bytes"].is_valid:
-            path = scalar["path"].as_py() if "path" in scalar else None
-            if path:
-                above = os.path.dirname(self._cells.root)
-                folder = self._cells.root if os.path.isdir(self._cells.root) else above
-                return os.path.join(folder, path)
-        return _Cell(self._cells, row, column)

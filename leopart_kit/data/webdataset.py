@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from leopart_kit.data.image_opening import MAX_MEGAPIXELS
-from leopart_kit.data.loading import DatasetSettings
+from leopart_kit.data.loading import OwnImagesSettings
 from leopart_kit.data.segmentation import SegmentationDataset
 from leopart_kit.data.tar_images import tar_images
-from leopart_kit.settings import PathText, Positive, Text, settings, several
+from leopart_kit.settings import PathText, Text, settings, several
 
 
 @settings
-class WebdatasetSettings(DatasetSettings):
+class WebdatasetSettings(OwnImagesSettings):
     """Tars of WebDataset, KEY.jpg and KEY.seg.png; root: a folder, a tar, or train-{000..146}.tar.
 
     Their members are looked up once, and an index is kept beside each tar.
@@ -28,10 +27,6 @@ class WebdatasetSettings(DatasetSettings):
     """Extension of the images, such as jpg; null: all that images usually have."""
     mask: Text | None = None
     """Extension of the masks, such as seg.png; null: no masks."""
-    binary: bool = False
-    """Masks are black and white, 0 and 255."""
-    max_megapixels: Positive = MAX_MEGAPIXELS
-    """Millions of pixels; larger images and masks are left out."""
 
     def load(self) -> SegmentationDataset:
         """See `tar_images`."""

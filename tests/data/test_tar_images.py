@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import tarfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_ways_to_say_which_tars(tars: Path, root: str, settings: dict):
     stored = load_dataset("webdataset", tars / root, **given)
     assert list(stored.names) == [f"{row:02d}" for row in range(6)]
     assert stored.class_names == ("background", "leaf", "stem")
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".TGZ", ".tar.zst"])
+def test_a_compressed_tar_is_not_left_out_in_silence(tars: Path, suffix: str):
+    (tars / f"train-002{suffix}").write_bytes(b"packed")
+    with pytest.raises(ValueError, match=re.escape(f"train-002{suffix}")):
+        tar_images(tars)
+    assert len(tar_images(tars, shards=["train-000.tar", "train-001.tar"])) == 6
 
 
 def test_a_split_is_a_folder_or_a_beginning(tars: Path):

@@ -1,4 +1,4 @@
-"""The naming page in headless Chromium, opened from the file system."""
+"""Names typed, found, ordered and kept on the naming page, in headless Chromium."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from leopart_kit.cli.export_masks import main as export
@@ -15,89 +14,11 @@ from leopart_kit.masks.part_names import PartNames, read_names
 from leopart_kit.report.naming import write_naming_page
 from tests.cli.command import run_command_line
 from tests.evaluation.tiny_data import COLOURS, SIDE
-from tests.report.browser import Opened, browser
-from tests.report.naming_parts import some_parts, some_photos
+from tests.report.browser import browser
+from tests.report.naming_page import NamingPage, page_path
+from tests.report.naming_parts import some_parts
 
-__all__ = ["browser"]
-
-
-class NamingPage(Opened):
-    """The naming page, opened."""
-
-    def name_of(self, part: int) -> Any:
-        return self.page.get_by_label(f"Name of Part {part}", exact=True)
-
-    def names(self, parts: int = 6) -> list[str]:
-        return [self.name_of(part).input_value() for part in range(parts)]
-
-    @property
-    def count(self) -> str:
-        """Named parts, as the line of counts begins."""
-        return self.counts.split(" · ")[0]
-
-    @property
-    def counts(self) -> str:
-        return self.page.get_by_role("status").inner_text()
-
-    def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-    @property
-    def order(self) -> list[str]:
-        articles = self.page.locator(".part:not([hidden])")
-        return articles.evaluate_all("all => all.map(one => one.dataset.key)")
-
-    @property
-    def suggested(self) -> list[str]:
-        """Pairs that are suggested, by the titles of their parts."""
-        buttons = self.page.locator("#pairs button[data-what=merge]")
-        labels = buttons.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
-        return [label.removesuffix(": merge") for label in labels]
-
-    def joined(self, part: int) -> str:
-        line = self.page.locator(f'.part[data-key="{part}"] .joined')
-        return line.locator("span").inner_text() if line.is_visible() else ""
-
-    @property
-    def dialog(self) -> Any:
-        return self.page.get_by_role("dialog")
-
-    def pixel(self, x: float, y: float) -> list[int]:
-        """Colour of the drawing over the opened photograph at a place, as shares of its sides."""
-        return self.page.evaluate(
-            """([x, y]) => {
-                const canvas = document.querySelector('dialog canvas');
-                const at = [Math.floor(x * canvas.width), Math.floor(y * canvas.height)];
-                const copy = new OffscreenCanvas(1, 1).getContext('2d');
-                copy.drawImage(canvas, ...at, 1, 1, 0, 0, 1, 1);
-                return [...copy.getImageData(0, 0, 1, 1).data];
-            }""",
-            [x, y],
-        )
-
-    def download(self, path: Path) -> Path:
-        with self.page.expect_download() as waiting:
-            self.page.get_by_role("button", name="Download names.json").click()
-        assert waiting.value.suggested_filename == "names.json"
-        waiting.value.save_as(path)
-        return path
-
-    def load(self, path: Path) -> None:
-        with self.page.expect_file_chooser() as waiting:
-            self.page.get_by_role("button", name="Load names.json", exact=True).click()
-        waiting.value.set_files(path)
-
-
-@pytest.fixture
-def page_path(tmp_path: Path) -> Path:
-    """Six parts; two of the photographs of their crops are on the page."""
-    return write_naming_page(
-        some_parts(),
-        tmp_path / "parts.html",
-        model_id="ab12",
-        title="Zoo",
-        photos=some_photos(),
-    )
+__all__ = ["browser", "page_path"]
 
 
 def test_two_parts_named_alike_survive_a_reload_and_reach_the_export(
@@ -252,185 +173,6 @@ def test_parts_are_ordered_by_size_likeness_and_number(browser: Any, tmp_path: P
     assert opened.name_of(int(order[1])).input_value() == "second"
     opened.page.get_by_label("Order of the parts").select_option("largest first")
     assert opened.order == given
-    opened.close()
-
-
-def test_a_crop_opens_its_photograph_with_the_part_lit(browser: Any, page_path: Path):
-    opened = NamingPage(browser, page_path)
-    crops = opened.page.locator('.part[data-key="1"] .crop')
-    crops.nth(0).click()
-    assert opened.dialog.get_by_text("Part 1", exact=True).is_visible()
-    assert opened.dialog.get_by_text("photo & 0").is_visible()
-    stripe = [(part + 0.5) / 6 for part in range(6)]
-    assert [opened.pixel(0.5, y)[3] > 100 for y in stripe] == [True, False, *[True] * 4]
-    assert opened.dialog.locator("img").evaluate("image => image.naturalWidth") == 80
-    opened.dialog.get_by_label("Name of Part 1, enlarged").fill("wheel")
-    assert opened.name_of(1).input_value() == "wheel"
-    # Another part is lit where it is clicked, and named at once.
-    box = opened.dialog.locator(".stack").bounding_box()
-    assert box is not None
-    opened.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * stripe[3])
-    assert opened.dialog.get_by_text("Part 3", exact=True).is_visible()
-    opened.page.mouse.down()
-    opened.page.mouse.up()
-    assert opened.pixel(0.5, stripe[3])[3] == 0 < opened.pixel(0.5, stripe[1])[3]
-    opened.dialog.get_by_label("Name of Part 3, enlarged").fill("door")
-    assert opened.names()[:4] == ["", "wheel", "", "door"]
-    for view, lit in (("All parts", 153), ("Photograph", 0)):
-        opened.press(view)
-        assert opened.pixel(0.5, stripe[5])[3] == lit
-    opened.page.keyboard.press("Escape")
-    assert not opened.dialog.is_visible()
-    opened.close()
-
-
-def test_crops_are_gone_through_by_keys(browser: Any, page_path: Path):
-    opened = NamingPage(browser, page_path)
-    crops = opened.page.locator('.part[data-key="0"] .crop')
-    crops.nth(0).focus()
-    opened.page.keyboard.press("Enter")
-    shown = opened.dialog.locator(".sample-name")
-    names = [shown.inner_text()]
-    for _ in range(6):
-        opened.page.keyboard.press("ArrowRight")
-        names.append(shown.inner_text())
-    assert names == [f"photo & {image}" for image in (0, 1, 2, 3, 0, 1, 0)]  # on to the next part
-    assert opened.dialog.get_by_text("Part 1", exact=True).is_visible()
-    opened.page.keyboard.press("ArrowLeft")
-    assert opened.dialog.get_by_text("Part 0", exact=True).is_visible()
-    for letter in "ear":  # letters go into the name
-        opened.page.keyboard.press(letter)
-    opened.page.keyboard.press("Enter")
-    opened.page.keyboard.type("eye")
-    assert opened.names()[:3] == ["ear", "eye", ""]
-    opened.page.keyboard.press("Escape")
-    opened.press("Undo")
-    assert opened.names()[:2] == ["ear", ""]
-    opened.close()
-
-
-def test_a_photograph_that_is_not_on_the_page_is_said(browser: Any, page_path: Path):
-    opened = NamingPage(browser, page_path)
-    opened.page.locator('.part[data-key="2"] .crop').nth(3).click()
-    assert opened.dialog.get_by_text("photo & 3").is_visible()
-    assert opened.dialog.get_by_text("the page holds only the crop").is_visible()
-    opened.dialog.get_by_role("button", name="Close").click()
-    assert not opened.dialog.is_visible()
-    opened.close()
-
-
-def test_alike_parts_are_merged_or_kept_apart(browser: Any, page_path: Path, tmp_path: Path):
-    opened = NamingPage(browser, page_path)
-    one, two = opened.suggested[:2]
-    assert (one, two) == ("Part 1 and Part 4", "Part 2 and Part 3")
-    opened.press(f"{two}: keep apart")
-    assert two not in opened.suggested
-    opened.press(f"{one}: merge")
-    assert one not in opened.suggested
-    assert opened.joined(1) == "One class with Part 4: 28 % of the patches, in 11 images."
-    assert opened.names() == [""] * 6
-    assert opened.count == "0 of 6 named"
-    # Without a name the file holds the one that the lowest would have had.
-    merged = read_names(opened.download(tmp_path / "a.json"))
-    assert merged.parts == {1: "part_001", 4: "part_001"}
-    opened.page.reload()
-    assert opened.joined(4) == "One class with Part 1: 28 % of the patches, in 11 images."
-    assert two not in opened.suggested
-    opened.name_of(4).fill("wheel")
-    assert opened.names() == ["", "wheel", "", "", "wheel", ""]
-    opened.press("Take Part 1 out of its class")
-    assert opened.names() == ["", "", "", "", "wheel", ""]
-    assert one in opened.suggested
-    for _ in range(2):
-        opened.press("Undo")
-    assert opened.joined(1)
-    opened.load(tmp_path / "a.json")
-    assert opened.joined(1)
-    opened.close()
-
-
-def test_a_file_of_merged_parts_merges_them_on_another_page(browser: Any, tmp_path: Path):
-    names = PartNames({0: "part_000", 2: "part_000", 5: "wheel", 3: "part_005"})
-    path = write_naming_page(
-        some_parts(), tmp_path / "parts.html", model_id="x", title="Zoo", names=names
-    )
-    opened = NamingPage(browser, path)
-    assert opened.joined(0).startswith("One class with Part 2:")
-    assert opened.names() == ["", "", "", "part_005", "", "wheel"]  # its part has another name
-    opened.name_of(2).fill("sky")
-    assert read_names(opened.download(tmp_path / "names.json")).parts == {
-        **names.parts,
-        0: "sky",
-        2: "sky",
-    }
-    opened.close()
-
-
-def load_and_wait(opened: NamingPage, file: Path) -> None:
-    file.write_text('{"0": "sky", "3": "part_002", "2": "part_002"}')
-    opened.load(file)
-    opened.page.wait_for_function("() => document.querySelector('#name-0').value === 'sky'")
-
-
-ACTIONS = {
-    "name": lambda opened, _: opened.name_of(1).press_sequentially("wheel"),
-    "offer": lambda opened, _: opened.press("Name Part 2 background"),
-    "merge": lambda opened, _: opened.press(f"{opened.suggested[0]}: merge"),
-    "decline": lambda opened, _: opened.press(f"{opened.suggested[0]}: keep apart"),
-    "take out": lambda opened, _: opened.press("Take Part 1 out of its class"),
-    "load": load_and_wait,
-}
-
-
-@pytest.mark.parametrize("keys", [False, True], ids=["buttons", "keys"])
-def test_every_action_is_undone_and_done_again(
-    browser: Any, page_path: Path, tmp_path: Path, keys: bool
-):
-    opened = NamingPage(browser, page_path)
-
-    def state() -> Any:
-        return opened.names(), [opened.joined(k) for k in range(6)], opened.suggested, opened.counts
-
-    def press(button: str, key: str) -> None:
-        opened.page.keyboard.press(key) if keys else opened.press(button)
-
-    states = [state()]
-    for action in ("name", "offer", "merge", "name", "decline", "take out", "load"):
-        ACTIONS[action](opened, tmp_path / "loaded.json")
-        states.append(state())
-    assert len({str(found) for found in states}) == len(states)
-    for expected in states[-2::-1]:
-        press("Undo", "Control+z")
-        assert state() == expected
-    assert opened.page.get_by_role("button", name="Undo").is_disabled()
-    for expected in states[1:]:
-        press("Redo", "Control+Shift+Z")
-        assert state() == expected
-    assert opened.page.get_by_role("button", name="Redo").is_disabled()
-    opened.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_cut_off(browser: Any, page_path: Path, width: int, scheme: str):
-    viewport = {"width": width, "height": 800}
-    opened = NamingPage(browser, page_path, viewport=viewport, color_scheme=scheme, has_touch=True)
-    colours = opened.page.evaluate(
-        """() => ['color', 'backgroundColor'].map(
-            name => getComputedStyle(document.body)[name].match(/\\d+/g).map(Number))"""
-    )
-    assert (sum(colours[0]) > sum(colours[1])) == (scheme == "dark")
-    outside = """() => [...document.querySelectorAll('body *')].filter(one => {
-        const box = one.getBoundingClientRect();
-        return one.checkVisibility() && box.width > 1 && (box.right > innerWidth || box.left < 0);
-    }).map(one => one.outerHTML.slice(0, 80))"""
-    assert opened.page.evaluate(outside) == []
-    opened.page.locator('.part[data-key="1"] .crop').nth(0).tap()
-    assert opened.dialog.is_visible()
-    assert opened.page.evaluate(outside) == []
-    box = opened.dialog.locator(".stack").bounding_box()
-    assert box is not None
-    assert box["height"] > 200
     opened.close()
 
 
