@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from leopart_kit.backbones.zoo import ZOO, list_encoders
+from leopart_kit.backbones.zoo import ZOO
+from leopart_kit.cli.declared import words_of_encoder
 from leopart_kit.cli.shorthand import IN_A_PACKAGE, SHIPPED, encoder_at_hand
 from leopart_kit.data import folder_images
 from leopart_kit.report.demo_page import DemoFolders, write_demo_page, write_picture
@@ -38,8 +39,7 @@ def demo(images: Path | None, encoder: str, output_dir: Path, train: bool) -> Pa
     photographs = images or copied_photographs(output_dir / "photographs")
     folder_images(photographs)  # raises for a folder without images
     folders = DemoFolders(output_dir)
-    known = encoder in list_encoders()
-    choice = [f"encoder={encoder}"] if known else ["encoder=timm", f"encoder.name={encoder}"]
+    choice = words_of_encoder(encoder)
     words = [*choice, f"cache_dir={output_dir / 'features'}"]
     if train:
         recipe = ["train", str(photographs), "recipe=leopart_cpu_minutes"]

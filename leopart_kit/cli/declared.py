@@ -156,6 +156,12 @@ def encoder_node(name: str | None) -> str:
     return name if name in declared_names("encoder") else "timm"
 
 
+def words_of_encoder(name: str) -> list[str]:
+    """The words that choose an encoder by its name."""
+    node = encoder_node(name)
+    return [f"encoder={node}", *([f"encoder.name={name}"] if node == "timm" else [])]
+
+
 def register_declared() -> None:
     """Make Hydra look into `eval/` and the classes; once more does nothing."""
     SourcesRegistry.instance().register(DeclaredSource)

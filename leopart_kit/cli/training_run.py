@@ -19,7 +19,7 @@ from leopart_kit.cli.build import build_dataset, build_encoder
 from leopart_kit.cli.cells import choose_benchmarks
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings
-from leopart_kit.cli.declared import encoder_node
+from leopart_kit.cli.declared import words_of_encoder
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
@@ -77,9 +77,8 @@ def run_training(
         student = run.save(config.backbone_precision)
         report.write(before, report.evaluate(student, "after"), command)
         if config.encoder.name != "custom":
-            node = encoder_node(config.encoder.name)
-            model = f" encoder.name={config.encoder.name}" if node == "timm" else ""
-            logger.info("trained: encoder=%s%s encoder.weights=%s", node, model, student.weights)
+            network = " ".join(words_of_encoder(config.encoder.name))
+            logger.info("trained: %s encoder.weights=%s", network, student.weights)
         if benchmarks:
             report.benchmarks(student, benchmarks)
         record_run(run.output_dir, run.identity)
