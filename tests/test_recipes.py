@@ -54,10 +54,11 @@ def check_parts(config: DictConfig) -> None:
     assert config.method.name in declared_names("method")
     spec = ZOO.get(config.encoder.name)
     if spec is not None and spec.architecture.kind == "ViT":
-        patch_size = spec.architecture.patch_size
-        assert config.views.global_size % patch_size == 0
-        if config.views.num_local:
-            assert config.views.local_size % patch_size == 0
+        views = config.views
+        sizes = [views.global_size, *([views.local_size] if views.num_local else [])]
+        if "crop_size" in config.method:  # of stored features, in place of views
+            sizes = [config.method.crop_size]
+        assert not any(size % spec.architecture.patch_size for size in sizes)
     build_settings(config, num_images=1000, world_size=2)
 
 

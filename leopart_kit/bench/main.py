@@ -14,6 +14,7 @@ from leopart_kit.bench.export import bench_export
 from leopart_kit.bench.in_context import bench_in_context
 from leopart_kit.bench.processes import bench_probe, bench_processes
 from leopart_kit.bench.refine import bench_refine
+from leopart_kit.bench.scaling import bench_scaling
 from leopart_kit.bench.shards import bench_shards
 from leopart_kit.bench.soft_sort import bench_soft_sort
 from leopart_kit.bench.startup import bench_startup
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "startup": bench_startup,
     "stego": bench_stego,
     "shards": bench_shards,
+    "scaling": bench_scaling,
 }
 
 

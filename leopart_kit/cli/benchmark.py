@@ -145,8 +145,8 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
 
         def build(entry: Entry = entry, folder: Path = output_dir / name) -> Encoder:
             if entry.trained:
-                weights = train_encoder(plain(entry.node), entry.trained, folder / "training")
-                entry.node.weights = str(weights)
+                made = train_encoder(plain(entry.node), entry.trained, folder / "training")
+                entry.node = OmegaConf.create(made)
             return build_encoder(entry.node, entry.precision)
 
         cells += run_encoder(
@@ -166,7 +166,7 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
         logger.info("leaderboard: %s", output_dir / "leaderboard.html")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """An encoder to measure.
 

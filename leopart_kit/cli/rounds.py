@@ -82,7 +82,11 @@ def rounds_of(config: DictConfig, folder: Path, words: Sequence[str]) -> list[Ro
             said += [word_of("encoder.weights", str(start)), "encoder.network=auto"]
         composed = compose_command("train", [*said, word_of("output_dir", str(own)), "rounds=1"])
         read_command(TrainCommand, composed)
-        read_method(composed)
+        if read_method(composed).loader and own != folder:
+            raise ValueError(
+                f"rounds: method={composed.method.name} trains more than the backbone, which "
+                "alone the next round starts from; make it the last round"
+            )
         found.append(Round(composed, own))
     return found
 

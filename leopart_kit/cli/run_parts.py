@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -77,6 +78,14 @@ def read_method(config: DictConfig) -> MethodSettings:
         name = {"name": config.method.name}  # first, as the first thing that two runs differ in
         config.method = OmegaConf.merge(name, node_of_value(asked), config.method)
     return asked
+
+
+def trained_node(asked: MethodSettings, name: str, weights: str) -> dict[str, Any]:
+    """What changes in the group `encoder` once a method has trained the encoder of this name."""
+    if asked.loader is None:
+        return {"weights": weights}
+    options = {"weights": weights, "name": name}
+    return {"name": "custom", "factory": asked.loader, "factory_options": options}
 
 
 @dataclass(frozen=True)

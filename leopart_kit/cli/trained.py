@@ -14,6 +14,7 @@ from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import encoder_node
 from leopart_kit.cli.repeating import command_for, words_for
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
+from leopart_kit.cli.run_parts import read_method, trained_node
 from leopart_kit.cli.words import word_of
 from leopart_kit.report.page import PAGE_NAME
 
@@ -45,8 +46,8 @@ def is_trained(config: DictConfig, folder: Path, words: Sequence[str]) -> bool:
     return all(has_ended(*one) for one in rounds_of(config, folder, words))
 
 
-def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> Path:
-    """The backbone of an encoder that is trained by `leopart train` with these words.
+def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> dict[str, Any]:
+    """The node of an encoder that is trained by `leopart train` with these words.
 
     Args:
         node: the encoder at the start, as of the group `encoder`.
@@ -56,14 +57,19 @@ def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
     """
     if any(word.lstrip("+").startswith(("encoder=", "encoder.")) for word in words):
         raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
-    if "method=stego" in words or any(w.startswith("recipe=stego") for w in words):
-        raise ValueError(
-            "trained: what stego trains is a head, which the backbone alone lacks; train it with "
-            "leopart train, and name factory: leopart_kit.methods.stego_encoder:load_stego"
-        )
     start = [f"encoder={encoder_node(node['name'])}"]
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
     chosen = [word for word in words if word.startswith("recipe=")]
     rest = [word for word in words if word not in chosen]
     said = [*chosen, *start, *rest, f"output_dir={word_of('', str(folder))[1:]}"]
-    return train_once(compose_command("train", said), folder, said)
+    config = compose_command("train", said)
+    last = rounds_of(config, folder, said)[-1].config
+    asked = read_method(last)
+    changed = sorted(node.keys() - {"name", "weights", "seed"})
+    if asked.loader is not None and changed:
+        raise ValueError(
+            f"trained: method={last.method.name} saves a head on the encoder as it is; leave out "
+            f"{', '.join(changed)}"
+        )
+    made = trained_node(asked, node["name"], str(train_once(config, folder, said)))
+    return made if asked.loader else {**node, **made}

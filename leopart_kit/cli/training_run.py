@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,16 @@ from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings
 from leopart_kit.cli.declared import words_of_encoder
 from leopart_kit.cli.reuse import training_identity
-from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
+from leopart_kit.cli.run_parts import (
+    RunParts,
+    build_loader,
+    build_settings,
+    read_method,
+    trained_node,
+)
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_report import TrainingReport
+from leopart_kit.cli.words import word_of
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.identity import Identity
 from leopart_kit.image_level.data.assignments import write_assignments
@@ -77,8 +85,10 @@ def run_training(
         student = run.save(config.backbone_precision)
         report.write(before, report.evaluate(student, "after"), command)
         if config.encoder.name != "custom":
-            network = " ".join(words_of_encoder(config.encoder.name))
-            logger.info("trained: %s encoder.weights=%s", network, student.weights)
+            made = trained_node(read_method(config), config.encoder.name, student.weights)
+            words = words_of_encoder(made.pop("name", config.encoder.name))
+            words += [word_of(f"encoder.{key}", value) for key, value in made.items()]
+            logger.info("trained: %s", shlex.join(words))
         if benchmarks:
             report.benchmarks(student, benchmarks)
         record_run(run.output_dir, run.identity)

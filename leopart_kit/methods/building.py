@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -34,7 +34,14 @@ class TrainingDefaults:
 
 @settings
 class MethodSettings:
-    """Settings of every method; each adds its own, and builds its method."""
+    """Settings of every method; each adds its own, and builds its method.
+
+    Class attributes:
+        loader: `package.module:function` from the saved weights and the name of the backbone to the
+            trained encoder, where that is more than the backbone.
+    """
+
+    loader: ClassVar[str | None] = None
 
     drop_path: DropRate = 0.0
     """Stochastic depth of the last block of a vision transformer, rising from 0."""

@@ -6,7 +6,7 @@ Hamilton et al., "Unsupervised Semantic Segmentation by Distilling Feature Corre
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -166,6 +166,8 @@ def neighbours_of(stored: StoredTokens, number: int) -> np.ndarray:
 @settings
 class StegoSettings(MethodSettings):
     """Settings of STEGO; shifts and weights are the released defaults, which papers tune by set."""
+
+    loader: ClassVar[str] = "leopart_kit.methods.stego_encoder:load_stego"
 
     learning_rate: NotNegative = 5e-4
     """Of the head."""

@@ -51,6 +51,26 @@ def test_a_training_that_names_an_encoder_is_a_cell_that_says_so(folder: Path, t
     ]
     run_command_line(main, "leopart bench", given)
     assert "encoder" in rows(tmp_path / "board")["here"]["one"]["reason"]
-    head = [word.replace("encoder.seed=3", "method=stego") for word in given]
-    run_command_line(main, "leopart bench", head)
-    assert "load_stego" in rows(tmp_path / "board")["here"]["one"]["reason"]
+
+
+def test_a_head_that_is_trained_is_measured_on_the_encoder_it_stands_on(
+    folder: Path, tmp_path: Path
+):
+    words = "method=stego method.crop_size=32 batch_size=4 num_workers=0 trainer.max_steps=2"
+    words += " evaluation.page_images=0 evaluation.protocol.num_clusters=3"
+    words += f" dataset=folder dataset.root={folder}"
+    given = [
+        f'encoders={{head: {{name: test_vit, weights: random, trained: "{words}"}},'
+        f' grid: {{name: test_vit, weights: random, block: 0, trained: "{words}"}},'
+        f' rounds: {{name: test_vit, weights: random, trained: "{words} rounds=2"}}}}',
+        f'benchmarks={{here: "dataset=folder dataset.root={folder}"}}',
+        f'overrides="{TINY} protocol.pca_dim=4 protocol.num_clusters=5"', "page_images=0",
+        f"output_dir={tmp_path / 'board'}",
+    ]  # fmt: skip
+    run_command_line(main, "leopart bench", given)
+    encoder = read_results(tmp_path / "board/head/here")["settings"]["encoder"]
+    assert encoder["factory"].endswith(":load_stego")
+    assert encoder["factory_options"]["name"] == "test_vit"
+    found = rows(tmp_path / "board")["here"]
+    assert "block" in found["grid"]["reason"]
+    assert "method=stego" in found["rounds"]["reason"]

@@ -72,10 +72,10 @@ def with_ultralytics(tmp_path: Path, files: list[Path]) -> list[dict[str, Any]]:
         program("ultralytics")
     home = tmp_path / "ultralytics"
     home.mkdir()
-    from matplotlib import font_manager  # comes with ultralytics, which would fetch these fonts
-
+    # It comes with ultralytics, which would fetch these fonts.
+    fonts = importlib.import_module("matplotlib.font_manager")
     for font in ("Arial.ttf", "Arial.Unicode.ttf"):
-        shutil.copy(font_manager.findfont("DejaVu Sans"), home / font)
+        shutil.copy(fonts.findfont("DejaVu Sans"), home / font)
     reader = Path(__file__).with_name("read_with_ultralytics.py")
     found = tmp_path / "found.json"
     offline = {"YOLO_CONFIG_DIR": str(home), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
