@@ -81,7 +81,7 @@ def read_method(config: DictConfig) -> MethodSettings:
 
 
 def trained_node(asked: MethodSettings, name: str, weights: str) -> dict[str, Any]:
-    """What changes in the group `encoder` once a method has trained the encoder of this name."""
+    """Changes of the group `encoder` once a method has trained the encoder of this name."""
     if asked.loader is None:
         return {"weights": weights}
     options = {"weights": weights, "name": name}
