@@ -58,9 +58,13 @@ def block_forward(
 
 
 def cls_attention(q: Tensor, k: Tensor) -> Tensor:
-    """Softmax attention of the first token: two `[B, heads, N, d]` → `[B, heads, N]`."""
-    q, k = q[:, :, :1].float(), k.float()
-    return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1).squeeze(2)
+    """Softmax attention of the first token: two `[B, heads, N, d]` → `[B, heads, N]`, in float32.
+
+    Also under the autocast of a training, so that its foreground is that of an evaluation.
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        q, k = q[:, :, :1].float(), k.float()
+        return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1).squeeze(2)
 
 
 def _normed_rotated(attn: TimmModule, heads: Heads, rope: Tensor | None) -> Heads:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from leopart_kit.backbones import EncoderLike, as_encoder
+from leopart_kit.backbones.precision import gpu_in_use
 from leopart_kit.data import (
     ClassHistogram,
     SegmentationDataset,
@@ -194,14 +195,14 @@ def _dataset_info(
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a figure."""
+    """Versions of Python and of the packages that can change a figure; the GPU in use, if any."""
     found = {"python": platform.python_version()}
     for package in _LIBRARIES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return found | gpu_in_use()
 
 
 def git_sha() -> str | None:

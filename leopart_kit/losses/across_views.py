@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from leopart_kit.losses.full_precision import full_precision
+from leopart_kit.losses.view_pairs import without
 
 
 @full_precision
@@ -46,10 +47,10 @@ def across_views_cross_entropy(
     targets = targets.detach()
     total = targets.new_zeros(())
     for view, rows in enumerate(scores):
-        others = [g for g in range(num_global) if g != view]
-        if others:
+        others = without(targets, view, dim=0)
+        if len(others):
             log_probabilities = torch.log_softmax(rows / temperature, dim=-1)
-            total = total - (targets[others] * log_probabilities).sum()
+            total = total - (others * log_probabilities).sum()
     return total / (targets.shape[1] * num_global * (num_views - 1))
 
 

@@ -41,7 +41,8 @@ def anchored_cross_entropy(
         )
     with torch.autocast(assignments.device.type, enabled=False):
         targets = assignments.detach().float()
-        cells = boxes.float() * boxes.new_tensor([width, height, width, height]).float()
+        x0, y0, x1, y1 = boxes.float().unbind(-1)
+        cells = torch.stack([x0 * width, y0 * height, x1 * width, y1 * height], dim=-1)
         total, count = targets.new_zeros(()), 0
         for v, scores in enumerate(student_scores):
             side = scores.shape[1]
@@ -50,7 +51,8 @@ def anchored_cross_entropy(
                     f"student_scores[{v}] must be [{batch}, side, side, {num_prototypes}], got "
                     f"{list(scores.shape)}"
                 )
-            aligned = align_regions(targets, cells[:, v : v + 1], side)[:, 0]
+            own, longest = cells[:, v : v + 1], max(height, width)
+            aligned = align_regions(targets, own, side, longest)[:, 0]
             log_probabilities = torch.log_softmax(scores.float() / temperature, dim=-1)
             total = total - (aligned * log_probabilities).sum()
             count += batch * side * side

@@ -13,12 +13,15 @@ CONCENTRATED_SHARE = 0.5
 
 
 class AssignmentStatistics(NamedTuple):
-    """Spread of assignments over prototypes. Entropies in nats, at most `log_num_prototypes`."""
+    """Spread of assignments over prototypes. Entropies in nats, at most `log_num_prototypes`.
+
+    Scalars stay on the device: reading one makes the host wait for it.
+    """
 
     usage: Tensor  # [K] share of all mass on each prototype, sums to 1
-    prototypes_used: int  # prototypes that are the first choice of at least one sample
-    entropy: float  # mean entropy of one sample's assignment
-    usage_entropy: float  # entropy of `usage`
+    prototypes_used: Tensor  # prototypes that are the first choice of at least one sample
+    entropy: Tensor  # mean entropy of one sample's assignment
+    usage_entropy: Tensor  # entropy of `usage`
     log_num_prototypes: float  # ln K
 
 
@@ -33,32 +36,38 @@ def assignment_statistics(assignments: Tensor) -> AssignmentStatistics:
     if rows.numel() == 0:
         raise ValueError(f"there are no assignments: shape {list(assignments.shape)}")
     usage = rows.mean(dim=0)
-    used = torch.bincount(rows.argmax(dim=1), minlength=rows.shape[1]) > 0
     return AssignmentStatistics(
         usage=usage,
-        prototypes_used=int(used.sum()),
-        entropy=torch.special.entr(rows).sum(dim=1).mean().item(),
-        usage_entropy=torch.special.entr(usage).sum().item(),
+        prototypes_used=chosen(rows.argmax(dim=1), rows.shape[1]).sum(),
+        entropy=torch.special.entr(rows).sum(dim=1).mean(),
+        usage_entropy=torch.special.entr(usage).sum(),
         log_num_prototypes=math.log(rows.shape[1]),
     )
 
 
+def chosen(labels: Tensor, number: int) -> Tensor:
+    """Which of `number` labels occur, bool `[number]`; no host waits for it, as for a count."""
+    found = torch.zeros(number, dtype=torch.bool, device=labels.device)
+    return found.index_fill_(0, labels.flatten(), True)
+
+
 def collapse_warning(statistics: AssignmentStatistics) -> str | None:
-    """One line that names the kind of collapse, or None if there is none.
+    """One line that names the kind of collapse, or None if there is none; reads the scalars.
 
     Collapse shows in two ways. Every patch is spread evenly over all prototypes (the tokens have
     become alike), or a few prototypes take everything (nothing balances the masses).
     """
-    largest = statistics.log_num_prototypes
-    if statistics.entropy > UNIFORM_SHARE * largest:
+    largest, entropy = statistics.log_num_prototypes, statistics.entropy.item()
+    if entropy > UNIFORM_SHARE * largest:
         return (
-            f"assignments are all but uniform: entropy {statistics.entropy:.3f} of ln K = "
+            f"assignments are all but uniform: entropy {entropy:.3f} of ln K = "
             f"{largest:.3f}; the patch tokens have become alike. Lower the learning rate or epsilon"
         )
-    if statistics.usage_entropy < CONCENTRATED_SHARE * largest:
+    usage_entropy = statistics.usage_entropy.item()
+    if usage_entropy < CONCENTRATED_SHARE * largest:
         return (
-            f"few prototypes take all patches: entropy of their use {statistics.usage_entropy:.3f} "
-            f"of ln K = {largest:.3f}, {statistics.prototypes_used} in use. Raise num_iterations "
-            "or the number of patches in a batch"
+            f"few prototypes take all patches: entropy of their use {usage_entropy:.3f} "
+            f"of ln K = {largest:.3f}, {int(statistics.prototypes_used)} in use. Raise "
+            "num_iterations or the number of patches in a batch"
         )
     return None

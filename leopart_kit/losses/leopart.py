@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
 from leopart_kit.losses.region_alignment import align_regions, cells_inside
+from leopart_kit.losses.view_pairs import without
 
 
 def leopart_loss(
@@ -152,9 +153,10 @@ def assignment_cross_entropy(
         dtype = torch.promote_types(student_scores[0].dtype, torch.float32)
         boxes_in_global = overlap_in_global.to(assignments.device, dtype) / patch_size
         boxes_in_view = overlap_in_view.to(assignments.device, dtype) / patch_size
+        longest = max(assignments.shape[2:4])
         targets = torch.stack(
             [
-                align_regions(maps, boxes_in_global[:, g], roi_size)
+                align_regions(maps, boxes_in_global[:, g], roi_size, longest)
                 for g, maps in enumerate(assignments.to(dtype))
             ],
             dim=1,
@@ -162,13 +164,13 @@ def assignment_cross_entropy(
         counting = _counting_cells(foreground, boxes_in_global, roi_size)
         sums, counts = [], []
         for v, scores in enumerate(student_scores):
-            others = [g for g in range(num_global) if g != v]
-            if not others:
+            if num_global == 1 and v == 0:  # no other global view
                 continue
-            aligned = align_regions(scores.to(dtype), boxes_in_view[:, v, others], roi_size)
+            boxes, longest = without(boxes_in_view[:, v], v), max(scores.shape[1:3])
+            aligned = align_regions(scores.to(dtype), boxes, roi_size, longest)
             log_probabilities = torch.log_softmax(aligned / temperature, dim=-1)
-            cross_entropy = -(targets[:, others, v] * log_probabilities).sum(dim=-1)
-            cells = counting[:, others, v].to(dtype)
+            cross_entropy = -(without(targets[:, :, v], v) * log_probabilities).sum(dim=-1)
+            cells = without(counting[:, :, v], v).to(dtype)
             sums.append((cross_entropy * cells).sum(dim=(0, 2, 3)))
             counts.append(cells.sum(dim=(0, 2, 3)))
         return _mean_over_pairs(torch.cat(sums), torch.cat(counts), process_group)

@@ -83,7 +83,7 @@ def neco_loss(
         raise ValueError(
             f"reference_order must be {[pairs, batch * cells]}, got {list(reference_order.shape)}"
         )
-    order = reference_order.to(drawn_from.device)
+    order = reference_order.to(drawn_from.device, non_blocking=True)
     chosen = torch.stack([rows[index] for rows, index in zip(drawn_from, order, strict=True)])
     chosen = F.normalize(chosen, dim=-1).unflatten(1, (batch, cells))
     # [pairs · B · cells, cells]: each patch and the references of its image.

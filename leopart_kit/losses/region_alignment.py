@@ -7,7 +7,9 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 
-def align_regions(maps: Tensor, boxes: Tensor, output_size: int) -> Tensor:
+def align_regions(
+    maps: Tensor, boxes: Tensor, output_size: int, longest: int | None = None
+) -> Tensor:
     """RoI-align channel-last maps: average of bilinear samples per cell.
 
     Equals `torchvision.ops.roi_align(aligned=True, sampling_ratio=-1)`, written as one product
@@ -21,6 +23,8 @@ def align_regions(maps: Tensor, boxes: Tensor, output_size: int) -> Tensor:
         maps: `[B, h, w, K]`.
         boxes: `[B, R, 4]`, xyxy in cells of the map, R boxes for each map.
         output_size: cells of the result along each side.
+        longest: cells of the map that no box exceeds along either axis, but for rounding. With
+            None the boxes are measured, for which a GPU makes the host wait.
 
     Returns:
         `[B, R, output_size, output_size, K]`; zeros for an empty box.
@@ -29,8 +33,8 @@ def align_regions(maps: Tensor, boxes: Tensor, output_size: int) -> Tensor:
     """
     batch, height, width, channels = maps.shape
     x0, y0, x1, y1 = boxes.to(maps.dtype).unbind(-1)
-    rows = _axis_weights(y0, y1, output_size, height)
-    columns = _axis_weights(x0, x1, output_size, width)
+    rows = _axis_weights(y0, y1, output_size, height, longest)
+    columns = _axis_weights(x0, x1, output_size, width, longest)
     in_rows = rows.flatten(1, 2) @ maps.flatten(2)
     in_rows = in_rows.view(batch, -1, output_size, width, channels)
     return columns.unsqueeze(2) @ in_rows
@@ -62,7 +66,9 @@ def cells_inside(mask: Tensor, boxes: Tensor, output_size: int) -> Tensor:
     return torch.where(mirrored, values.flip(-1), values) >= 1.0
 
 
-def _axis_weights(start: Tensor, end: Tensor, num_bins: int, length: int) -> Tensor:
+def _axis_weights(
+    start: Tensor, end: Tensor, num_bins: int, length: int, longest: int | None
+) -> Tensor:
     """Weight of each of `length` map cells in each of `num_bins` bins: `[..., num_bins, length]`.
 
     A bin holds `ceil(extent / num_bins)` evenly spaced samples. A sample up to one cell outside the
@@ -71,7 +77,12 @@ def _axis_weights(start: Tensor, end: Tensor, num_bins: int, length: int) -> Ten
     start, end = start - 0.5, end - 0.5  # cell centres at integer coordinates
     bin_size = ((end - start) / num_bins)[..., None, None]
     num_samples = bin_size.abs().ceil()
-    sample = torch.arange(int(num_samples.max()) if num_samples.numel() else 0, device=start.device)
+    if longest is not None:
+        most = -(-longest // num_bins) + 1  # one more, since an extent is rounded
+        num_samples = num_samples.clamp(max=most)
+    else:
+        most = int(num_samples.max()) if num_samples.numel() else 0
+    sample = torch.arange(most, device=start.device)
     bins = torch.arange(num_bins, device=start.device).unsqueeze(1)
     offset = bins + (sample + 0.5) / num_samples.clamp(min=1)
     position = start[..., None, None] + offset * bin_size

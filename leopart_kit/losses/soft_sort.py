@@ -24,6 +24,7 @@ from leopart_kit.losses.full_precision import full_precision
 Network = Literal["bitonic", "odd_even"]
 
 _ROWS_AT_ONCE = 16  # of which all layers stay in a core's cache while they are differentiated
+_ROWS_ON_GPU = 4096  # a GPU has no use for small pieces
 
 
 @full_precision
@@ -84,7 +85,8 @@ class Run(NamedTuple):
 
     def direction(self, like: Tensor) -> Tensor:
         """1 or -1 for each group, `[groups, 1, 1]`."""
-        return like.new_tensor([-1.0 if down else 1.0 for down in self.descending])[:, None, None]
+        signs = torch.tensor([-1.0 if down else 1.0 for down in self.descending])
+        return signs.to(like, non_blocking=True)[:, None, None]
 
     def exchanged(self, gap: Tensor, steepness: float) -> Tensor:
         """The share of the other end, `[groups, width, N]`, by how far the second is above."""
@@ -107,10 +109,10 @@ class Block(NamedTuple):
         """All comparators in order."""
         return [run for layer in self.layers for run in layer]
 
-    def places(self, num_wires: int) -> Tensor:
-        """Part of its span in which each wire was mixed before, `[n]`."""
-        wires = torch.arange(num_wires) + self.offset
-        return wires // self.before % (self.span // self.before)
+    def places(self, num_wires: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Every wire, and the part of its span in which it was mixed before, `[n]` each."""
+        wires = torch.arange(num_wires, device=device)
+        return wires, (wires + self.offset) // self.before % (self.span // self.before)
 
 
 @lru_cache
@@ -187,7 +189,7 @@ class _SoftSort(torch.autograd.Function):
             shares.append(run.exchanged(gaps[-1], steepness))
             _exchange(first, second, gaps[-1] * shares[-1])
         product = values.new_empty(*values.shape, len(wires))
-        for rows in _chunks(len(values)):
+        for rows in _chunks(values):
             parts = [share[..., rows] for share in shares]
             product[rows] = _product(blocks, len(wires), parts, None).permute(2, 1, 0)
         ctx.blocks, ctx.steepness = blocks, steepness
@@ -200,7 +202,7 @@ class _SoftSort(torch.autograd.Function):
         by_values, by_product = gradients
         shares = [run.exchanged(gap, ctx.steepness) for run, gap in zip(runs, gaps, strict=True)]
         by_share = [torch.empty_like(share) for share in shares]
-        for rows in _chunks(len(by_product)):
+        for rows in _chunks(by_product):
             wires = by_product[rows].permute(2, 1, 0).clone(memory_format=torch.contiguous_format)
             parts = [[share[..., rows] for share in each] for each in (shares, by_share)]
             _product_backward(ctx.blocks, wires, *parts)
@@ -225,8 +227,9 @@ def _exchange(first: Tensor, second: Tensor, step: Tensor) -> None:
     second.sub_(step)
 
 
-def _chunks(number: int) -> list[slice]:
-    return [slice(start, start + _ROWS_AT_ONCE) for start in range(0, number, _ROWS_AT_ONCE)]
+def _chunks(rows: Tensor) -> list[slice]:
+    size = _ROWS_AT_ONCE if rows.device.type == "cpu" else _ROWS_ON_GPU
+    return [slice(start, start + size) for start in range(0, len(rows), size)]
 
 
 def _product(
@@ -274,7 +277,7 @@ def _widened(product: Tensor, block: Block) -> Tensor:
     num_wires, before, rows = product.shape
     parts = block.span // before
     wide = product.new_zeros(num_wires, parts, before, rows)
-    wide[torch.arange(num_wires), block.places(num_wires)] = product
+    wide[block.places(num_wires, product.device)] = product
     wide = wide.flatten(1, 2)
     return wide if block.span <= num_wires else wide[:, block.offset :].contiguous()
 
@@ -285,4 +288,4 @@ def _narrowed(gradient: Tensor, block: Block) -> Tensor:
     if block.span > num_wires:
         gradient = F.pad(gradient, (0, 0, block.offset, 0))
     parts = gradient.unflatten(1, (-1, block.before))
-    return parts[torch.arange(num_wires), block.places(num_wires)]
+    return parts[block.places(num_wires, gradient.device)]

@@ -10,10 +10,10 @@ LEAST_SPREAD = 0.01
 
 
 @torch.no_grad()
-def token_spread(tokens: Tensor) -> float:
-    """1 minus the mean cosine of all pairs of tokens `[B, D, h, w]`; 0: all are alike."""
+def token_spread(tokens: Tensor) -> Tensor:
+    """Scalar, 1 minus the mean cosine of all pairs of tokens `[B, D, h, w]`; 0: all are alike."""
     rows = F.normalize(tokens.float(), dim=1)
-    return 1 - rows.mean(dim=(0, 2, 3)).square().sum().item()
+    return 1 - rows.mean(dim=(0, 2, 3)).square().sum()
 
 
 def collapse_of_tokens(spread: float) -> str | None:

@@ -37,18 +37,31 @@ def aligned_pairs(
     in_global = overlap_in_global.to(teacher_features.device, dtype) / patch_size
     in_view = overlap_in_view.to(teacher_features.device, dtype) / patch_size
     others = [[v for v in range(num_views) if v != g] for g in range(num_global)]
+    longest = max(teacher_features.shape[2:4])
     teacher = [
-        align_regions(maps, in_global[:, g, others[g]], roi_size).transpose(0, 1)
+        align_regions(maps, without(in_global[:, g], g), roi_size, longest).transpose(0, 1)
         for g, maps in enumerate(teacher_features.detach().to(dtype))
     ]
     student: dict[tuple[int, int], Tensor] = {}
     for v, maps in enumerate(student_features):
         seen_by = [g for g in range(num_global) if g != v]
         if seen_by:
-            cells = align_regions(maps.to(dtype), in_view[:, v, seen_by], roi_size)
+            boxes, longest = without(in_view[:, v], v), max(maps.shape[1:3])
+            cells = align_regions(maps.to(dtype), boxes, roi_size, longest)
             student.update(zip(((g, v) for g in seen_by), cells.unbind(1), strict=True))
     pairs = torch.stack([student[g, v] for g in range(num_global) for v in others[g]])
     return torch.cat(teacher).flatten(2, 3), pairs.flatten(2, 3)
+
+
+def without(values: Tensor, index: int, dim: int = 1) -> Tensor:
+    """All entries of a dimension but one; all where there are fewer. No list goes to a GPU."""
+    if index >= values.shape[dim]:
+        return values
+    before, after = (
+        values.narrow(dim, 0, index),
+        values.narrow(dim, index, values.shape[dim] - index),
+    )
+    return torch.cat([before, after.narrow(dim, 1, after.shape[dim] - 1)], dim=dim)
 
 
 def _check_shapes(

@@ -67,8 +67,8 @@ class AnchoredLeopart(Method):
             self.settings.temperature,
         )
         statistics = assignment_statistics(assignments)
-        warning = collapse_warning(statistics)
-        if warning and step % self.settings.warning_every == 0:
+        due = step % self.settings.warning_every == 0
+        if due and (warning := collapse_warning(statistics)):
             logger.warning("step %d: %s", step, warning)
         logs: dict[str, Tensor | float] = {
             "prototypes_used": statistics.prototypes_used,

@@ -35,15 +35,24 @@ class FeatureQueue(nn.Module):
         self.length = length
         self.register_buffer("features", torch.zeros(num_views, length, dim))
         self.register_buffer("stored", torch.zeros(num_views, dtype=torch.int64))
+        self._known: list[int] | None = None
+        self.register_load_state_dict_post_hook(_forget)
+
+    @property
+    def counts(self) -> list[int]:
+        """`stored` on the host; read once from a GPU, for which the host waits, and then kept."""
+        if self._known is None:
+            self._known = self.stored.tolist()
+        return self._known
 
     @property
     def full(self) -> bool:
         """True if every view's ring is full; only then should the features be used."""
-        return int(self.stored.min()) >= self.length
+        return min(self.counts) >= self.length
 
     def content(self, view: int) -> Tensor:
         """Features of a view that are stored so far, `[n, dim]` with n up to the length."""
-        return self.features[view, : int(self.stored[view])]
+        return self.features[view, : self.counts[view]]
 
     @torch.no_grad()
     def store(
@@ -77,12 +86,23 @@ class FeatureQueue(nn.Module):
                 f"shape {list(foreground.shape)}"
             )
         limit = min(MAX_NEW_PER_IMAGE * embeddings.shape[1], self.length)
-        for view, patches in enumerate(embeddings):
-            candidates = patches.flatten(0, -2)
-            if foreground is not None:
-                candidates = candidates[foreground[view].flatten().bool()]
-            chosen = torch.randperm(len(candidates), generator=generator)[:limit]
-            chosen = chosen.to(candidates.device)
-            slots = self.stored[view] + torch.arange(len(chosen), device=self.stored.device)
-            self.features[view, slots % self.length] = candidates[chosen].to(self.features.dtype)
-            self.stored[view] += len(chosen)
+        candidates = embeddings.flatten(1, -2)
+        numbers, order = [candidates.shape[1]] * num_views, None
+        if foreground is not None:
+            marked = foreground.flatten(1).bool()
+            numbers = marked.sum(dim=1).tolist()  # the one thing that a GPU is waited for
+            order = marked.logical_not().byte().argsort(dim=1, stable=True)  # the marked come first
+        for view, number in enumerate(numbers):
+            chosen = torch.randperm(number, generator=generator)[:limit]
+            chosen = chosen.to(candidates.device, non_blocking=True)
+            rows = chosen if order is None else order[view, chosen]
+            start = self.counts[view]
+            slots = torch.arange(start, start + len(rows), device=rows.device) % self.length
+            self.features[view, slots] = candidates[view, rows].to(self.features.dtype)
+            self.stored[view] += len(rows)
+            self.counts[view] += len(rows)
+
+
+def _forget(queue: FeatureQueue, incompatible_keys: object) -> None:
+    """A checkpoint has filled the buffers: their counts on the host are those of before."""
+    queue._known = None

@@ -131,8 +131,8 @@ class Leopart(StudentTeacher[PatchClusterer]):
         self, loss: Tensor, assignments: Tensor, foreground: Tensor | None, step: int
     ) -> dict[str, Tensor | float]:
         statistics = assignment_statistics(assignments)
-        warning = collapse_warning(statistics)
-        if warning and step % self.settings.warning_every == 0:
+        due = step % self.settings.warning_every == 0
+        if due and (warning := collapse_warning(statistics)):
             logger.warning("step %d: %s", step, warning)
         share = 1.0 if foreground is None else foreground.float().mean()
         return {

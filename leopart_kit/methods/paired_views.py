@@ -88,8 +88,8 @@ class PairedViews(StudentTeacher[PatchEmbedder]):
         tokens = self.student.tokens_of_views(views.views)
         loss = self.compare(taught, [self.student.embed(maps) for maps in tokens], views, step)
         spread = token_spread(tokens[0])
-        warning = collapse_of_tokens(spread)
-        if warning and step % self.warning_every == 0:
+        due = step % self.warning_every == 0
+        if due and (warning := collapse_of_tokens(spread.item())):
             logger.warning("step %d: %s", step, warning)
         logs: dict[str, Tensor | float] = {"token_spread": spread}
         if self.gram is not None:

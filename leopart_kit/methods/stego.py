@@ -15,6 +15,7 @@ from torch import Tensor
 
 from leopart_kit.clustering.nearest_neighbours import nearest_neighbours
 from leopart_kit.data.five_crops import FiveCrops
+from leopart_kit.losses.assignment_statistics import chosen
 from leopart_kit.losses.stego_correlation import sample_points, stego_correlation
 from leopart_kit.methods.building import (
     Built,
@@ -73,7 +74,7 @@ class Stego(Method):
         others, other_codes = sample_points(features, elsewhere), sample_points(codes, elsewhere)
         far = []
         for _ in range(used.num_random):
-            rows = _other_rows(len(features))
+            rows = _other_rows(len(features)).to(features.device, non_blocking=True)
             far.append(
                 stego_correlation(sampled, others[rows], own, other_codes[rows], used.random_shift)
             )
@@ -87,15 +88,16 @@ class Stego(Method):
     def _points(self, features: Tensor) -> Tensor:
         """Random points `[B, s, s, 2]`, drawn on the CPU so that a resumed run draws the same."""
         side = self.settings.num_points
-        return (2 * torch.rand(len(features), side, side, 2) - 1).to(features.device)
+        points = 2 * torch.rand(len(features), side, side, 2) - 1
+        return points.to(features.device, non_blocking=True)
 
     def _probe(self, codes: Tensor) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Loss of the cluster probe, which the codes do not feel: minus the largest cosine."""
         rows = F.normalize(codes.detach().float(), dim=1).flatten(2)
         cosines = F.normalize(self.encoder.centroids, dim=1) @ rows  # [B, K, h * w]
         largest = cosines.max(dim=1)
-        counts = torch.bincount(largest.indices.flatten(), minlength=cosines.shape[1])
-        return -largest.values.mean(), {"clusters_used": (counts > 0).float().sum()}
+        used = chosen(largest.indices, cosines.shape[1])
+        return -largest.values.mean(), {"clusters_used": used.float().sum()}
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Head and probe."""

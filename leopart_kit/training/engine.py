@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import logging
-from typing import Any, Literal
+from typing import Literal
 
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
-from torch.nn.parallel import DistributedDataParallel
 
 from leopart_kit.launch import enter_launch
-from leopart_kit.processes import PATIENCE, leave_processes
+from leopart_kit.processes import leave_processes
+from leopart_kit.training.data_parallel import DataParallel
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -34,7 +32,7 @@ def build_fabric(accelerator: str = "auto", precision: Precision = "32-true") ->
     several = launch.count > 1
     fabric = Fabric(
         accelerator=accelerator,
-        strategy=_data_parallel() if several else "auto",
+        strategy=DataParallel() if several else "auto",
         devices=launch.local_count,
         num_nodes=launch.count // launch.local_count,
         precision=precision,
@@ -46,12 +44,3 @@ def build_fabric(accelerator: str = "auto", precision: Precision = "32-true") ->
     if several:
         atexit.register(leave_processes)
     return fabric
-
-
-def _data_parallel() -> DDPStrategy:
-    # Buffers are a method's own in each process (its share of a queue): a forward pass must not
-    # overwrite them. torch has renamed the option.
-    known = inspect.signature(DistributedDataParallel).parameters
-    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    options: dict[str, Any] = {option: False}
-    return DDPStrategy(timeout=PATIENCE, **options)

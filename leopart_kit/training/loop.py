@@ -151,6 +151,7 @@ def _set_up(
             f"the loader is for process {loader.rank} of {loader.world_size}, this is process "
             f"{fabric.global_rank} of {fabric.world_size}"
         )
+    fabric.to_device(method)  # all of it: an evaluation may have moved the encoder before
     groups = method.parameter_groups()
     check_parameter_groups(method, groups)
     factor = settings.rate_factor(_images_per_step(loader, settings))
@@ -315,8 +316,10 @@ class _Clock:
 
 def _mean_over_processes(logs: Mapping[str, Tensor | float], fabric: Fabric) -> dict[str, float]:
     names = sorted(logs)
-    values = torch.stack(
-        [torch.as_tensor(logs[n], dtype=torch.float32, device=fabric.device) for n in names]
-    )
+    numbers = [0.0 if isinstance(logs[n], Tensor) else logs[n] for n in names]
+    values = torch.tensor(numbers, dtype=torch.float32).to(fabric.device, non_blocking=True)
+    for place, name in enumerate(names):
+        if isinstance(value := logs[name], Tensor):
+            values[place] = value
     reduced = cast(Tensor, fabric.all_reduce(values, reduce_op="mean"))
     return dict(zip(names, reduced.tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
+from leopart_kit.backbones.precision import tf32_products
 from leopart_kit.methods.method import Method, StepOutput
 from leopart_kit.training.samples import LoadedBatch
 from leopart_kit.training.schedules import Schedules
@@ -52,14 +54,17 @@ class OptimiserStep:
 
         Raises NotFinite before the optimiser has touched the weights.
         """
+        with tf32_products(self.fabric.device):
+            return self._take(step, batches)
+
+    def _take(self, step: int, batches: Iterator[LoadedBatch]) -> StepResult:
         scheduled = self._apply_schedules(step)
         with torch.no_grad():
             self.method.before_step(step)
         for parameter in self.method.started_anew(step):
             self.optimizer.state.pop(parameter, None)
         outputs, broken = self._accumulate(step, batches)
-        loss = self._global_loss(outputs)
-        norm = self._clip()
+        loss, norm = self._finite(self._global_loss(outputs), self._clip())
         self.optimizer.step()
         self.optimizer.zero_grad()
         momentum = self.schedules.momentum(step)
@@ -97,22 +102,30 @@ class OptimiserStep:
             outputs.append(StepOutput(output.loss.detach(), output.logs))
         return outputs, tuple(broken)
 
-    def _global_loss(self, outputs: list[StepOutput]) -> float:
+    def _global_loss(self, outputs: list[StepOutput]) -> Tensor:
         mean = torch.stack([output.loss for output in outputs]).float().mean()
-        loss = cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean"))
-        if not torch.isfinite(loss):
-            raise NotFinite(f"the loss is {loss.item()}")
-        return loss.item()
+        return cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean"))
 
-    def _clip(self) -> dict[str, float]:
+    def _clip(self) -> Tensor | None:
+        """Norm of all gradients, if they are clipped."""
         if self.clip_norm is None:
-            return {}
-        norm = self.fabric.clip_gradients(
+            return None
+        return self.fabric.clip_gradients(
             self.module, self.optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
         )
-        if norm is None or not torch.isfinite(norm):
-            raise NotFinite(f"the norm of the gradients is {norm}")
-        return {"gradient_norm": norm.item()}
+
+    def _finite(self, loss: Tensor, norm: Tensor | None) -> tuple[float, dict[str, float]]:
+        """Both as numbers, for which a GPU is waited for once.
+
+        Raises NotFinite for one that is not finite.
+        """
+        both = [loss] if norm is None else [loss, norm.to(loss)]
+        values = torch.stack(both).tolist()
+        if not math.isfinite(values[0]):
+            raise NotFinite(f"the loss is {values[0]}")
+        if not math.isfinite(values[-1]):
+            raise NotFinite(f"the norm of the gradients is {values[-1]}")
+        return values[0], {"gradient_norm": values[1]} if norm is not None else {}
 
 
 def _mean_logs(outputs: list[StepOutput]) -> dict[str, Tensor | float]:

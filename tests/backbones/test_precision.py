@@ -1,4 +1,4 @@
-"""What is said where bfloat16 would run in emulation."""
+"""What is said where bfloat16 would run in emulation, and what stays in float32."""
 
 import logging
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from leopart_kit.backbones import precision
+from leopart_kit.backbones.vit import ViTEncoder
+from tests.methods.tiny_clusterer import tiny_vit
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,28 @@ def test_emulated_bfloat16_is_named_once(
     assert [m for m in caplog.messages if "choose precision=fp32" in m] == caplog.messages
     assert len(caplog.messages) == warnings
     precision._warn_of_emulation.cache_clear()
+
+
+def test_attention_under_the_autocast_of_a_training_is_that_of_an_evaluation():
+    tiny = tiny_vit()
+    look = {"name": "tiny", "mean": tiny.mean, "std": tiny.std}
+    encoder = ViTEncoder(tiny.vit, precision="bf16", **look).eval()
+    images = torch.randn(2, 3, 48, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        alone = encoder.attention(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            within = encoder.attention(images)
+    assert alone.dtype == torch.float32
+    assert torch.equal(alone, within)
+
+
+def test_networks_take_tf32_where_a_gpu_has_it_and_clustering_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(precision, "has_tf32", lambda device: True)
+    assert torch.get_float32_matmul_precision() == "highest"
+    with precision.autocast_to("fp32", torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == "highest"
+    with precision.autocast_to("fp32", torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == "highest"

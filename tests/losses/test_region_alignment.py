@@ -42,6 +42,24 @@ def test_equals_torchvision_in_value_and_gradient(seed, grid, output_size, overh
     assert (results[0][0, 0] == 0).all()
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    grid=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    output_size=st.sampled_from([1, 3, 7]),
+)
+def test_a_known_longest_box_changes_no_bit(seed, grid, output_size):
+    generator = torch.Generator().manual_seed(seed)
+    height, width = grid
+    maps = torch.randn(2, height, width, 5, generator=generator)
+    corners = torch.rand(2, 6, 2, 2, generator=generator)  # half of them mirrored or upside down
+    corners[0, 0] = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    boxes = (corners * torch.tensor([width, height])).flatten(2)
+    boxes[1, 0, 2:] = boxes[1, 0, :2]
+    measured = align_regions(maps, boxes, output_size)
+    assert torch.equal(align_regions(maps, boxes, output_size, longest=max(grid)), measured)
+
+
 def test_one_cell_over_the_whole_map_is_its_mean():
     maps = torch.tensor([[1.0, 2.0], [3.0, 6.0]])[None, :, :, None]
     box = torch.tensor([[[0.0, 0.0, 2.0, 2.0]]])

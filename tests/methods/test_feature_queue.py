@@ -59,6 +59,10 @@ def test_the_state_dict_continues_the_queue():
         q.store(numbered(20), generator=torch.Generator().manual_seed(1))
     assert torch.equal(queue.features, copy.features)
     assert copy.full
+    assert copy.counts == [8, 8]
+    copy.load_state_dict(FeatureQueue(2, 6, 1).state_dict())
+    assert not copy.full
+    assert len(copy.content(0)) == 0
 
 
 def test_the_generator_decides():

@@ -14,7 +14,7 @@ from tests.training.test_training_resume import environment, last_state
 from tests.training.tiny_leopart import train_tiny
 
 PROGRAM = Path(__file__).with_name("tiny_leopart.py")
-KINDS = ("fg", "all", "anchored", "neco", "paka")
+KINDS = ("fg", "all", "anchored", "neco", "paka", "block", "key")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from leopart_kit.backbones.vit import ViTEncoder
 from leopart_kit.data import AnchoredTransform, MultiCropTransform
 from leopart_kit.methods import (
     AnchoredLeopart,
@@ -56,9 +57,12 @@ class Images:
 
 
 def train_tiny(output_dir: Path, kind: str, batch_size: int) -> Method:
-    """Six steps; `kind` is the foreground of Leopart, "neco", "paka" or "anchored"."""
+    """Six steps; `kind` is the foreground of Leopart, "neco", "paka" or "anchored".
+
+    "block" and "key" are PaKA on the output of the last block but one, and on the last one's keys.
+    """
     fabric = build_fabric("cpu")
-    if kind in ("neco", "paka"):
+    if kind in ("neco", "paka", "block", "key"):
         method, samples = _paired(kind), SeededSamples(Images(), VIEWS, seed=4)
     elif kind == "anchored":
         method, samples = _anchored(first=fabric.is_global_zero)
@@ -87,7 +91,12 @@ def _paired(kind: str) -> Method:
     """NeCo with references from the global batch, or PaKA; Gram anchoring beside them."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        student = PatchEmbedder(tiny_vit(), LinearProjection(DIM, 8))
+        encoder = tiny_vit()
+        if kind in ("block", "key"):
+            part: Mapping[str, Any] = {"block": -2} if kind == "block" else {"facet": "key"}
+            look = {"name": "tiny", "mean": encoder.mean, "std": encoder.std}
+            encoder = ViTEncoder(encoder.vit, **look, **part)
+        student = PatchEmbedder(encoder, LinearProjection(DIM, 8))
     numbers: Mapping[str, Any] = {
         "backbone_learning_rate": 1e-3,
         "head_learning_rate": 3e-3,

@@ -64,7 +64,7 @@ class CLIP(Method):
     def embed_texts(self, captions: list[str]) -> Tensor:
         """Texts → `[B, E]` of length 1."""
         tokens = self.tokenizer.encode(captions, self.settings.text_length)
-        texts = self.text(tokens.to(self.log_scale.device))
+        texts = self.text(tokens.to(self.log_scale.device, non_blocking=True))
         return F.normalize(self.text_projection(texts), dim=1)
 
     def forward(self, batch: Any, step: int) -> StepOutput:

@@ -114,7 +114,8 @@ def cutmix(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
     share, x, y = torch.rand(3, generator=generator).tolist()
     box_height, box_width = round(height * share**0.5), round(width * share**0.5)
     top, left = round(y * (height - box_height)), round(x * (width - box_width))
-    others = torch.randperm(len(images), generator=generator).to(images.device)
+    others = torch.randperm(len(images), generator=generator)
+    others = others.to(images.device, non_blocking=True)
     mixed = images.clone()
     rows, columns = slice(top, top + box_height), slice(left, left + box_width)
     mixed[..., rows, columns] = images[others][..., rows, columns]

@@ -59,7 +59,7 @@ class PatchDecoder(nn.Module):
         places = visible.unsqueeze(-1).expand(-1, -1, x.shape[-1])
         patches = self.mask_token.to(x.dtype).expand(len(x), num_patches, -1)
         patches = patches.scatter(1, places, x[:, num_prefix:])
-        patches = patches + grid_positions(grid, x.shape[-1]).to(x)
+        patches = patches + grid_positions(grid, x.shape[-1]).to(x, non_blocking=True)
         x = torch.cat([x[:, :num_prefix], patches], dim=1)
         for block in self.blocks:
             x = block(x)

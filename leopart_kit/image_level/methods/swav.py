@@ -94,8 +94,8 @@ class SwAV(Method):
 
     def _logs(self, loss: Tensor, codes: Tensor, step: int) -> dict[str, Tensor | float]:
         statistics = assignment_statistics(codes)
-        warning = collapse_warning(statistics)
-        if warning and step % self.settings.warning_every == 0:
+        due = step % self.settings.warning_every == 0
+        if due and (warning := collapse_warning(statistics)):
             logger.warning("step %d: %s", step, warning)
         return {
             "prototypes_used": statistics.prototypes_used,
