@@ -13,8 +13,9 @@ from __future__ import annotations
 import atexit
 import pickle
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -24,6 +25,7 @@ import torch
 import torch.distributed as dist
 
 from leopart_kit.launch import enter_launch
+from leopart_kit.whole_file import scratch_folder
 
 T = TypeVar("T")
 
@@ -34,10 +36,14 @@ _TOLD = "all processes were told"
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `count`, as number `rank`."""
+    """This process among `count`, as number `rank`.
+
+    `group` carries what they say to each other; None is torch's default group.
+    """
 
     rank: int = 0
     count: int = 1
+    group: Any = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> bool:
@@ -65,7 +71,7 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value)
+        dist.all_gather_object(values, value, group=self.group)
         return values
 
     def join(self, mine: Sequence[T]) -> list[T]:
@@ -75,12 +81,11 @@ class Processes:
         return [shares[i % self.count][i // self.count] for i in range(total)]
 
     def once(self, compute: Callable[[], T]) -> T:
-        """The value that the first process computes, in every process."""
+        """The value that the first process computes, in every process; its error, in all too."""
         if self.count == 1:
             return compute()
-        values: list[Any] = [compute() if self.first else None]
-        self._meet(None)
-        dist.broadcast_object_list(values, src=0)
+        values: list[Any] = [self.together(lambda: compute() if self.first else None)]
+        dist.broadcast_object_list(values, src=0, group=self.group)
         return values[0]
 
     def wait(self) -> None:
@@ -92,7 +97,9 @@ class Processes:
         if self.count == 1:
             return
         errors: list[Any] = [None] * self.count
-        dist.all_gather_object(errors, None if own is None else _fit_to_travel(own))
+        dist.all_gather_object(
+            errors, None if own is None else _fit_to_travel(own), group=self.group
+        )
         errors[self.rank] = own  # with its traceback
         for error in (own, *errors):
             if error is not None:
@@ -124,6 +131,20 @@ def join_processes() -> Processes:
     dist.init_process_group("gloo", timeout=PATIENCE)
     atexit.register(leave_processes)
     return Processes(launch.rank, launch.count)
+
+
+@contextmanager
+def shared_scratch_folder(path: Path, processes: Processes) -> Iterator[Path]:
+    """An empty folder beside `path`, the same in all processes, gone when all are done with it.
+
+    Work inside is done `together`, and so is this: an error of one is one of all.
+
+    Raises:
+        OSError: it cannot be made; carries its name.
+    """
+    with scratch_folder(path) if processes.first else nullcontext() as made:
+        yield processes.once(lambda: made or path)
+        processes.wait()
 
 
 def check_shared(folder: Path, processes: Processes, patience: float = 15.0) -> None:

@@ -15,7 +15,7 @@ from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import Method, MethodSettings, Parts
-from leopart_kit.progress import rich_progress
+from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.settings import read_part, read_settings
 from leopart_kit.training import (
     OrderedImages,
@@ -24,6 +24,7 @@ from leopart_kit.training import (
     TrainingSettings,
     default_num_workers,
     list_checkpoints,
+    processes_of,
     steps_for_epochs,
 )
 
@@ -130,18 +131,18 @@ class RunParts:
     def features(self, dataset: SegmentationDataset, resolution: tuple[int, int]) -> FeatureStore:
         """Patch tokens of the encoder as it was before training; of the same images on resuming.
 
-        Every process calls it: the first writes them, the others read what it wrote.
+        Every process calls it and writes its share.
         """
-        place: tuple = ()
-        if self.fabric.is_global_zero:
-            written = extract_features(
+        processes = processes_of(self.fabric)
+        return processes.together(
+            lambda: extract_features(
                 self.encoder,
                 dataset,
                 cache_dir=Path(self.config.cache_dir),
                 resolution=resolution,
                 device=self.fabric.device,
                 retry_broken=not self.resumes,
-                track=rich_progress,
+                track=rich_progress if processes.first else quiet,
+                processes=processes,
             )
-            place = (written.folder, written.grid)
-        return FeatureStore(*self.fabric.broadcast(place))
+        )

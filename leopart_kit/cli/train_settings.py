@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.commands import Accelerator, Precision, Words
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data import MultiCropSettings
+from leopart_kit.evaluation.task import Encoding
 from leopart_kit.settings import (
     Count,
     Group,
@@ -38,9 +40,10 @@ class TrainerSettings(TrainingSettings):
 
 
 @settings
-class TrainEvaluation:
-    """Measures and pictures that show the effect of the training."""
+class TrainEvaluation(Encoding):
+    """Measures and pictures that show the effect of the training; all processes share the work."""
 
+    _: KW_ONLY
     dataset: Annotated[Any, Group(PACKAGES["dataset"])] = None
     protocol: Annotated[Any, Group(PACKAGES["protocol"])] = None
     unlabelled_images: Count = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from leopart_kit.evaluation import (
     view_of,
 )
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
-from leopart_kit.progress import rich_progress
+from leopart_kit.processes import ALONE, Processes, shared_scratch_folder
+from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.report import (
     explore_result,
     print_result,
@@ -51,7 +53,8 @@ class TrainingReport:
     """Evaluates an encoder while it is trained, and writes the page at the end.
 
     The labelled set of `evaluation.dataset` is used, or else the training images themselves: then
-    the page shows clusters and no scores.
+    the page shows clusters and no scores. Every process calls its methods and takes its share; the
+    first one writes. An error of one is raised in all.
     """
 
     def __init__(
@@ -60,10 +63,12 @@ class TrainingReport:
         training_set: SegmentationDataset,
         output_dir: Path,
         device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
         self.output_dir = output_dir
         self.device = device
         self.config = config
+        self.processes = processes
         labelled = config.evaluation.get("dataset")
         if labelled is not None:
             self.dataset = build_dataset(labelled)
@@ -80,16 +85,38 @@ class TrainingReport:
 
     def evaluate(self, encoder: Encoder, name: str) -> Result:
         """Measure the encoder as it is; results go to `evaluation/<name>`."""
+        return self.processes.together(lambda: self._evaluate(encoder, name))
+
+    def _evaluate(self, encoder: Encoder, name: str) -> Result:
         was_training = encoder.training
-        # The features of a passing state are of no use to anybody later: no cache_dir.
-        run = RunSettings(device=str(self.device), track=rich_progress)
-        settings = plain(self.config)
-        result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
+        with self._passing_features() as cache_dir:
+            run = self._run_settings(cache_dir)
+            settings = plain(self.config)
+            result = evaluate(encoder, self.dataset, self.protocol, run, settings=settings)
         encoder.train(was_training)  # evaluating has switched it to eval mode
-        write_results(result, self.output_dir / "evaluation" / name)
-        if name in ("before", "after"):
-            self._tokens[name] = self._picture_tokens(encoder, result)
+        if self.processes.first:
+            write_results(result, self.output_dir / "evaluation" / name)
+            if name in ("before", "after"):
+                self._tokens[name] = self._picture_tokens(encoder, result)
         return result
+
+    def _passing_features(self) -> AbstractContextManager[Path | None]:
+        """Features of a passing state are of no use to anybody later; several processes share them
+        on the disk that all see."""
+        if self.processes.count == 1:
+            return nullcontext()
+        return shared_scratch_folder(self.output_dir / "features", self.processes)
+
+    def _run_settings(self, cache_dir: Path | None) -> RunSettings:
+        own = self.config.evaluation
+        return RunSettings(
+            batch_size=own.batch_size,
+            num_workers=own.num_workers,
+            device=str(self.device),
+            cache_dir=cache_dir,
+            track=rich_progress if self.processes.first else quiet,
+            processes=self.processes,
+        )
 
     def _picture_tokens(self, encoder: Encoder, result: Result) -> list[np.ndarray]:
         """Tokens of the pictures, since the encoder goes on to change."""
@@ -103,9 +130,7 @@ class TrainingReport:
         """Run evaluations of eval/benchmark and print each beside its expected figure."""
         reproduce = self.config.reproduce
         # They share an encoder and so its features, benchmark after benchmark.
-        run = RunSettings(
-            cache_dir=Path(self.config.cache_dir), device=str(self.device), track=rich_progress
-        )
+        run = self._run_settings(Path(self.config.cache_dir))
         settings = {
             "encoder": {"name": encoder.name, "weights": encoder.weights},
             "precision": self.config.precision,
@@ -124,10 +149,16 @@ class TrainingReport:
             self.output_dir / "evaluation",
             run,
         )
-        Console().print(benchmark_table(cells, plain(reproduce.expected)))
+        if self.processes.first:
+            Console().print(benchmark_table(cells, plain(reproduce.expected)))
 
     def write(self, before: Result, after: Result, command: str) -> None:
         """Print what the training changed and write `report.html`."""
+        self.processes.together(lambda: self._write(before, after, command))
+
+    def _write(self, before: Result, after: Result, command: str) -> None:
+        if not self.processes.first:
+            return
         number = self.config.evaluation.page_images
         pictures_before, pictures = (
             collect_samples(result, self.dataset, number) for result in (before, after)

@@ -44,6 +44,7 @@ from leopart_kit.training import (
     build_fabric,
     check_folder,
     find_loggers,
+    processes_of,
     record_run,
     seed_everything,
     train,
@@ -51,6 +52,7 @@ from leopart_kit.training import (
 )
 from leopart_kit.training.loggers import MakeLogger
 from leopart_kit.training.loop import Evaluate
+from leopart_kit.training.progress_bar import quiet_progress
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +69,10 @@ def run_training(
     """
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
     run = prepare_training(config, output_dir)
-    report = TrainingReport(config, run.dataset, run.output_dir, run.fabric.device)
-    before = None
-    if run.fabric.is_global_zero:
-        keep_settings(whole or config, run.output_dir)
-        start = run.encoder if whole is None else build_encoder(whole.encoder, config.precision)
-        before = report.evaluate(start, "before")
+    report = TrainingReport(config, run.dataset, run.output_dir, run.fabric.device, run.processes)
+    run.processes.once(lambda: keep_settings(whole or config, run.output_dir))
+    start = run.encoder if whole is None else build_encoder(whole.encoder, config.precision)
+    before = report.evaluate(start, "before")
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
         if step == run.settings.max_steps:  # measured below, with the final weights on disk
@@ -81,29 +81,25 @@ def run_training(
         return {name: summary.mean for name, summary in metrics.items()}
 
     run.train(on_evaluate)
-    if before is not None:
-        student = run.save(config.backbone_precision)
-        report.write(before, report.evaluate(student, "after"), command)
-        if config.encoder.name != "custom":
-            made = trained_node(read_method(config), config.encoder.name, student.weights)
-            words = words_of_encoder(made.pop("name", config.encoder.name))
-            words += [word_of(f"encoder.{key}", value) for key, value in made.items()]
-            logger.info("trained: %s", shlex.join(words))
-        if benchmarks:
-            report.benchmarks(student, benchmarks)
-        record_run(run.output_dir, run.identity)
+    student = run.save(config.backbone_precision)
+    report.write(before, report.evaluate(student, "after"), command)
+    if config.encoder.name != "custom":
+        made = trained_node(read_method(config), config.encoder.name, student.weights)
+        words = words_of_encoder(made.pop("name", config.encoder.name))
+        words += [word_of(f"encoder.{key}", value) for key, value in made.items()]
+        logger.info("trained: %s", shlex.join(words))
+    if benchmarks:
+        report.benchmarks(student, benchmarks)
+    run.record()
 
 
 def run_early_round(config: DictConfig, output_dir: Path) -> None:
     """A training that another one goes on from: it is neither measured nor shown."""
     run = prepare_training(config, output_dir)
-    if run.fabric.is_global_zero:
-        keep_settings(config, run.output_dir)
+    run.processes.once(lambda: keep_settings(config, run.output_dir))
     run.train()
-    if run.fabric.is_global_zero:
-        run.save("fp32")
-        record_run(run.output_dir, run.identity)
-    run.fabric.barrier()  # the next round reads what the first process has written
+    run.save("fp32")
+    run.record()  # the next round reads what the first process has written
 
 
 @dataclass(frozen=True)
@@ -111,6 +107,7 @@ class Training:
     """All that a training needs, built and checked; nothing of it has run yet."""
 
     fabric: Fabric
+    processes: Processes
     output_dir: Path
     dataset: SegmentationDataset
     encoder: Encoder
@@ -131,7 +128,7 @@ class Training:
             identity=self.identity,
             loggers=self.loggers,
             on_evaluate=on_evaluate,
-            progress=training_bar,
+            progress=training_bar if self.processes.first else quiet_progress,
         )
         rate = summary.images_per_second  # NaN where all steps were done before
         logger.info(
@@ -143,11 +140,20 @@ class Training:
     def save(self, precision: SavedPrecision) -> Encoder:
         """The trained encoder; its backbone and the clusters of the images are files now."""
         student = self.method.encoder
-        student.weights = str(save_backbone(student, self.output_dir / BACKBONE_NAME, precision))
-        clusters = self.method.assignments()
-        if clusters is not None:
-            write_assignments(self.dataset.names, clusters, self.output_dir / "assignments.csv")
+
+        def write() -> str:
+            path = save_backbone(student, self.output_dir / BACKBONE_NAME, precision)
+            clusters = self.method.assignments()
+            if clusters is not None:
+                write_assignments(self.dataset.names, clusters, self.output_dir / "assignments.csv")
+            return str(path)
+
+        student.weights = self.processes.once(write)
         return student
+
+    def record(self) -> None:
+        """Say that all is there, for every process to go on from."""
+        self.processes.once(lambda: record_run(self.output_dir, self.identity))
 
 
 def prepare_training(config: DictConfig, output_dir: Path) -> Training:
@@ -162,21 +168,23 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     fabric = build_fabric(config.accelerator, precision)
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
-    check_shared(output_dir, Processes(fabric.global_rank, fabric.world_size))
+    processes = processes_of(fabric)
+    if not processes.first:
+        logging.getLogger().setLevel(logging.WARNING)
+    check_shared(output_dir, processes)
     seed_everything(config.seed)
     asked = read_method(config)
     dataset = build_dataset(config.dataset)
     encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
     settings = build_settings(config, len(dataset), fabric.world_size)
     identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
-    if fabric.is_global_zero:
-        check_folder(output_dir, settings.resume, identity)
+    processes.once(lambda: check_folder(output_dir, settings.resume, identity))
     parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
     method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)
     return Training(
-        fabric, output_dir, dataset, encoder, settings, identity, method, loader, loggers
+        fabric, processes, output_dir, dataset, encoder, settings, identity, method, loader, loggers
     )
 
 

@@ -50,15 +50,21 @@ def _as_path(value: object) -> object:
 
 
 @settings
-class Running:
-    """Use of the machine; nothing here may change a figure by more than rounding."""
+class Encoding:
+    """How images are read and encoded; nothing here may change a figure by more than rounding."""
 
-    device: Text = "auto"
-    """auto, cpu, cuda, cuda:1, …"""
     batch_size: Count = 4
     """Images that the encoder sees at once."""
     num_workers: Whole | Literal["auto"] = "auto"
     """Processes that read images; auto: 0 on a CPU, up to 8 beside a GPU."""
+
+
+@settings
+class Running(Encoding):
+    """Use of the machine; nothing here may change a figure by more than rounding."""
+
+    device: Text = "auto"
+    """auto, cpu, cuda, cuda:1, …"""
     strict: bool = False
     """Stop at the first broken file instead of leaving it out."""
 

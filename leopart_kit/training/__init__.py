@@ -1,7 +1,7 @@
 """The training loop of every method: schedules, checkpoints, resuming, and the data stream."""
 
 from leopart_kit.training.checkpoint import CheckpointWriteError, list_checkpoints
-from leopart_kit.training.engine import build_fabric
+from leopart_kit.training.engine import build_fabric, processes_of
 from leopart_kit.training.loader import TrainingLoader, default_num_workers
 from leopart_kit.training.loggers import find_loggers
 from leopart_kit.training.loop import TrainingSummary, train
@@ -33,6 +33,7 @@ __all__ = [
     "default_num_workers",
     "find_loggers",
     "list_checkpoints",
+    "processes_of",
     "read_metrics",
     "record_run",
     "recorded_identity",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import atexit
 import logging
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from leopart_kit.launch import enter_launch
-from leopart_kit.processes import leave_processes
+from leopart_kit.processes import ALONE, PATIENCE, Processes, leave_processes
 from leopart_kit.training.data_parallel import DataParallel
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -44,3 +46,19 @@ def build_fabric(accelerator: str = "auto", precision: Precision = "32-true") ->
     if several:
         atexit.register(leave_processes)
     return fabric
+
+
+def processes_of(fabric: Fabric) -> Processes:
+    """The processes of a launched Fabric, for work beside the training that they share.
+
+    What they say to each other travels through gloo, also where gradients take NCCL.
+    """
+    if fabric.world_size == 1:
+        return ALONE
+    group = None if dist.get_backend() == "gloo" else _gloo_group()
+    return Processes(fabric.global_rank, fabric.world_size, group)
+
+
+@cache
+def _gloo_group() -> Any:
+    return dist.new_group(backend="gloo", timeout=PATIENCE)

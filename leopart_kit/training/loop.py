@@ -85,9 +85,10 @@ def train(
     identity: all that the run follows from; checkpoints of another one are refused. By default
         what is known here: the method's name, the loader's numbers and `settings`.
     loggers: where else the curves go, see `find_loggers`.
-    on_evaluate: called in the first process with the method in eval mode and the number of
-        finished steps, every `evaluate_every` steps and after the last; its figures are logged
-        under "evaluation/". Whatever it draws at random does not change the training.
+    on_evaluate: called in every process with the method in eval mode and the number of finished
+        steps, every `evaluate_every` steps and after the last, so that it can share the work, see
+        `processes_of`. The figures of the first process are logged under "evaluation/". Whatever
+        it draws at random does not change the training.
 
     Raises:
         TrainingInterrupted: after SIGTERM or SIGINT, once the step is done and saved.
@@ -236,15 +237,13 @@ class _Run:
         if self.on_evaluate is None or not self._due(self.settings.evaluate_every):
             return
         method = self.state.method
-        if self.metrics is not None:
-            with unchanged_random_state(), torch.no_grad():
-                method.eval()
-                figures = self.on_evaluate(cast(Method, method), self.state.step)
-                method.train()
-            named = {f"evaluation/{name}": float(value) for name, value in figures.items()}
-            if named:
-                self.metrics.write(self.state.step, named)
-        self.fabric.barrier()
+        with unchanged_random_state(), torch.no_grad():
+            method.eval()
+            figures = self.on_evaluate(cast(Method, method), self.state.step)
+            method.train()
+        named = {f"evaluation/{name}": float(value) for name, value in figures.items()}
+        if named and self.metrics is not None:
+            self.metrics.write(self.state.step, named)
 
     def save_if_due_or_asked(self, stop: StopRequest) -> None:
         signal_name = self._agreed_signal(stop)
