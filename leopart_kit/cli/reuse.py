@@ -35,12 +35,13 @@ def training_identity(
     Args:
         settings: of the loop, as they follow from the configuration.
         encoder: the network that is trained, as it is before.
+        num_processes: that train together; they count as the batch of all of them.
     """
     parts = determining(plain(config), HOW_TRAINED)
+    parts["batch_size"] *= num_processes
     parts["trainer"] = determining(asdict(settings), HOW_TRAINED, "trainer.")
     # What is no setting comes last, so that a setting that changes it is named first.
     content = {
-        "num_processes": num_processes,
         "dataset.num_images": len(dataset),
         "dataset.content": dataset.fingerprint(),
         "encoder.weights": encoder.fingerprint(),

@@ -119,5 +119,5 @@ def has_ended(config: DictConfig, folder: Path, num_processes: int = 1) -> bool:
     encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
     settings = build_settings(config, len(dataset), num_processes)
     identity = training_identity(config, settings, encoder, dataset, num_processes)
-    check_folder(folder, "auto", identity)
+    check_folder(folder, "auto", identity, num_processes)
     return recorded_identity(folder).difference(identity) is None

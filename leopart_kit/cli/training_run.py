@@ -178,7 +178,7 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
     settings = build_settings(config, len(dataset), fabric.world_size)
     identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
-    processes.once(lambda: check_folder(output_dir, settings.resume, identity))
+    processes.once(lambda: check_folder(output_dir, settings.resume, identity, processes.count))
     parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
     method = share_batch_norm(method, fabric)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +55,30 @@ class FeatureQueue(nn.Module):
     def content(self, view: int) -> Tensor:
         """Features of a view that are stored so far, `[n, dim]` with n up to the length."""
         return self.features[view, : self.counts[view]]
+
+    def divided_anew(
+        self, states: Sequence[Mapping[str, Tensor]], rank: int, count: int
+    ) -> dict[str, Tensor]:
+        """Entries of the state dict as number `rank` of `count` queues that share what was stored.
+
+        Each takes every `count`-th embedding, from the newest on, as far as they fit. All hold as
+        many: where they do not divide, some hold one that another holds too. Queues of the same
+        length as before are not shared; each goes on from one of those.
+
+        Args:
+            states: entries of the queues before, one for each process.
+        """
+        if states[0]["features"].shape == self.features.shape:
+            return dict(states[rank % len(states)])
+        features, stored = torch.zeros_like(self.features), torch.zeros_like(self.stored)
+        for view in range(len(features)):
+            newest = _newest_first([(one["features"][view], one["stored"][view]) for one in states])
+            number = min(self.length, -(-len(newest) // count))
+            if number:
+                places = (rank + count * torch.arange(number)) % len(newest)
+                features[view, :number] = newest[places].flip(0).to(features)
+            stored[view] = number
+        return {"features": features, "stored": stored}
 
     @torch.no_grad()
     def store(
@@ -106,3 +132,14 @@ class FeatureQueue(nn.Module):
 def _forget(queue: FeatureQueue, incompatible_keys: object) -> None:
     """A checkpoint has filled the buffers: their counts on the host are those of before."""
     queue._known = None
+
+
+def _newest_first(rings: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Embeddings `[n, dim]` of several rings, each `[length, dim]` and how many it ever stored."""
+    ages, found = [], []
+    for features, stored in rings:
+        age = torch.arange(min(int(stored), len(features)))
+        ages.append(age)
+        found.append(features[(int(stored) - 1 - age) % len(features)])
+    order = torch.cat(ages).argsort(stable=True)
+    return torch.cat(found)[order]

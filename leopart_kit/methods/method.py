@@ -41,7 +41,9 @@ class Method(nn.Module):
 
     All state that a resumed run needs lives in `state_dict()`: parameters, buffers (a feature
     queue), and, through `get_extra_state`, anything else (the state of a `torch.Generator`).
-    Buffers and extra state may differ between processes; each process gets its own back.
+    Buffers and extra state may differ between processes; each process gets its own back. Where the
+    number of processes has changed, a module with a method `divided_anew` takes its share of what
+    all had (see `FeatureQueue`), and other state is that of one of the processes before.
 
     A method that labels a whole set is built with an `ImagesInOrder` and takes its passes over it
     in `before_step`; see there why a resumed run stays the same.

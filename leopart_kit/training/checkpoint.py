@@ -15,7 +15,7 @@ from torch import Tensor
 from leopart_kit.backbones.weight_tensors import shown, storage_fault
 from leopart_kit.identity import Identity
 
-FORMAT, VERSION = "leopart_kit", 2
+FORMAT, VERSION = "leopart_kit", 3
 _NAME = re.compile(r"step_(\d{8,})\.pt")
 
 

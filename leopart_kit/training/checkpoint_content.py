@@ -45,8 +45,8 @@ def refused_as_damaged(path: Path) -> Iterator[None]:
         raise damaged(path, str(error)) from error
 
 
-def check_parts(path: Path, content: Mapping[str, Any], rank: int) -> None:
-    """Raise ValueError unless all that a process of this rank needs is there and of its type."""
+def check_parts(path: Path, content: Mapping[str, Any]) -> None:
+    """Raise ValueError unless all that processes need is there and of its type."""
     for where, kind in _PARTS.items():
         _check_type(path, where, _inside(content, where), kind)
     if content["step"] < 0:
@@ -56,14 +56,15 @@ def check_parts(path: Path, content: Mapping[str, Any], rank: int) -> None:
         _check_type(path, where, group, dict)
         _check_type(path, f"{where}/name", group.get("name"), str)
         _check_type(path, f"{where}/params", group.get("params"), list)
-    if rank >= len(content["processes"]):
-        raise damaged(path, f"it has the state of {len(content['processes'])} processes")
-    own = content["processes"][rank]
-    _check_type(path, f"processes/{rank}", own, dict)
-    for name, kind in _OF_A_PROCESS.items():
-        _check_type(path, f"processes/{rank}/{name}", own.get(name), kind)
-    for message in own["broken"]:
-        _check_type(path, f"processes/{rank}/broken", message, str)
+    if not content["processes"]:
+        raise damaged(path, "it has the state of no process")
+    for rank, process in enumerate(content["processes"]):
+        where = f"processes/{rank}"
+        _check_type(path, where, process, dict)
+        for name, kind in _OF_A_PROCESS.items():
+            _check_type(path, f"{where}/{name}", process.get(name), kind)
+        for message in process["broken"]:
+            _check_type(path, f"{where}/broken", message, str)
 
 
 def saved_identity(path: Path, content: Mapping[str, Any]) -> Identity:

@@ -86,11 +86,13 @@ class TrainingLoader:
             yield batch
 
     def position_settings(self) -> dict[str, int]:
-        """Meaning of the position in the data; a resumed run must agree on all of it."""
+        """Meaning of the position in the data; a resumed run must agree on all of it.
+
+        `batch_size` is that of all processes together.
+        """
         return {
             "num_images": len(self.samples),
-            "batch_size": self.batch_size,
-            "num_processes": self.world_size,
+            "batch_size": self.batch_size * self.world_size,
             "data_seed": self.samples.seed,
         }
 

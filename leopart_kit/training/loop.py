@@ -76,8 +76,9 @@ def train(
 
     Everything goes to `output_dir`: `checkpoints/step_*.pt`, `metrics.jsonl`, and what
     the loggers write.
-    On the CPU a resumed run with the same number of threads continues bit for bit (optimiser,
-    schedules, the method's buffers and extra state, random generators, position in the data).
+    On the CPU a resumed run with the same number of threads and processes continues bit for bit
+    (optimiser, schedules, the method's buffers and extra state, random generators, position in the
+    data). Another number of processes goes on with the same images, see `other_processes`.
 
     fabric: launched, see `build_fabric`; loader: made for its rank and world size.
     make_optimizer: from dicts with `params` and `lr` of each group; learning rate and weight
@@ -187,7 +188,7 @@ def _start_or_resume(
     path = fabric.broadcast(path)
     if path is None:
         return None
-    restore_state(state, path, fabric)
+    restore_state(state, path, fabric, settings.seed)
     existing = list_checkpoints(checkpoints)
     if existing and existing[-1] > checkpoint_path(checkpoints, state.step):
         raise ValueError(

@@ -12,13 +12,14 @@ from leopart_kit.training.checkpoint import (
     checkpoint_to_resume,
     read_checkpoint_file,
 )
-from leopart_kit.training.checkpoint_content import saved_identity
+from leopart_kit.training.checkpoint_content import check_parts
+from leopart_kit.training.other_processes import check_goes_on
 from leopart_kit.whole_file import write_whole_text
 
 RECORD_NAME = "identity.json"
 
 
-def check_folder(output_dir: Path, resume: str, identity: Identity) -> None:
+def check_folder(output_dir: Path, resume: str, identity: Identity, num_processes: int = 1) -> None:
     """Make sure that a run may go on in a folder, before anything in it changes.
 
     Raises ValueError, naming the first difference, where another run has ended or broken off
@@ -29,7 +30,9 @@ def check_folder(output_dir: Path, resume: str, identity: Identity) -> None:
         check_same_run(record, recorded_identity(output_dir), identity)
     path = checkpoint_to_resume(output_dir / "checkpoints", resume)
     if path is not None:
-        check_same_run(path, saved_identity(path, read_checkpoint_file(path)), identity)
+        content = read_checkpoint_file(path)
+        check_parts(path, content)
+        check_goes_on(path, content, identity, num_processes)
 
 
 def record_run(output_dir: Path, identity: Identity) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +15,21 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from leopart_kit.identity import Identity
-from leopart_kit.training.checkpoint import (
-    check_same_run,
-    check_state_matches,
-    read_checkpoint_file,
-)
+from leopart_kit.training.checkpoint import check_state_matches, read_checkpoint_file
 from leopart_kit.training.checkpoint_content import (
     check_moments,
     check_parts,
     refused_as_damaged,
-    saved_identity,
 )
-from leopart_kit.training.randomness import capture_random_state, restore_random_state
+from leopart_kit.training.other_processes import check_goes_on, entries_of
+from leopart_kit.training.randomness import (
+    capture_random_state,
+    derive_seed,
+    restore_random_state,
+    seed_everything,
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -69,26 +73,44 @@ def _trained_for(method: nn.Module) -> str | None:
     return next((name for name, part in method.named_modules() if part is encoder), None)
 
 
-def restore_state(state: RunState, path: Path, fabric: Fabric) -> None:
+def restore_state(state: RunState, path: Path, fabric: Fabric, seed: int) -> None:
     """Continue from a checkpoint: fills `state` in place, and the global random generators.
+
+    Args:
+        seed: of the run; random generators start from it anew where the number of processes is
+            another one, see `other_processes`.
 
     Raises ValueError when the run is another one than that of the checkpoint, or the method has
     other sizes or parameter groups; FileNotFoundError without the file.
     """
+    rank, count = fabric.global_rank, fabric.world_size
     content = read_checkpoint_file(path)
-    check_parts(path, content, fabric.global_rank)
-    check_same_run(path, saved_identity(path, content), state.identity)
-    own = content["processes"][fabric.global_rank]
-    saved = {**content["state_dict"], **own["state_dict"]}
+    check_parts(path, content)
+    check_goes_on(path, content, state.identity, count)
+    processes = content["processes"]
+    saved = entries_of(path, content, state.method, rank, count)
     check_state_matches(path, saved, state.method.state_dict())
     _check_groups(path, content["optimizer"]["param_groups"], state.optimizer.param_groups)
     check_moments(path, content["optimizer"], state.optimizer)
     with refused_as_damaged(path):
         state.method.load_state_dict(saved)
         state.optimizer.load_state_dict(content["optimizer"])
-        restore_random_state(own["random"])
+        if len(processes) == count:
+            restore_random_state(processes[rank]["random"])
     state.step = content["step"]
-    state.broken = dict.fromkeys(own["broken"])
+    if len(processes) == count:
+        state.broken = dict.fromkeys(processes[rank]["broken"])
+        return
+    seed_everything(derive_seed(seed, state.step, count, rank))
+    if fabric.is_global_zero:  # they count once over all processes
+        state.broken = {message: None for one in processes for message in one["broken"]}
+        logger.warning(
+            "%s is of %d processes, this run has %d: shares of queues and random numbers are other "
+            "ones, so that it is not bit for bit the same from here on",
+            path,
+            len(processes),
+            count,
+        )
 
 
 def non_finite_entry(method: nn.Module) -> str | None:

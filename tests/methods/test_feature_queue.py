@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leopart_kit.methods.feature_queue import FeatureQueue
 
@@ -84,3 +86,42 @@ def test_bad_input():
         queue.store(torch.rand(2, 1, 2, 2, 3))
     with pytest.raises(ValueError, match=r"foreground must be \[2, 1, 2, 2\]"):
         queue.store(numbered(0), torch.ones(2, 1, 3, 3))
+
+
+@given(
+    total=st.integers(1, 12),
+    before=st.integers(1, 4),
+    after=st.integers(1, 4),
+    stored=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=4, max_size=4),
+)
+def test_queues_of_another_number_of_processes_share_what_all_had(
+    total: int, before: int, after: int, stored: list[tuple[int, int]]
+):
+    """Embedding n of process i has the value 100 i + n."""
+    old = [FeatureQueue(2, -(-total // before), 1) for _ in range(before)]
+    for process, (queue, numbers) in enumerate(zip(old, stored, strict=False)):
+        for view, number in enumerate(numbers):
+            for n in range(number):
+                queue.features[view, n % queue.length] = 100 * process + n
+            queue.stored[view] = number
+    new = [FeatureQueue(2, -(-total // after), 1) for _ in range(after)]
+    states = [queue.state_dict() for queue in old]
+    for rank, queue in enumerate(new):
+        queue.load_state_dict(queue.divided_anew(states, rank, after))
+    for view in range(2):
+        held = [queue.content(view)[:, 0].tolist() for queue in old]
+        shares = [queue.content(view)[:, 0].tolist() for queue in new]
+        kept = {value for share in shares for value in share}
+        assert kept <= {value for one in held for value in one}
+        if old[0].length == new[0].length:
+            assert shares == [held[rank % before] for rank in range(after)]
+            continue
+        assert len({len(share) for share in shares}) == 1, "all are full after the same step"
+        assert all(len(set(share)) == len(share) for share in shares)
+        count = sum(map(len, held))
+        assert len(kept) == min(count, after * new[0].length)
+        # The oldest come first, and are replaced first; before them what another one holds too.
+        own = (share for share in shares if sum(map(len, shares)) == len(kept))
+        for share in own:
+            age = [stored[int(value) // 100][view] - value % 100 for value in share]
+            assert age == sorted(age, reverse=True)
