@@ -5,7 +5,7 @@ process then goes on with the same values, so that decisions (a matching, a choi
 need no message. Alone, all of this does nothing.
 
 An error in one process of work done `together` is raised in all of them, at the next place where
-they meet. None waits for another that has given up.
+they meet. None waits for another that has given up, or that was killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -32,6 +32,28 @@ T = TypeVar("T")
 # A process may wait for hours while the first one clusters; the launcher notices one that died.
 PATIENCE = timedelta(days=2)
 _TOLD = "all processes were told"
+
+
+class ProcessEnded(ConnectionError):
+    """Another process of the run has ended before its time."""
+
+
+@contextmanager
+def notices_ended_processes() -> Iterator[None]:
+    """Inside, what torch raises when another process is gone is one error that says so.
+
+    Raises:
+        ProcessEnded: in place of the error of torch's communication.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise ProcessEnded(
+            "another process has ended, and its own last lines say why; the same command goes on "
+            "where this one has stopped"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -58,6 +80,8 @@ class Processes:
         """Work that ends in all processes alike: what one raises, all raise."""
         try:
             result = work()
+        except ProcessEnded:  # which hears nothing any more
+            raise
         except Exception as error:
             if _TOLD not in getattr(error, "__notes__", ()):
                 self._meet(error)
@@ -70,9 +94,7 @@ class Processes:
         self._meet(None)
         if self.count == 1:
             return [value]
-        values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value, group=self.group)
-        return values
+        return self._exchange(value)
 
     def join(self, mine: Sequence[T]) -> list[T]:
         """The items of all processes in the order they had before `share`."""
@@ -85,8 +107,18 @@ class Processes:
         if self.count == 1:
             return compute()
         values: list[Any] = [self.together(lambda: compute() if self.first else None)]
-        dist.broadcast_object_list(values, src=0, group=self.group)
+        with notices_ended_processes():
+            dist.broadcast_object_list(values, src=0, group=self.group)
         return values[0]
+
+    def after_first(self, make: Callable[[], T]) -> T:
+        """What every process makes for itself, the first one before the others.
+
+        So that it finds on the disk what the first has kept there. An error of one is one of all.
+        """
+        first = self.together(lambda: make() if self.first else None)
+        own = self.together(lambda: first if self.first else make())
+        return cast(T, own)
 
     def wait(self) -> None:
         """Go on when every process has come this far."""
@@ -96,15 +128,18 @@ class Processes:
         """Wait for all; raise one's own error, or else that of the first process with one."""
         if self.count == 1:
             return
-        errors: list[Any] = [None] * self.count
-        dist.all_gather_object(
-            errors, None if own is None else _fit_to_travel(own), group=self.group
-        )
+        errors = self._exchange(None if own is None else _fit_to_travel(own))
         errors[self.rank] = own  # with its traceback
         for error in (own, *errors):
             if error is not None:
                 error.add_note(_TOLD)
                 raise error
+
+    def _exchange(self, value: Any) -> list[Any]:
+        values: list[Any] = [None] * self.count
+        with notices_ended_processes():
+            dist.all_gather_object(values, value, group=self.group)
+        return values
 
 
 def _fit_to_travel(error: Exception) -> Exception:

@@ -46,7 +46,7 @@ from leopart_kit.evaluation.protocols.predictions.evaluate import evaluate_predi
 from leopart_kit.evaluation.result import Sample
 from leopart_kit.evaluation.task import Auditing, choose_device
 from leopart_kit.masks import cluster_palette, write_masks
-from leopart_kit.processes import check_shared, join_processes
+from leopart_kit.processes import Processes, check_shared, join_processes
 from leopart_kit.progress import rich_progress
 from leopart_kit.report import (
     explore_result,
@@ -96,6 +96,10 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
     """Evaluate, then write results.json, report.html and masks/ into `output_dir`."""
     read_command(EvalCommand, config)  # a mistyped setting shows before anything is loaded
     processes = join_processes()
+    processes.together(lambda: _eval_by_all(config, output_dir, processes))
+
+
+def _eval_by_all(config: DictConfig, output_dir: Path, processes: Processes) -> None:
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = processes.once(lambda: (output_dir, config.cache_dir))
     if not processes.first:
@@ -109,14 +113,15 @@ def eval_segmentation(config: DictConfig, output_dir: Path) -> None:
         encoder, (result, dataset) = None, measure_predictions(config, run)
     else:
         encoder = build_encoder(config.encoder, config.precision)
-        data = build_dataset(config.dataset), build_train_split(config)
+        data = processes.after_first(
+            lambda: (build_dataset(config.dataset), build_train_split(config))
+        )
         result, dataset = measure_encoder(config, encoder, *data, build_prior(config), run)
     if processes.first:
         command = repeated_by("leopart eval", "eval_segmentation", config)
         write_outputs(config, result, dataset, output_dir, command, encoder)
         print_result(result, Console())
         logger.info("page: %s", output_dir / "report.html")
-    processes.wait()  # torchrun ends all when the first one leaves with an error
 
 
 def write_outputs(

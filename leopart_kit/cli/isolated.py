@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from leopart_kit.cli.config import USER_ERRORS, describe_error, one_line
 from leopart_kit.cli.signals import is_interruption
-from leopart_kit.processes import ALONE, Processes
+from leopart_kit.processes import ALONE, ProcessEnded, Processes
 from leopart_kit.training import NonFiniteLoss, TrainingInterrupted
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,8 @@ def reason_of_failure(task: Callable[[], None], processes: Processes = ALONE) ->
     try:
         processes.together(task)
     except Exception as error:
+        if isinstance(error, ProcessEnded):
+            raise
         if isinstance(error, TrainingInterrupted) or is_interruption(error):
             raise KeyboardInterrupt from error  # a signal: meant for the whole command
         if isinstance(error, (*USER_ERRORS, NonFiniteLoss)):

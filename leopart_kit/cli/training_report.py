@@ -71,7 +71,7 @@ class TrainingReport:
         self.processes = processes
         labelled = config.evaluation.get("dataset")
         if labelled is not None:
-            self.dataset = build_dataset(labelled)
+            self.dataset = processes.after_first(lambda: build_dataset(labelled))
         else:
             self.dataset = training_set.spread(config.evaluation.unlabelled_images)
         protocol = build_protocol(config.evaluation.protocol)

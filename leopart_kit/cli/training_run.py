@@ -174,7 +174,7 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     check_shared(output_dir, processes)
     seed_everything(config.seed)
     asked = read_method(config)
-    dataset = build_dataset(config.dataset)
+    dataset = processes.after_first(lambda: build_dataset(config.dataset))
     encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
     settings = build_settings(config, len(dataset), fabric.world_size)
     identity = training_identity(config, settings, encoder, dataset, fabric.world_size)

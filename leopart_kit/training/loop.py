@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from leopart_kit.identity import HOW_TRAINED, Identity, determining
 from leopart_kit.methods.method import Method
+from leopart_kit.processes import notices_ended_processes
 from leopart_kit.training.checkpoint import (
     CheckpointWriteError,
     checkpoint_path,
@@ -76,9 +77,11 @@ def train(
 
     Everything goes to `output_dir`: `checkpoints/step_*.pt`, `metrics.jsonl`, and what
     the loggers write.
-    On the CPU a resumed run with the same number of threads and processes continues bit for bit
-    (optimiser, schedules, the method's buffers and extra state, random generators, position in the
-    data). Another number of processes goes on with the same images, see `other_processes`.
+    On the CPU a resumed run of one or two processes with the same number of threads continues bit
+    for bit (optimiser, schedules, the method's buffers and extra state, random generators, position
+    in the data). Gradients of three and more are added in another order after a restart: the run is
+    the same to rounding. Another number of processes goes on with the same images, see
+    `other_processes`.
 
     fabric: launched, see `build_fabric`; loader: made for its rank and world size.
     make_optimizer: from dicts with `params` and `lr` of each group; learning rate and weight
@@ -95,6 +98,7 @@ def train(
         TrainingInterrupted: after SIGTERM or SIGINT, once the step is done and saved.
         NonFiniteLoss: NaN or infinity in the loss, the clipped gradients or the weights.
         CheckpointWriteError: the disk is full; the previous checkpoint is intact.
+        ProcessEnded: another process of the run has ended before its time.
         ValueError: nothing to train or load, or a checkpoint that does not fit.
     """
     if identity is None:
@@ -106,7 +110,7 @@ def train(
     run = _Run(settings, fabric, state, take_step, checkpoints, resumed_from, on_evaluate)
     images_per_step = _images_per_step(loader, settings)
     clock = _Clock(images_per_step)
-    with ExitStack() as stack:
+    with notices_ended_processes(), ExitStack() as stack:
         if fabric.is_global_zero:
             run.metrics = stack.enter_context(
                 MetricsLog(output_dir, state.step, loggers, identity.values)

@@ -7,8 +7,8 @@ long as a step has as many over all of them. What each process has for itself is
 - any other buffer is that of one of the processes before, which most methods have equal in all;
 - random generators start from seeds of the step, the number of processes and the rank.
 
-A run is bit for bit the same only as long as the number stays. From there on it differs by the
-rounding of sums in another order, and by what is drawn at random.
+From there on the run is not bit for bit what it would have been: sums of another order are rounded
+otherwise, and other numbers are drawn at random.
 """
 
 from __future__ import annotations

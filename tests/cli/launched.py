@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from leopart_kit.launch import _PORTS
 from tests.cli.command import REPOSITORY
 from tests.training.test_training_resume import environment
 
@@ -34,3 +38,51 @@ def launch_torchrun(
         cwd=folder,
         timeout=TIMEOUT,
     )
+
+
+def start_srun(
+    program: str, words: Sequence[str], count: int, folder: Path, **variables: str
+) -> list[subprocess.Popen[str]]:
+    """`count` tasks of a program in tools/, with the variables that srun sets on one node."""
+    shared = {
+        "SLURM_JOB_ID": str(_free_job()),
+        "SLURM_JOB_NAME": "test",
+        "SLURM_NTASKS": str(count),
+        "SLURM_TASKS_PER_NODE": str(count),
+        "SLURM_NNODES": "1",
+        "SLURM_NODEID": "0",
+        **variables,
+    }
+    return [
+        subprocess.Popen(
+            [sys.executable, str(REPOSITORY / "tools" / f"{program}.py"), *words],
+            env={**environment(), **shared, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
+        for rank in range(count)
+    ]
+
+
+def ends_of(tasks: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Exit status and messages of every task, once all have ended."""
+    told = [task.communicate(timeout=TIMEOUT)[1] for task in tasks]
+    return [(task.returncode, text) for task, text in zip(tasks, told, strict=True)]
+
+
+def srun(program: str, words: Sequence[str], count: int, folder: Path) -> None:
+    """Tasks that all must end well."""
+    for status, told in ends_of(start_srun(program, words, count, folder)):
+        assert status == 0, told[-4000:]
+
+
+def _free_job() -> int:
+    """Number of a job whose port nobody listens at."""
+    first, number = _PORTS
+    for job in range(os.getpid() % number, number):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", first + job))
+            return job
+    raise OSError("no free port")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from leopart_kit.cli import benchmark, eval_segmentation, export_masks, train
 from tests.cli import train_command
+from tests.data.shard_writers import write_tars
 from tests.evaluation.protocols.test_unsupervised import write_objects
 from tests.evaluation.tiny_data import write_folder
 
@@ -28,18 +29,34 @@ EVALUATIONS = {
     ),
 }
 FORMATS = "export.formats=[png,coco_rle,coco_polygons,panoptic,labelme,yolo]"
-KINDS = (*EVALUATIONS, "export", "training", "rounds", "benchmark")
+LABELLED = (
+    "dataset@evaluation.dataset=webdataset",
+    "evaluation.dataset.root=${dataset.root}",
+    "evaluation.dataset.mask=seg.png",
+)
+"""The shards of a training are those that it is measured on."""
+KINDS = (*EVALUATIONS, "export", "training", "shards", "rounds", "benchmark")
 
 
 class Run(NamedTuple):
-    """A program and its words, but for `output_dir`."""
+    """A program and its words, but for `output_dir`.
+
+    `kept` are patterns of files that it keeps beside its data, to be read by the next run.
+    """
 
     command: Callable[[], None]
     words: list[str]
+    kept: str = ""
 
 
 def small_run(kind: str, data: Path) -> Run:
     """A run of one of the `KINDS`; its images are written to the folder `data`."""
+    if kind == "shards":
+        write_folder(data / "loose", 6)
+        shards = write_tars(data / "loose", data / "tars", 6)
+        words = train_command.arguments(data, Path(), *train_command.LEOPART, "dataset=webdataset")
+        words = [word for word in words if not word.startswith(("output_dir=", "dataset.root="))]
+        return Run(train.main, [*words, f"dataset.root={shards}", *LABELLED], "tars/.*.index")
     if kind in ("training", "rounds"):
         images = train_command.write_images(data)
         own = ["rounds=2", "trainer.max_steps=2"] if kind == "rounds" else []

@@ -29,14 +29,20 @@ def test_a_killed_command_comes_to_the_same_end(
     begin = time.monotonic()
     finish(run, whole)
     seconds = time.monotonic() - begin
-    expected = record(whole)
+    expected, beside = record(whole), kept(tmp_path / "data")
     assert expected
     moments = random.Random(kind)
     for number in range(int(str(request.config.getoption("kills")))):
         cut_off = tmp_path / f"{number:05}" / "out"  # as long a name as the other: files hold it
+        for file in (tmp_path / "data").glob(run.kept or "-"):
+            file.unlink()
         moment = moments.uniform(0, seconds)
         process = start(run, cut_off)
-        time.sleep(moment)
+        until = time.monotonic() + moment
+        while time.monotonic() < until:
+            if run.kept and number % 3 == 0 and any((tmp_path / "data").glob(run.kept)):
+                break  # while it makes the next one
+            time.sleep(0.001)
         assert process.pid is not None
         with suppress(ProcessLookupError):  # it is done
             os.killpg(process.pid, signal.SIGKILL)  # with the processes that read for it
@@ -45,6 +51,7 @@ def test_a_killed_command_comes_to_the_same_end(
         when = f"killed after {moment:.2f} of {seconds:.2f} s"
         assert list(differences(expected, record(cut_off))) == [], when
         assert names(cut_off) == names(whole), when
+        assert kept(tmp_path / "data") == beside, when
 
 
 def start(run: Run, folder: Path) -> forked.BaseProcess:
@@ -58,6 +65,11 @@ def finish(run: Run, folder: Path) -> None:
     process = start(run, folder)
     process.join()
     assert process.exitcode == 0, folder.with_suffix(".printed").read_text()
+
+
+def kept(folder: Path) -> list[str]:
+    """The data and what is kept beside it; passing files are for the next to remove."""
+    return [name for name in names(folder) if not name.endswith(".tmp")]
 
 
 def names(folder: Path) -> list[str]:
