@@ -23,6 +23,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from leopart_kit.launch import enter_launch
 from leopart_kit.whole_file import scratch_folder
@@ -76,6 +77,12 @@ class Processes:
         """Every `count`-th item, from the `rank`-th on."""
         return items[self.rank :: self.count]
 
+    def part(self, total: int, block: int = 1) -> slice:
+        """One piece of `total` rows in order: whole blocks of `block`, about as many for each."""
+        blocks = -(-total // block)
+        edges = (blocks * rank // self.count * block for rank in (self.rank, self.rank + 1))
+        return slice(*(min(edge, total) for edge in edges))
+
     def together(self, work: Callable[[], T]) -> T:
         """Work that ends in all processes alike: what one raises, all raise."""
         try:
@@ -95,6 +102,23 @@ class Processes:
         if self.count == 1:
             return [value]
         return self._exchange(value)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of the tensors of all, the same bits in each process; waits for all."""
+        self._meet(None)
+        if self.count == 1:
+            return values
+        # NCCL adds on GPUs alone, gloo best on the CPU.
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        total = values.detach().to(device, copy=True)
+        dist.all_reduce(total)
+        return total.to(values.device)
+
+    def concatenate(self, mine: Tensor) -> Tensor:
+        """The rows of all processes in the order of their ranks, on the device of `mine`."""
+        if self.count == 1:
+            return mine
+        return torch.cat(self.gather(mine.cpu())).to(mine.device)
 
     def join(self, mine: Sequence[T]) -> list[T]:
         """The items of all processes in the order they had before `share`."""

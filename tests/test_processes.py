@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,30 @@ def test_every_item_belongs_to_one_process(items: list[int], count: int):
     shares = [Processes(rank, count).share(items) for rank in range(count)]
     assert sorted(item for share in shares for item in share) == sorted(items)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@given(st.integers(0, 200), st.integers(1, 40), st.integers(1, 9))
+def test_parts_are_whole_blocks_that_cover_everything_once(total: int, block: int, count: int):
+    parts = [Processes(rank, count).part(total, block) for rank in range(count)]
+    rows = [row for part in parts for row in range(total)[part]]
+    assert rows == list(range(total))
+    blocks = [-(-(part.stop - part.start) // block) for part in parts]
+    assert max(blocks) - min(blocks) <= 1
+    assert all(part.start % block == 0 for part in parts if part.start < total)
+
+
+def _add_up(rank: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    mine = torch.tensor([1.5, 10.0 * rank])
+    total = Processes(rank, 3).sum(mine)
+    return total, mine, Processes(rank, 3).concatenate(mine[:rank])
+
+
+def test_sums_and_rows_of_all_processes():
+    found = run_in_processes(_add_up, 3)
+    for rank, (total, mine, rows) in enumerate(found):
+        assert total.tolist() == [4.5, 30.0]
+        assert mine.tolist() == [1.5, 10.0 * rank], "its own stays"
+        assert rows.tolist() == [1.5, 1.5, 20.0]
 
 
 def test_alone_nothing_changes():

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from leopart_kit.clustering.kmeans_starts import (
+    best_start,
+    draw_points,
+    draw_starts,
+    share_points,
+)
 from leopart_kit.clustering.lloyd import (
-    LloydFit,
+    BLOCK,
     Points,
-    assign,
-    greedy_kmeans_plus_plus,
     lloyd,
+    nearest_centroids,
     sum_of_squares,
 )
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
@@ -41,6 +48,10 @@ class KMeans:
 
     A seed gives the same answer again on the same machine and settings.
 
+    Several processes fit together, each on the points that it was given; they count as one set in
+    the order of the ranks. The answer is that of one process but for rounding: to the last bit
+    nearly always where each holds whole blocks of 65,536 points, as `Processes.part` cuts them.
+
     Args:
         num_clusters: K.
         metric: `euclidean`, or `spherical`: points and centroids have unit length and similarity is
@@ -52,10 +63,11 @@ class KMeans:
             more; `None` fits on all. `points_used` says what it came to.
         seed: of every random choice.
         chunk_size: points handled at a time, chosen by K and the device if `None`. Memory beyond
-            the points is about 4 bytes times chunk_size times K, and 12 bytes a point.
+            the points is about 4 bytes times chunk_size times K, 8 bytes a point, and the sample.
         device: where to compute; `None` is where the points are. Points stay where they are and
             move there chunk by chunk.
         track: progress over starts and iterations.
+        processes: those that fit together.
 
     Attributes (after `fit`):
         centroids: float32 `[K, D]`, in the coordinates of the points, on the device computed on.
@@ -88,6 +100,7 @@ class KMeans:
         chunk_size: int | None = None,
         device: str | torch.device | None = None,
         track: Track = quiet,
+        processes: Processes = ALONE,
     ) -> None:
         check_settings(
             metric,
@@ -109,39 +122,56 @@ class KMeans:
         self.chunk_size = chunk_size
         self.device = device
         self.track = track
+        self.processes = processes
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> KMeans:
-        """Fits on points `[N, D]` of any float type.
+        """Fits on points `[N, D]` of any float type, the share of this process.
 
         Raises:
-            ValueError: not `[N, D]`, fewer points than clusters, or a value that is not finite.
+            ValueError: not `[N, D]`, fewer points than clusters, or a value that is not finite; in
+                every process.
         """
-        check_points(x, num_clusters=self.num_clusters)
+        return self.processes.together(lambda: self._fit(x))
+
+    def _fit(self, x: Tensor) -> KMeans:
+        shares = self.processes.gather(len(x))
+        total, before = sum(shares), sum(shares[: self.processes.rank])
+        check_points(x, num_clusters=self.num_clusters, total=total)
         generator = torch.Generator().manual_seed(self.seed)
-        everything = self._points(x, _finite_mean(x))
-        points = everything
-        if self.max_points_per_cluster is not None:
-            points = _sample(points, self.max_points_per_cluster * self.num_clusters, generator)
-        sample = _sample(points, max(100 * self.num_clusters, 20_000), generator)
-        start = self._best_start(sample, generator)
+        everything = self._points(x, _finite_mean(x, before, total, self.processes))
+        everything = replace(everything, processes=self.processes, before=before)
+        points, used = everything, total
+        limit = self.max_points_per_cluster
+        if limit is not None and limit * self.num_clusters < total:
+            used = limit * self.num_clusters
+            points = share_points(draw_points(everything, total, used, generator), self.processes)
+        size = min(used, max(100 * self.num_clusters, 20_000))
+        start = best_start(
+            draw_points(points, used, size, generator),
+            draw_starts(self.num_restarts, size, self.num_clusters, generator),
+            self.num_iterations,
+            max(self.tolerance, _START_TOLERANCE),
+            self.track,
+            self.processes,
+        )
         fit = lloyd(points, start.centroids, self.num_iterations, self.tolerance, self.track)
         self.centroids = fit.centroids + points.shift
         self.inertia = fit.inertia
-        if len(points) < len(everything):
-            labels, _ = assign(everything, fit.centroids)
+        if used < total:
+            labels = nearest_centroids(everything, fit.centroids)
             self.inertia = sum_of_squares(everything, labels, fit.centroids)
-        self.points_used = len(points)
+        self.points_used = used
         self.iterations = fit.iterations
         self.converged = fit.converged
         logger.info(
             "k-means: %d clusters on %d of %d points, best of %d starts on %d points, "
             "%d iterations (%s), inertia %.6g",
             self.num_clusters,
-            len(points),
-            len(x),
+            used,
+            total,
             self.num_restarts,
-            len(sample),
+            size,
             fit.iterations,
             "converged" if fit.converged else "stopped before convergence",
             self.inertia,
@@ -152,7 +182,7 @@ class KMeans:
     def predict(self, x: Tensor) -> Tensor:
         """Nearest centroid of points `[N, D]`: int64 `[N]`, on the device of `x`.
 
-        Ties go to the lowest cluster id.
+        Ties go to the lowest cluster id. Each process may ask for points of its own.
 
         Raises:
             ValueError: not `[N, D]` with the width fitted on, or a value that is not finite.
@@ -162,8 +192,8 @@ class KMeans:
             raise RuntimeError("call fit before predict")
         check_points(x, dim=self.centroids.shape[1])
         points = self._points(x, self.centroids.double().mean(dim=0))
-        labels, _ = assign(points, self.centroids.to(points.device) - points.shift)
-        return labels.to(x.device)
+        centroids = self.centroids.to(points.device) - points.shift
+        return nearest_centroids(points, centroids).to(x.device)
 
     def _points(self, x: Tensor, mean: Tensor) -> Points:
         device = torch.device(self.device) if self.device is not None else x.device
@@ -173,19 +203,6 @@ class KMeans:
         spherical = self.metric == "spherical"
         shift = torch.zeros_like(mean) if spherical else mean
         return Points(x, device, chunk_size, spherical, shift.to(device, torch.float32))
-
-    def _best_start(self, sample: Points, generator: torch.Generator) -> LloydFit:
-        # 20 points a cluster are enough to seed from, and the seeding costs K passes over them.
-        seeding_size = max(20 * self.num_clusters, 4096)
-        tolerance = max(self.tolerance, _START_TOLERANCE)
-        fits = []
-        for _ in self.track(range(self.num_restarts), "k-means starts", self.num_restarts):
-            candidates = _sample(sample, seeding_size, generator)
-            centroids = greedy_kmeans_plus_plus(
-                candidates.rows(0, len(candidates)), self.num_clusters, generator
-            )
-            fits.append(lloyd(sample, centroids, self.num_iterations, tolerance, quiet))
-        return min(fits, key=lambda fit: fit.inertia)
 
 
 def check_settings(metric: str, **numbers: int | None) -> None:
@@ -197,34 +214,33 @@ def check_settings(metric: str, **numbers: int | None) -> None:
             raise ValueError(f"{name} must be at least 1, got {number}")
 
 
-def check_points(x: Tensor, *, num_clusters: int = 0, dim: int | None = None) -> None:
-    """Raises a `ValueError` unless `x` is float `[N, D]` with enough points."""
+def check_points(
+    x: Tensor, *, num_clusters: int = 0, dim: int | None = None, total: int | None = None
+) -> None:
+    """Raises a `ValueError` unless `x` is float `[N, D]` with enough points.
+
+    `total` are those of all processes, where `x` is the share of one.
+    """
     if x.ndim != 2 or not x.is_floating_point():
         raise ValueError(f"points must be float [N, D], got {x.dtype} {list(x.shape)}")
     if dim is not None and x.shape[1] != dim:
         raise ValueError(f"points have {x.shape[1]} dimensions, the centroids {dim}")
-    if len(x) < num_clusters:
+    total = len(x) if total is None else total
+    if total < num_clusters:
         raise ValueError(
-            f"{num_clusters} clusters need at least as many points, got {len(x)}: lower "
+            f"{num_clusters} clusters need at least as many points, got {total}: lower "
             "num_clusters or give more points"
         )
 
 
-def _sample(points: Points, size: int, generator: torch.Generator) -> Points:
-    """At most `size` random points, in their order."""
-    if len(points) <= size:
-        return points
-    return points.subset(torch.randperm(len(points), generator=generator)[:size].sort().values)
-
-
-def _finite_mean(x: Tensor) -> Tensor:
-    """Mean of the rows, float64 `[D]`; a value that is not finite is a `ValueError`."""
-    total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
-    for start in range(0, len(x), 1 << 16):
-        rows = x[start : start + (1 << 16)]
+def _finite_mean(x: Tensor, before: int, total: int, processes: Processes) -> Tensor:
+    """Mean of the rows of all, float64 `[D]`; a value that is not finite is a `ValueError`."""
+    sums = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
+    for start in range(0, len(x), BLOCK):
+        rows = x[start : start + BLOCK]
         part = rows.sum(dim=0, dtype=torch.float64)
         if not part.isfinite().all():
-            row = start + int((~rows.isfinite().all(dim=1)).nonzero()[0])
+            row = before + start + int((~rows.isfinite().all(dim=1)).nonzero()[0])
             raise ValueError(f"point {row} holds a value that is not finite (NaN or infinite)")
-        total += part
-    return total / len(x)
+        sums += part
+    return processes.sum(sums) / total

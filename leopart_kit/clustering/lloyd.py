@@ -1,25 +1,36 @@
-"""k-means++ starts, and Lloyd's iterations over points that are read in chunks."""
+"""Lloyd's iterations over points that are read in chunks, by one process or by several.
+
+Each process holds a share of the points. Sums and sizes of the clusters are added up over all of
+them; what is decided from those is the same everywhere.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track
 
-# Rows summed in float32 before they enter float64 totals.
-_BLOCK = 1 << 16
+BLOCK = 1 << 16
+"""Rows summed in float32 before they enter float64 totals. Shares of whole blocks give the sums of
+one process, but for the rounding of float64."""
+
+
+# Where a chunk starts, its rows, their nearest centroids and squared distances.
+_Chunk = tuple[int, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Points:
-    """Points `[N, D]` as k-means sees them: float32, less a shift or of unit length, by rows.
+    """Points `[n, D]` as k-means sees them: float32, less a shift or of unit length, by rows.
 
     The shift to the mean keeps |x|² - 2 x·c + |c|² from cancelling where all points lie far from 0.
+    `x` are the rows of this one of the `processes`, after the `before` rows of those of lower rank.
     """
 
     x: Tensor
@@ -27,6 +38,8 @@ class Points:
     chunk_size: int
     spherical: bool
     shift: Tensor
+    processes: Processes = ALONE
+    before: int = 0
 
     def __len__(self) -> int:
         return len(self.x)
@@ -34,9 +47,6 @@ class Points:
     def rows(self, start: int, stop: int) -> Tensor:
         rows = self.x[start:stop].to(self.device, torch.float32)
         return F.normalize(rows, dim=1) if self.spherical else rows - self.shift
-
-    def subset(self, indices: Tensor) -> Points:
-        return replace(self, x=self.x[indices.to(self.x.device)])
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,23 @@ class LloydFit:
     converged: bool
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """Points at their nearest centroids; all but `labels` is over the points of all processes.
+
+    Attributes:
+        labels: int32 `[n]`, lowest id on ties.
+        sums: of the points of every cluster, float64 `[K, D]`.
+        sizes: int64 `[K]`.
+        inertia: sum of squared distances.
+    """
+
+    labels: Tensor
+    sums: Tensor
+    sizes: Tensor
+    inertia: float
+
+
 def lloyd(
     points: Points, centroids: Tensor, num_iterations: int, tolerance: float, track: Track
 ) -> LloydFit:
@@ -58,123 +85,148 @@ def lloyd(
         ValueError: distances overflow float32.
     """
     previous, converged, iterations = float("inf"), False, 0
-    labels, distances = assign(points, centroids)
+    found = assign(points, centroids)
     for _ in track(range(num_iterations), "k-means", num_iterations):
-        current = float(distances.sum(dtype=torch.float64))
-        if previous < float("inf") and previous - current <= tolerance * previous:
+        if previous < float("inf") and previous - found.inertia <= tolerance * previous:
             converged = True
             break
-        previous = current
-        centroids = _means(points, labels, distances, centroids)
-        labels, distances = assign(points, centroids)
+        previous = found.inertia
+        centroids = _means(points, found, centroids)
+        found = assign(points, centroids)
         iterations += 1
-    return LloydFit(centroids, sum_of_squares(points, labels, centroids), iterations, converged)
+    inertia = sum_of_squares(points, found.labels, centroids)
+    return LloydFit(centroids, inertia, iterations, converged)
 
 
-def assign(points: Points, centroids: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest centroid (int64 `[N]`, lowest id on ties) and squared distance (float32 `[N]`).
+def assign(points: Points, centroids: Tensor) -> Assignment:
+    """Every point at its nearest centroid, and what the next centroids are made of.
 
     Raises:
         ValueError: a distance is not finite (the row is named).
     """
+    labels = torch.empty(len(points), dtype=torch.int32, device=points.device)
+    total = torch.zeros((), dtype=torch.float64, device=points.device)
+    sums = _ClusterSums(centroids)
+    for start, rows, nearest, distances in _nearest(points, centroids):
+        labels[start : start + len(rows)] = nearest
+        sums.add(rows, nearest)
+        total += distances.sum(dtype=torch.float64)
+    sizes = torch.bincount(labels, minlength=len(centroids))
+    packed = torch.cat([sums.finish().flatten(), sizes.double(), total[None]])
+    packed = points.processes.sum(packed)
+    number, dim = centroids.shape
+    return Assignment(
+        labels,
+        packed[: number * dim].view(number, dim),
+        packed[number * dim : -1].long(),
+        float(packed[-1]),
+    )
+
+
+def nearest_centroids(points: Points, centroids: Tensor) -> Tensor:
+    """The nearest centroid of every point of this process, int64 `[n]`; raises as `assign`."""
     labels = torch.empty(len(points), dtype=torch.int64, device=points.device)
-    distances = torch.empty(len(points), device=points.device)
-    norms = centroids.square().sum(dim=1)
-    directions = (-2 * centroids).T.contiguous()
-    size = min(points.chunk_size, len(points))
-    block = torch.empty(size, len(centroids), device=points.device)
-    for start in range(0, len(points), size):
-        stop = min(start + size, len(points))
-        rows = points.rows(start, stop)
-        scores = torch.addmm(norms, rows, directions, out=block[: stop - start])
-        nearest, labels[start:stop] = scores.min(dim=1)
-        distances[start:stop] = nearest + rows.square().sum(dim=1)
-    if not distances.isfinite().all():
-        row = int((~distances.isfinite()).nonzero()[0])
-        raise ValueError(
-            f"the distance of point {row} is not finite: it holds NaN, an infinite value, or "
-            "values so large that their squares overflow float32"
-        )
-    return labels, distances.clamp_(min=0)
+    for start, rows, nearest, _ in _nearest(points, centroids):
+        labels[start : start + len(rows)] = nearest
+    return labels
 
 
 def sum_of_squares(points: Points, labels: Tensor, centroids: Tensor) -> float:
-    """Inertia, by subtraction: exact in tight clusters too."""
+    """Inertia over all processes, by subtraction: exact in tight clusters too."""
     total = 0.0
-    for start in range(0, len(points), _BLOCK):
-        offset = points.rows(start, start + _BLOCK) - centroids[labels[start : start + _BLOCK]]
+    for start in range(0, len(points), BLOCK):
+        offset = points.rows(start, start + BLOCK) - centroids[labels[start : start + BLOCK]]
         total += float(offset.square().sum(dtype=torch.float64))
-    return total
+    return float(points.processes.sum(torch.tensor(total, dtype=torch.float64)))
 
 
-def _means(points: Points, labels: Tensor, distances: Tensor, centroids: Tensor) -> Tensor:
+def _nearest(points: Points, centroids: Tensor) -> Iterator[_Chunk]:
+    """Chunks with their nearest centroids; raises `ValueError` in the end as `assign`."""
+    finite = torch.ones((), dtype=torch.bool, device=points.device)
+    for start, rows, nearest, distances in _chunks(points, centroids):
+        finite &= distances.isfinite().all()  # looked at once, so that a GPU need not wait
+        yield start, rows, nearest, distances.clamp_(min=0)
+    if finite:
+        return
+    for start, _, _, distances in _chunks(points, centroids):
+        odd = (~distances.isfinite()).nonzero()[:, 0]
+        if len(odd):
+            raise ValueError(
+                f"the distance of point {points.before + start + int(odd[0])} is not finite: it "
+                "holds NaN, an infinite value, or values so large that their squares overflow "
+                "float32"
+            )
+
+
+def _chunks(points: Points, centroids: Tensor) -> Iterator[_Chunk]:
+    norms = centroids.square().sum(dim=1)
+    directions = (-2 * centroids).T.contiguous()
+    size = max(min(points.chunk_size, len(points)), 1)
+    block = torch.empty(size, len(centroids), device=points.device)
+    for start in range(0, len(points), size):
+        rows = points.rows(start, start + size)
+        scores = torch.addmm(norms, rows, directions, out=block[: len(rows)])
+        smallest, nearest = scores.min(dim=1)
+        yield start, rows, nearest, smallest + rows.square().sum(dim=1)
+
+
+def _means(points: Points, found: Assignment, centroids: Tensor) -> Tensor:
     """New centroids; an empty cluster moves onto the point farthest from its centroid."""
-    sizes = torch.bincount(labels, minlength=len(centroids))
-    sums = _cluster_sums(points, labels, len(centroids))
     if points.spherical:
         # Directions that cancel exactly leave no mean direction: keep the last one.
         means = torch.where(
-            sums.norm(dim=1, keepdim=True) > 0, F.normalize(sums, dim=1), centroids.double()
+            found.sums.norm(dim=1, keepdim=True) > 0,
+            F.normalize(found.sums, dim=1),
+            centroids.double(),
         )
     else:
-        means = sums / sizes.clamp(min=1)[:, None]
+        means = found.sums / found.sizes.clamp(min=1)[:, None]
     means = means.float()
-    empty = (sizes == 0).nonzero()[:, 0]
+    empty = (found.sizes == 0).nonzero()[:, 0]
     if len(empty):
-        for cluster, row in zip(empty, distances.topk(len(empty)).indices.tolist(), strict=True):
-            means[cluster] = points.rows(row, row + 1)[0]
+        means[empty] = _farthest(points, centroids, len(empty))
     return means
 
 
-def _cluster_sums(points: Points, labels: Tensor, num_clusters: int) -> Tensor:
-    """Sum of the points of every cluster, float64 `[K, D]`, in an order that never changes."""
-    sums = torch.zeros(num_clusters, points.x.shape[1], dtype=torch.float64, device=points.device)
-    on_cpu = points.device.type == "cpu"
-    size = _BLOCK if on_cpu else points.chunk_size
-    for start in range(0, len(points), size):
-        rows = points.rows(start, start + size)
-        chosen = labels[start : start + size]
-        if on_cpu:
-            sums += torch.zeros_like(sums, dtype=torch.float32).index_add_(0, chosen, rows)
-        else:
+def _farthest(points: Points, centroids: Tensor, number: int) -> Tensor:
+    """The points farthest from their centroids, over all processes, the farthest first."""
+    found = [distances for _, _, _, distances in _nearest(points, centroids)]
+    distances = torch.cat([torch.empty(0, device=points.device), *found])
+    distances, places = distances.topk(min(number, len(distances)))
+    rows = [points.rows(place, place + 1) for place in places.tolist()]
+    rows = torch.cat([centroids[:0], *rows])
+    if points.processes.count > 1:
+        distances = points.processes.concatenate(distances)
+        order = distances.argsort(descending=True, stable=True)
+        rows = points.processes.concatenate(rows)[order[:number]]
+    return rows
+
+
+class _ClusterSums:
+    """Sums of the points of every cluster, float64 `[K, D]`, in an order that never changes."""
+
+    def __init__(self, centroids: Tensor) -> None:
+        self._total = torch.zeros_like(centroids, dtype=torch.float64)
+        self._block = torch.zeros_like(centroids)
+        self._rows = 0  # of the block
+
+    def add(self, rows: Tensor, labels: Tensor) -> None:
+        """Rows `[n, D]` and their clusters `[n]`."""
+        if rows.device.type != "cpu":
             # Scatter-adds on a GPU are atomic, in any order; a product with one-hot rows is not.
-            sums += F.one_hot(chosen, num_clusters).float().T @ rows
-    return sums
+            self._total += F.one_hot(labels, len(self._total)).float().T @ rows
+            return
+        while len(rows):
+            fitting = BLOCK - self._rows
+            self._block.index_add_(0, labels[:fitting], rows[:fitting])
+            self._rows += len(rows[:fitting])
+            rows, labels = rows[fitting:], labels[fitting:]
+            if self._rows == BLOCK:
+                self.finish()
 
-
-def greedy_kmeans_plus_plus(
-    points: Tensor, num_clusters: int, generator: torch.Generator
-) -> Tensor:
-    """Picks K points that lie far from each other.
-
-    Every next centroid is drawn 2 + ln K times, with probability proportional to the squared
-    distance to the nearest one so far. The draw that lowers the sum of those distances most is kept
-    (Arthur & Vassilvitskii 2007, the greedy variant).
-
-    Args:
-        points: float32 `[N, D]`, N at least K, best with their mean near 0.
-        num_clusters: K.
-        generator: on the CPU, so that every device makes the same draws.
-
-    Returns:
-        `[K, D]`; with fewer than K distinct points some are repeated.
-    """
-    num_trials = 2 + int(math.log(num_clusters))
-    norms = points.square().sum(dim=1)
-    picked = torch.empty(num_clusters, dtype=torch.int64, device=points.device)
-    picked[0] = torch.randint(len(points), (), generator=generator)
-    nearest = (points - points[picked[0]]).square().sum(dim=1)
-    for index in range(1, num_clusters):
-        mass = nearest.cumsum(dim=0, dtype=torch.float64)
-        draws = torch.rand(num_trials, generator=generator, dtype=torch.float64)
-        draws = draws.to(points.device) * mass[-1]
-        trials = torch.searchsorted(mass, draws, right=True).clamp(max=len(points) - 1)
-        distances = torch.addmm(norms, points[trials], points.T, alpha=-2)
-        distances += norms[trials, None]
-        distances = torch.minimum(distances.clamp_(min=0), nearest)
-        best = distances.sum(dim=1).argmin()
-        picked[index] = trials[best]
-        nearest = distances[best]
-        # Rounding must not leave a picked point some mass of its own.
-        nearest[picked[index]] = 0
-    return points[picked]
+    def finish(self) -> Tensor:
+        """The sums of all that was added."""
+        self._total += self._block
+        self._block.zero_()
+        self._rows = 0
+        return self._total

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leopart_kit.clustering.moments import Moments
 from leopart_kit.mapped_array import scratch_array
-
-# Rows whose products are summed before they enter the float64 totals.
-_BLOCK = 8192
+from leopart_kit.processes import ALONE, Processes
 
 
 class Standardizer:
@@ -31,14 +30,16 @@ class Standardizer:
     mean: Tensor
     std: Tensor
 
-    def fit(self, chunks: Tensor | Iterable[Tensor]) -> Standardizer:
+    def fit(self, chunks: Tensor | Iterable[Tensor], processes: Processes = ALONE) -> Standardizer:
         """Fits on rows `[N, D]`, or on an iterable of such chunks, in one pass.
+
+        Several processes give a share of the rows each, which may be none.
 
         Raises:
             ValueError: no row, a chunk of another width, or a value that is not finite.
         """
-        moments = _Moments(products=False)
-        moments.update_all(chunks)
+        moments = Moments(products=False)
+        moments.update_all(chunks, processes)
         std = (moments.scatter / moments.count).sqrt()
         # Rounding leaves a constant dimension with a trace of spread instead of none.
         constant = std <= 1e-7 * moments.mean.abs()
@@ -94,15 +95,17 @@ class PCA:
             raise ValueError(f"num_components must be at least 1, got {num_components}")
         self.num_components = num_components
 
-    def fit(self, chunks: Tensor | Iterable[Tensor]) -> PCA:
+    def fit(self, chunks: Tensor | Iterable[Tensor], processes: Processes = ALONE) -> PCA:
         """Fits on rows `[N, D]`, or on an iterable of such chunks, in one pass.
+
+        Several processes give a share of the rows each, which may be none.
 
         Raises:
             ValueError: fewer than two rows, more components than dimensions or rows, a chunk of
                 another width, or a value that is not finite.
         """
-        moments = _Moments(products=True)
-        moments.update_all(chunks)
+        moments = Moments(products=True)
+        moments.update_all(chunks, processes)
         limit = min(len(moments.mean), moments.count)
         if self.num_components > limit or moments.count < 2:
             raise ValueError(
@@ -111,7 +114,7 @@ class PCA:
             )
         # On the CPU for every device: the same figures everywhere, and D is small.
         covariance = moments.scatter.cpu() / (moments.count - 1)
-        variances, vectors = torch.linalg.eigh(covariance)
+        variances, vectors = processes.once(lambda: tuple(torch.linalg.eigh(covariance)))
         kept = vectors.flip(1)[:, : self.num_components].T
         peak = kept.gather(1, kept.abs().argmax(dim=1, keepdim=True))
         variances = variances.flip(0).clamp(min=0)
@@ -150,57 +153,6 @@ class PCA:
         return pca
 
 
-class _Moments:
-    """Count, mean and centred second moments in float64, merged block by block.
-
-    Merging follows Chan, Golub & LeVeque 1979: it does not cancel when the mean is far from 0.
-    `scatter` is `[D]` (sums of squares) or, with `products`, `[D, D]`.
-    """
-
-    mean: Tensor
-    scatter: Tensor
-
-    def __init__(self, *, products: bool) -> None:
-        self.products = products
-        self.count = 0
-
-    def update_all(self, chunks: Tensor | Iterable[Tensor]) -> None:
-        for chunk in [chunks] if isinstance(chunks, Tensor) else chunks:
-            if chunk.ndim != 2:
-                raise ValueError(f"rows must be [N, D], got shape {list(chunk.shape)}")
-            if self.count and chunk.shape[1] != len(self.mean):
-                raise ValueError(
-                    f"a chunk has {chunk.shape[1]} dimensions, the ones before {len(self.mean)}"
-                )
-            for block in chunk.split(_BLOCK):
-                self._update(block)
-        if self.count == 0:
-            raise ValueError("there is no row to fit on")
-
-    def _update(self, block: Tensor) -> None:
-        # Float32 inside a centred block is exact enough and twice as fast; sums are float64.
-        rows = block if block.dtype == torch.float64 else block.float()
-        count = len(rows)
-        if count == 0:
-            return
-        mean = rows.mean(dim=0, dtype=torch.float64)
-        if not mean.isfinite().all():
-            first = self.count + int((~rows.isfinite().all(dim=1)).nonzero()[0])
-            raise ValueError(f"row {first} holds a value that is not finite (NaN or infinite)")
-        centred = rows - mean.to(rows.dtype)
-        scatter = centred.T @ centred if self.products else centred.square().sum(dim=0)
-        scatter = scatter.double()
-        if self.count == 0:
-            self.count, self.mean, self.scatter = count, mean, scatter
-            return
-        total = self.count + count
-        shift = mean - self.mean
-        between = torch.outer(shift, shift) if self.products else shift.square()
-        self.scatter += scatter + between * (self.count * count / total)
-        self.mean += shift * (count / total)
-        self.count = total
-
-
 def _read(state: Mapping[str, Any], *names: str) -> list[Tensor]:
     missing = [name for name in names if name not in state]
     if missing:
@@ -221,9 +173,17 @@ class TokenProjection:
 
     @classmethod
     def fit(
-        cls, tokens: Tokens, *, l2_normalize: bool, standardize: bool, pca_dim: int | None
+        cls,
+        tokens: Tokens,
+        *,
+        l2_normalize: bool,
+        standardize: bool,
+        pca_dim: int | None,
+        processes: Processes = ALONE,
     ) -> TokenProjection:
         """Fit on `tokens()`, chunks `[n, D]`, which are read once for each step.
+
+        Several processes give a share of the tokens each: at least one chunk, perhaps of no row.
 
         `pca_dim` is the dimensions kept; `None`, or D and more, keeps the tokens' own.
 
@@ -232,10 +192,10 @@ class TokenProjection:
         """
         projection = cls(l2_normalize, None, None)
         if standardize:
-            standardizer = Standardizer().fit(projection.apply(tokens()))
+            standardizer = Standardizer().fit(projection.apply(tokens()), processes)
             projection = cls(l2_normalize, standardizer, None)
         if pca_dim is not None and pca_dim < next(iter(tokens())).shape[-1]:
-            pca = PCA(pca_dim).fit(projection.apply(tokens()))
+            pca = PCA(pca_dim).fit(projection.apply(tokens()), processes)
             projection = cls(l2_normalize, projection.standardizer, pca)
         return projection
 
