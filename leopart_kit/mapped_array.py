@@ -34,12 +34,30 @@ def mapped_array(file: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.nda
     return array
 
 
+def write_rows(file: Path, first: int, rows: np.ndarray) -> None:
+    """Write rows into the file of a `mapped_array` from row `first` on, and not a byte beside them.
+
+    So several nodes can write one file on a network disk. Through mapped memory each would write
+    whole pages, and undo what another wrote at their edges.
+
+    Raises:
+        OSError: the rows cannot be written; carries the name of the file.
+    """
+    array = np.load(file, mmap_mode="r")
+    content = np.ascontiguousarray(rows, dtype=array.dtype)
+    with names_file(file), file.open("r+b") as opened:
+        opened.seek(array.offset + first * array.strides[0])
+        opened.write(content.data)
+
+
 def scratch_array(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Zeros `shape`, mapped from a file of `folder` that has no name and goes with the array.
 
     Raises:
         OSError: the disk has too little space, or `folder` may not be written; carries its name.
     """
+    if 0 in shape:
+        return np.zeros(shape, dtype)
     with names_file(folder), tempfile.TemporaryFile(dir=folder) as file:
         _reserve(file.fileno(), math.prod(shape) * np.dtype(dtype).itemsize)
         return np.memmap(file, dtype=dtype, mode="r+", shape=shape)

@@ -10,7 +10,6 @@ from leopart_kit.clustering import PCA, KMeans, Standardizer, kmeans, kmeans_sta
 from leopart_kit.processes import ALONE, Processes
 from tests.two_processes import run_in_processes
 
-
 BLOCK = 4096  # the real one would need hundreds of thousands of points
 
 
@@ -100,10 +99,10 @@ def _errors(rank: int) -> list[str]:
     odd[7, 1] = torch.nan
     said = []
     for x, num_clusters in (((share, odd)[rank], 3), (share, 101)):
-        with pytest.raises(ValueError) as error:
+        with pytest.raises(ValueError, match="point") as error:
             KMeans(num_clusters, processes=processes).fit(x)
         said.append(str(error.value))
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match="row") as error:
         Standardizer().fit(share[:0], processes)
     return [*said, str(error.value)]
 

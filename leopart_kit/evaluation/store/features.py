@@ -81,10 +81,10 @@ class FeatureStore:
         """Tokens of one image of the data set, float32 `[h, w, D]`."""
         return torch.from_numpy(np.array(self.tokens[index])).float().unflatten(0, self.grid)
 
-    def chunks(self, images_per_chunk: int = 32) -> Iterator[Tensor]:
-        """Tokens in order, float32 `[n·h·w, D]`, a few images at a time."""
-        for start in range(0, len(self.indices), images_per_chunk):
-            block = self.tokens[self.indices[start : start + images_per_chunk]]
+    def chunks(self, images_per_chunk: int = 32, start: int = 0) -> Iterator[Tensor]:
+        """Tokens in order from an image on, float32 `[n·h·w, D]`, a few images at a time."""
+        for first in range(start, len(self.indices), images_per_chunk):
+            block = self.tokens[self.indices[first : first + images_per_chunk]]
             yield torch.from_numpy(block).float().flatten(0, 1)
 
 

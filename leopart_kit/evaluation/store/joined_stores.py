@@ -25,7 +25,7 @@ class PatchTokens(Protocol):
 
     def __len__(self) -> int: ...
 
-    def chunks(self, images_per_chunk: int = 32) -> Iterator[Tensor]: ...
+    def chunks(self, images_per_chunk: int = 32, start: int = 0) -> Iterator[Tensor]: ...
 
 
 class JoinedStores:
@@ -46,7 +46,8 @@ class JoinedStores:
     def __len__(self) -> int:
         return sum(len(store) for store in self.stores)
 
-    def chunks(self, images_per_chunk: int = 32) -> Iterator[Tensor]:
-        """Tokens in order, float32 `[n·h·w, D]`, a few images at a time."""
+    def chunks(self, images_per_chunk: int = 32, start: int = 0) -> Iterator[Tensor]:
+        """Tokens in order from an image on, float32 `[n·h·w, D]`, a few images at a time."""
         for store in self.stores:
-            yield from store.chunks(images_per_chunk)
+            yield from store.chunks(images_per_chunk, max(start, 0))
+            start -= len(store)

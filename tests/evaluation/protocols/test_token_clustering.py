@@ -9,11 +9,9 @@ import torch
 
 from leopart_kit.evaluation import FeatureStore
 from leopart_kit.evaluation.protocols.overclustering import Overclustering
-from leopart_kit.evaluation.protocols.token_clusters import token_clustering
-from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
-    cluster_tokens,
-    project_tokens,
-)
+from leopart_kit.evaluation.protocols.token_clusters import token_points
+from leopart_kit.evaluation.protocols.token_clusters.token_clustering import cluster_tokens
+from leopart_kit.evaluation.protocols.token_clusters.token_points import TokenPoints
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
 from leopart_kit.metrics.scores import match_clusters
 
@@ -27,7 +25,7 @@ def store_of(folder: Path, tokens: np.ndarray, grid: tuple[int, int]) -> Feature
 
 
 def project(store: FeatureStore, **settings) -> torch.Tensor:
-    return project_tokens(store, Overclustering(**settings))[0]
+    return TokenPoints(store, Overclustering(**settings)).points
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def test_scratch_files_go_and_finished_seeds_stay(
 ):
     before = {path.name for path in random_store.folder.iterdir()}
     done = []
-    cluster = token_clustering.cluster_points
+    cluster = token_points.cluster_points
 
     def stop_at_the_third(points, protocol, num_clusters, seed, **options):
         if len(done) == 2:
@@ -102,14 +100,14 @@ def test_scratch_files_go_and_finished_seeds_stay(
         done.append(seed)
         return cluster(points, protocol, num_clusters, seed, **options)
 
-    monkeypatch.setattr(token_clustering, "cluster_points", stop_at_the_third)
+    monkeypatch.setattr(token_points, "cluster_points", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         cluster_tokens(random_store, Overclustering(seeds=3), 4)  # type: ignore[arg-type]
     monkeypatch.undo()
     assert {path.name for path in random_store.folder.iterdir()} == before | {"stages"}
     fresh = cluster_tokens(random_store, Overclustering(seeds=(5, 2)), 4)
     done[:] = [0]  # one more may be made
-    monkeypatch.setattr(token_clustering, "cluster_points", stop_at_the_third)
+    monkeypatch.setattr(token_points, "cluster_points", stop_at_the_third)
     again = cluster_tokens(random_store, Overclustering(seeds=(0, 1, 5, 2)), 4)
     assert done == [0], "all four were there"
     np.testing.assert_array_equal(again.maps[5], fresh.maps[5])

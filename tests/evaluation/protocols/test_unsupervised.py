@@ -17,6 +17,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.clustering import ComponentForeground, attention_foreground
 from leopart_kit.data import SegmentationDataset, load_dataset
 from leopart_kit.evaluation import Result, RunSettings, evaluate
+from leopart_kit.evaluation.protocols.token_clusters import token_points
 from leopart_kit.evaluation.protocols.unsupervised import stages as stages
 from leopart_kit.evaluation.protocols.unsupervised.attention_prior import AttentionAsTokens
 from leopart_kit.evaluation.protocols.unsupervised.protocol import Unsupervised
@@ -163,8 +164,8 @@ def test_a_second_run_reuses_every_stage(dataset, tmp_path: Path, monkeypatch):
     def again(*_: object, **__: object) -> None:
         raise AssertionError("computed twice")
 
-    monkeypatch.setattr(stages, "cluster_points", again)
-    monkeypatch.setattr(stages, "cluster_for_foreground", again)
+    monkeypatch.setattr(token_points, "cluster_points", again)
+    monkeypatch.setattr(stages, "foreground_precision", again)
     assert run(dataset, tmp_path).scores == first.scores
     with pytest.raises(AssertionError, match="computed twice"):
         run(dataset, tmp_path, foreground_clusters=6)

@@ -22,13 +22,7 @@ from leopart_kit.clustering import (
     threshold_candidates,
 )
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
-from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
-    cluster_points,
-    project_tokens,
-)
 from leopart_kit.evaluation.scores.resizing import resize_labels
-from leopart_kit.evaluation.store.joined_stores import PatchTokens
-from leopart_kit.progress import Track, quiet
 
 
 @dataclass(frozen=True)
@@ -58,31 +52,23 @@ class ForegroundParts:
         return threshold_candidates(torch.from_numpy(self.precision))
 
 
-def cluster_for_foreground(
-    tokens: PatchTokens,
-    attention: np.ndarray,
-    settings: TokenClustering,
-    num_clusters: int,
-    *,
-    seed: int = 0,
-    device: str | torch.device = "cpu",
-    track: Track = quiet,
-) -> dict[str, np.ndarray]:
-    """The arrays of `ForegroundParts`, from spherical k-means on the tokens as they are.
+def raw_settings(settings: TokenClustering) -> TokenClustering:
+    """Settings of the foreground's k-means: spherical, on the tokens as they are."""
+    return replace(settings, standardize=False, pca_dim=None, metric="spherical")
+
+
+def foreground_precision(
+    maps: np.ndarray, attention: np.ndarray, num_clusters: int, size: tuple[int, int]
+) -> np.ndarray:
+    """`precision` of `ForegroundParts`.
 
     Args:
         attention: bool `[N, h', w']`, attention masks of the same images, on any grid.
-        settings: of the k-means (iterations, restarts, engine, size of the maps that are compared).
+        size: of the maps that are compared.
     """
-    raw = replace(settings, standardize=False, pca_dim=None, metric="spherical")
-    points, _ = project_tokens(tokens, raw)
-    labels, _ = cluster_points(points, raw, num_clusters, seed, device=device, track=track)
-    maps = labels.reshape(len(tokens), *tokens.grid)
-    size = settings.score_resolution
     large = resize_labels(torch.from_numpy(maps).to(torch.int16), size)
     prior = resize_labels(torch.from_numpy(attention), size)
-    precision = cluster_precision(large, prior, num_clusters)
-    return {"maps": maps, "precision": precision.numpy()}
+    return cluster_precision(large, prior, num_clusters).numpy()
 
 
 def best_threshold(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,17 +15,15 @@ from torch import Tensor
 from leopart_kit.clustering import ComponentForeground
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.protocols.token_clusters.settings import TokenClustering
-from leopart_kit.evaluation.protocols.token_clusters.token_clustering import (
-    cluster_points,
-    project_tokens,
-)
+from leopart_kit.evaluation.protocols.token_clusters.token_points import TokenPoints
 from leopart_kit.evaluation.protocols.unsupervised.attention_prior import (
     AttentionAsTokens,
     attention_masks,
 )
 from leopart_kit.evaluation.protocols.unsupervised.foreground_stage import (
     ForegroundParts,
-    cluster_for_foreground,
+    foreground_precision,
+    raw_settings,
 )
 from leopart_kit.evaluation.protocols.unsupervised.part_graph import PartGraph
 from leopart_kit.evaluation.protocols.unsupervised.settings import UnsupervisedSettings
@@ -31,6 +31,7 @@ from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.scores.scoring import scored_masks
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.joined_stores import JoinedStores
+from leopart_kit.evaluation.store.kept_labels import read_labels
 from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Task
 
@@ -52,6 +53,7 @@ class Stages:
     def __init__(self, settings: UnsupervisedSettings, task: Task) -> None:
         self.settings = settings
         self.task = task
+        self._foreground_points: tuple[float | None, TokenPoints] | None = None
         self.store = task.features(settings.resolution)
         # Of the training images only those whose masks can be trusted, should labels be asked for.
         self.train_indices: tuple[int, ...] = ()
@@ -125,25 +127,45 @@ class Stages:
     @cached_property
     def foreground(self) -> ForegroundParts:
         """Clusters of all patches with their precision against the attention."""
-        settings, run = self.settings, self.task.run
+        number, size = self.settings.foreground_clusters, self.settings.score_resolution
+        raw = self._points_by(raw_settings(self.settings))
+        labels = self._clusters(raw, number, 0, "foreground_clusters", {})
+        maps = labels.reshape(len(self.tokens), *self.tokens.grid)
         arrays = self.cache.get(
-            "foreground",
-            {"num_clusters": settings.foreground_clusters},
-            lambda: cluster_for_foreground(
-                self.tokens,
-                self.attention,
-                settings,
-                settings.foreground_clusters,
-                device=run.device,
-                track=run.track,
-            ),
+            "foreground_precision",
+            {"num_clusters": number},
+            lambda: {"precision": foreground_precision(maps, self.attention, number, size)},
         )
-        return ForegroundParts(arrays["maps"], arrays["precision"])
+        return ForegroundParts(maps, arrays["precision"])
 
     @cached_property
-    def points(self) -> Tensor:
-        """All tokens as they are clustered, float32 `[N·h·w, d]`, mapped from a passing file."""
-        return project_tokens(self.tokens, self.settings)[0]
+    def points(self) -> TokenPoints:
+        """All tokens as they are clustered."""
+        return self._points_by(self.settings)
+
+    def _points_by(self, settings: TokenClustering) -> TokenPoints:
+        run = self.task.run
+        return TokenPoints(
+            self.tokens, settings, device=run.device, track=run.track, processes=run.processes
+        )
+
+    def _clusters(
+        self, points: TokenPoints, num_clusters: int, seed: int, stage: str, key: dict[str, Any]
+    ) -> np.ndarray:
+        """int32 `[M]`, the cluster of every point, in every process."""
+
+        def find() -> Path:
+            return points.kept_clusters(num_clusters, seed, self.cache, stage, key)[0]
+
+        # faiss clusters in one process, for all.
+        alone = self.settings.engine == "faiss"
+        return read_labels(self.task.run.processes.once(find) if alone else find())
+
+    def _inside(self, threshold: float | None, mask: np.ndarray) -> TokenPoints:
+        """The points of a foreground; those of the last one are kept."""
+        if self._foreground_points is None or self._foreground_points[0] != threshold:
+            self._foreground_points = threshold, self.points.inside(mask)
+        return self._foreground_points[1]
 
     def parts(self, threshold: float | None, num_clusters: int, seed: int) -> np.ndarray:
         """int32 `[N, h, w]`: 0 for background, 1 … K for the parts of the foreground.
@@ -157,25 +179,16 @@ class Stages:
                 f"the foreground has {mask.sum()} patches, too few for {num_clusters} clusters: "
                 "lower foreground_threshold or num_clusters"
             )
-
-        def compute() -> dict[str, np.ndarray]:
-            inside = self.points[torch.from_numpy(mask.ravel())]
-            run = self.task.run
-            labels, _ = cluster_points(
-                inside, self.settings, num_clusters, seed, device=run.device, track=run.track
-            )
-            maps = np.zeros(mask.shape, dtype=np.int32)
-            maps[mask] = labels + 1
-            return {"maps": maps}
-
         key = {
             "foreground": self.settings.foreground,
             "foreground_clusters": self.settings.foreground_clusters,
             "threshold": threshold,
-            "num_clusters": num_clusters,
-            "seed": seed,
         }
-        return self.cache.get("parts", key, compute)["maps"]
+        inside = self._inside(threshold, mask)
+        labels = self._clusters(inside, num_clusters, seed, "part_clusters", key)
+        maps = np.zeros(mask.shape, dtype=np.int32)
+        maps[mask] = labels + 1
+        return maps
 
     def graph(self, maps: np.ndarray, num_clusters: int) -> PartGraph:
         """The graph of the parts over all images."""
