@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +15,9 @@ from torch import Tensor
 from leopart_kit.backbones import load_encoder
 from leopart_kit.bench.machine import fastest
 from leopart_kit.clustering.nearest_neighbours import nearest_neighbours
+from leopart_kit.evaluation import FeatureStore
 from leopart_kit.evaluation.protocols.in_context.labels import transfer_labels
+from leopart_kit.evaluation.protocols.in_context.memory import BLOCK_ROWS, Memory
 
 SIDE, PATCHES, DIM, CLASSES = 448, 32 * 32, 384, 21
 TRAIN, VAL, MEMORY = 240, 120, 102_400
@@ -43,6 +48,23 @@ def bench_in_context(images: int = 8, batch_size: int = 4) -> Iterator[str]:
     yield f"  search            {search:8.1f} s"
     yield f"  transfer          {transfer:8.1f} s"
     yield f"  ratio             {(search + transfer) / extraction:8.2f}"
+    yield from _blocks()
+
+
+def _blocks() -> Iterator[str]:
+    """Seconds to make a block of a large memory ready, which each group of images costs."""
+    tokens, generator = _tokens(2 * BLOCK_ROWS, 3).half().numpy(), np.random.default_rng(0)
+    rows = np.sort(generator.permutation(len(tokens))[:BLOCK_ROWS])
+    none = np.zeros((len(rows), CLASSES), np.uint16)
+    with tempfile.TemporaryDirectory() as name:
+        np.save(Path(name) / "tokens.npy", tokens.reshape(-1, PATCHES, DIM))
+        np.save(Path(name) / "status.npy", np.ones(len(tokens) // PATCHES, np.uint8))
+        store = FeatureStore(Path(name), (32, 32))
+        memory = Memory([store], rows, none, np.zeros(CLASSES, np.int64))
+        ours = fastest(lambda: list(memory.blocks()), 3)
+        whole = fastest(lambda: F.normalize(torch.from_numpy(tokens[rows]).float(), dim=1), 3)
+    yield f"  a block of {BLOCK_ROWS:,} made ready {ours:6.3f} s, as one array {whole:6.3f} s"
+    yield f"  ratio             {whole / ours:8.2f}"
 
 
 def _tokens(count: int, seed: int) -> Tensor:

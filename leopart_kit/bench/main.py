@@ -12,6 +12,7 @@ from leopart_kit.bench.dense_methods import bench_dense_methods
 from leopart_kit.bench.evaluation import bench_extraction, bench_kmeans, bench_memory, bench_scoring
 from leopart_kit.bench.export import bench_export
 from leopart_kit.bench.in_context import bench_in_context
+from leopart_kit.bench.kmeans_processes import bench_kmeans_large, bench_kmeans_processes
 from leopart_kit.bench.processes import bench_probe, bench_processes
 from leopart_kit.bench.refine import bench_refine
 from leopart_kit.bench.scaling import bench_scaling
@@ -24,6 +25,8 @@ from leopart_kit.bench.training import bench_train
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "scoring": bench_scoring,
     "kmeans": bench_kmeans,
+    "kmeans_large": bench_kmeans_large,
+    "kmeans_processes": bench_kmeans_processes,
     "extraction": bench_extraction,
     "memory": bench_memory,
     "train": bench_train,

@@ -21,6 +21,7 @@ _GROUP = 16  # scores of which only the largest is looked at first
 _MORE_CANDIDATES = 64  # beside the k wanted: enough that bounds nearly always settle the k
 _RERANKED = 64  # queries at a time: neighbours of near patches overlap and stay in the cache
 _BFLOAT16_ROUNDING = 2.0**-8
+_ROUNDED = {"cpu": 1024, "cuda": 1 << 17}  # rows at a time: what a CPU's caches hold
 
 
 def nearest_neighbours(
@@ -31,7 +32,7 @@ def nearest_neighbours(
     Args:
         queries: float `[Q, D]`.
         blocks: the memory, float `[m, D]` a block, one after the other; at most one block and its
-            products with a few queries are held.
+            products with a few queries are held. A block is done with before the next is asked for.
         device: where to compute.
 
     Returns:
@@ -89,12 +90,13 @@ def search_by_bounds(queries: Tensor, block: Tensor, k: int) -> Neighbours:
     compared exactly. If the k-th of them beats the largest bound of all others, they are the
     neighbours. Queries for which it does not are searched by float32 products.
     """
-    centre = block.mean(dim=0)  # moves all scores of a query alike, and makes the rounding smaller
-    centred = block - centre
-    rounded, rounded_queries = centred.bfloat16(), queries.bfloat16()
-    cut, cut_queries = centred - rounded.float(), queries - rounded_queries.float()
-    slack = cut_queries.norm(dim=1).max() * centred.norm(dim=1)
-    slack += rounded_queries.float().norm(dim=1).max() * cut.norm(dim=1)
+    # Moves all scores of a query alike, and makes the rounding smaller; about the mean will do.
+    centre = block[::_GROUP].mean(dim=0)
+    rounded, lengths, cut = _rounded(block, centre)
+    rounded_queries = queries.bfloat16()
+    cut_queries = queries - rounded_queries.float()
+    slack = cut_queries.norm(dim=1).max() * lengths
+    slack += rounded_queries.float().norm(dim=1).max() * cut
     slack *= 1.02  # its own rounding, and that of the sums
     found, unsettled = [], []
     shift = queries @ centre
@@ -110,6 +112,19 @@ def search_by_bounds(queries: Tensor, block: Tensor, k: int) -> Neighbours:
     if len(again):
         scores[again], places[again] = search_by_products(queries[again], block, k)
     return scores, places
+
+
+def _rounded(block: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`block - centre` in bfloat16, the lengths of its rows, and of what rounding cut off them."""
+    rounded = torch.empty_like(block, dtype=torch.bfloat16)
+    lengths, cut = block.new_empty(2, len(block))
+    size = _ROUNDED["cuda" if block.is_cuda else "cpu"]
+    for rows in (slice(start, start + size) for start in range(0, len(block), size)):
+        centred = block[rows] - centre
+        rounded[rows] = centred
+        lengths[rows] = centred.norm(dim=1)
+        cut[rows] = centred.sub_(rounded[rows]).norm(dim=1)
+    return rounded, lengths, cut
 
 
 def _products(

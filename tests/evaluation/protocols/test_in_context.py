@@ -8,11 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from leopart_kit.data import Sample, SegmentationDataset, class_histogram
 from leopart_kit.data.label_sets import LabelSet
-from leopart_kit.evaluation import RunSettings, evaluate
+from leopart_kit.evaluation import FeatureStore, RunSettings, evaluate
+from leopart_kit.evaluation.protocols.in_context import memory as in_context_memory
 from leopart_kit.evaluation.protocols.in_context import search as in_context_search
+from leopart_kit.evaluation.protocols.in_context.memory import Memory
 from leopart_kit.evaluation.protocols.in_context.protocol import InContext
 from leopart_kit.evaluation.protocols.training_split.augmented_images import AugmentedImages
 from leopart_kit.evaluation.protocols.training_split.shares import drawn_images
@@ -103,6 +106,7 @@ def test_crops_are_remembered_instead_of_images(tmp_path: Path):
 def test_a_run_goes_on_where_it_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     images = write_folder(tmp_path / "data", 8)
     monkeypatch.setattr(in_context_search, "_IMAGES", 2)
+    monkeypatch.setattr(in_context_search, "_TOGETHER", 1)
     expected = measure(SETTINGS, images, images)
     calls, real = [], in_context_search.nearest_neighbours
 
@@ -240,3 +244,28 @@ def test_crops_follow_from_epoch_and_image_alone(tmp_path: Path):
         colours = {tuple(image[:, y, x].tolist()) for y, x in (mask == mask[0, 0]).nonzero()[:1]}
         assert len(colours) == 1
     assert any(not torch.equal(first.load_image(i), other.load_image(i)) for i in range(4))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 9))
+def test_blocks_of_a_memory_are_its_tokens_at_length_one(
+    tmp_path_factory: pytest.TempPathFactory, chosen: list[bool], block: int, piece: int
+):
+    """Whatever is drawn of two stores, with gaps or without."""
+    tokens = np.random.default_rng(len(chosen)).normal(size=(2, 5, 6, 3)).astype(np.float16)
+    stores = []
+    for number, own in enumerate(tokens):
+        folder = tmp_path_factory.mktemp(f"store{number}")
+        np.save(folder / "tokens.npy", own)
+        np.save(folder / "status.npy", np.ones(5, np.uint8))
+        stores.append(FeatureStore(folder, (2, 3)))
+    rows = np.flatnonzero(chosen)
+    memory = Memory(stores, rows, np.zeros((len(rows), 2), np.uint16), np.zeros(2, np.int64))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_context_memory, "BLOCK_ROWS", block)
+        patch.setattr(in_context_memory, "_PIECE", piece)
+        found = [part.clone() for part in memory.blocks()]
+        stored = list(memory.blocks_on("cpu"))
+    expected = torch.from_numpy(tokens.reshape(-1, 3)[rows])
+    assert torch.equal(torch.cat([*found, torch.empty(0, 3)]), F.normalize(expected.float(), dim=1))
+    assert torch.equal(torch.cat([*stored, expected[:0]]), expected)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leopart_kit.data import SegmentationDataset
@@ -28,7 +27,8 @@ from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
-BLOCK_ROWS = 1 << 17  # patches read at a time: 192 MiB of 384 dimensions
+BLOCK_ROWS = 1 << 17  # patches searched at a time: 192 MiB of 384 dimensions
+_PIECE = 4096  # patches made ready at a time: what a CPU's caches hold
 
 
 class Source(NamedTuple):
@@ -80,18 +80,35 @@ class Memory:
         return patch_labels(torch.from_numpy(self.counts[rows].astype(np.float32)))
 
     def blocks(self) -> Iterator[Tensor]:
-        """Tokens of length 1 in order, float32 `[m, D]`, at most `BLOCK_ROWS` a time."""
-        for start in range(0, len(self.rows), BLOCK_ROWS):
-            yield F.normalize(self._tokens(self.rows[start : start + BLOCK_ROWS]), dim=1)
+        """Tokens of length 1 in order, float32 `[m, D]`, at most `BLOCK_ROWS` a time.
+
+        Each block takes the place of the one before it in memory.
+        """
+        block = torch.empty(min(BLOCK_ROWS, len(self)), self.stores[0].embed_dim)
+        for start in range(0, len(self), BLOCK_ROWS):
+            rows = self.rows[start : start + BLOCK_ROWS]
+            for first in range(0, len(rows), _PIECE):
+                piece = rows[first : first + _PIECE]
+                unit_rows(block[first : first + len(piece)].copy_(self._tokens(piece)))
+            yield block[: len(rows)]
+
+    def blocks_on(self, device: str) -> Iterator[Tensor]:
+        """Tokens in order as they are stored, fp16 `[m, D]` on a device."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            yield self._tokens(self.rows[start : start + BLOCK_ROWS]).to(device)
 
     def _tokens(self, rows: np.ndarray) -> Tensor:
+        """fp16 `[m, D]` of rows that ascend."""
         parts, offset = [], 0
         for store in self.stores:
             tokens = store.tokens.reshape(-1, store.embed_dim)
             first, last = np.searchsorted(rows, [offset, offset + len(tokens)])
-            parts.append(torch.from_numpy(tokens[rows[first:last] - offset]).float())
+            own = rows[first:last] - offset
+            if len(own) and own[-1] - own[0] + 1 == len(own):  # without a gap
+                own = slice(own[0], own[-1] + 1)
+            parts.append(tokens[own])
             offset += len(tokens)
-        return torch.cat(parts)
+        return torch.from_numpy(np.concatenate(parts))
 
     def share_of_classes(self) -> np.ndarray:
         """Percent of the memory's labels that each class has, float64 `[C]`."""
@@ -100,6 +117,12 @@ class Memory:
             block = np.arange(start, min(start + BLOCK_ROWS, len(self.rows)))
             total += self.labels(block).double().sum(dim=0).numpy()
         return 100 * total / len(self.rows)
+
+
+def unit_rows(rows: Tensor) -> Tensor:
+    """Rows `[n, D]` scaled to length 1 where they are, as `F.normalize` does; they are returned."""
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows.div_(lengths.clamp_min_(1e-12))
 
 
 def build_memory(

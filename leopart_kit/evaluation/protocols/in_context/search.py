@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leopart_kit.clustering.nearest_faiss import FaissNeighbours
 from leopart_kit.clustering.nearest_neighbours import Neighbours, nearest_neighbours
 from leopart_kit.evaluation.protocols.in_context.labels import transfer_labels
-from leopart_kit.evaluation.protocols.in_context.memory import BLOCK_ROWS, Memory
+from leopart_kit.evaluation.protocols.in_context.memory import BLOCK_ROWS, Memory, unit_rows
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.task import RunSettings
-from leopart_kit.mapped_array import mapped_array
+from leopart_kit.mapped_array import mapped_array, write_rows
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
-_IMAGES = 16  # searched together, and the unit that a run which goes on repeats
+_IMAGES = 16  # the unit that a run which goes on repeats
+# Units searched together: a memory of many blocks is read anew for each of these groups.
+_TOGETHER = 4
+_GPU_SHARE = 0.5  # of its free memory that tokens may take; products and queries need some too
 
 Search = Callable[[Tensor], Neighbours]
 
 
 def exact_search(memory: Memory, neighbours: int, device: str) -> Search:
-    """Finds the nearest entries of all; a memory of one block is read once."""
-    held = list(memory.blocks()) if len(memory) <= BLOCK_ROWS else None
+    """Finds the nearest entries of all.
 
-    def search(queries: Tensor) -> Neighbours:
-        blocks = memory.blocks() if held is None else held
-        return nearest_neighbours(queries, blocks, neighbours, device=device)
+    A memory of one block is read once, and one that fits onto a GPU, as it is stored. Else blocks
+    are read anew for each search.
+    """
+    blocks = memory.blocks
+    if torch.device(device).type == "cuda" and _fits(memory, device):
+        stored = list(memory.blocks_on(device))
 
-    return search
+        def blocks() -> Iterator[Tensor]:
+            return (unit_rows(block.float()) for block in stored)
+
+    elif len(memory) <= BLOCK_ROWS:
+        held = list(memory.blocks())
+
+        def blocks() -> list[Tensor]:
+            return held
+
+    return lambda queries: nearest_neighbours(queries, blocks(), neighbours, device=device)
+
+
+def _fits(memory: Memory, device: str) -> bool:
+    free, _ = torch.cuda.mem_get_info(device)
+    return 2 * len(memory) * memory.stores[0].embed_dim < _GPU_SHARE * free
 
 
 def faiss_search(memory: Memory, neighbours: int) -> Search:
@@ -63,20 +81,25 @@ def search_labels(
     pending = run.processes.once(lambda: _pending(file, done_file, shape))
     mine = run.processes.share(pending)
     if mine:
-        labels, done = (np.load(path, mmap_mode="r+") for path in (file, done_file))
         search = make_search()
-        for block in run.track(mine, "neighbours", len(mine)):
-            places = range(block * _IMAGES, min((block + 1) * _IMAGES, len(store)))
+        groups = [mine[i : i + _TOGETHER] for i in range(0, len(mine), _TOGETHER)]
+        for group in run.track(groups, "neighbours", len(groups)):
+            places = [place for block in group for place in _places(block, len(store))]
             tokens = [store.token_map(store.indices[place]).flatten(0, 1) for place in places]
-            found = search(F.normalize(torch.cat(tokens), dim=1))
+            found = search(unit_rows(torch.cat(tokens)))
             by_image = zip(*(part.cpu().split(shape[1]) for part in found), strict=True)
             for place, (similarities, rows) in zip(places, by_image, strict=True):
                 neighbours = memory.labels(rows.numpy())
-                labels[place] = transfer_labels(similarities, neighbours, temperature).numpy()
-            labels.flush()
-            done[block] = True
+                labels = transfer_labels(similarities, neighbours, temperature)
+                write_rows(file, place, labels.numpy()[None])
+            for block in group:
+                write_rows(done_file, block, np.array([True]))
     run.processes.wait()
     return np.load(file, mmap_mode="r")
+
+
+def _places(block: int, num_images: int) -> range:
+    return range(block * _IMAGES, min((block + 1) * _IMAGES, num_images))
 
 
 def _pending(file: Path, done_file: Path, shape: tuple[int, int, int]) -> list[int]:
