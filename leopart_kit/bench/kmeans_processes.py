@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from leopart_kit.clustering import KMeans
 from leopart_kit.clustering.lloyd import BLOCK
 from leopart_kit.mapped_array import mapped_array
 from leopart_kit.processes import join_processes
+
+T = TypeVar("T")
 
 _DIM, _CLUSTERS, _CHUNK = 50, 1000, 1 << 18
 
@@ -88,10 +90,10 @@ class _Laps:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
-    def __call__(self, items: Iterable[Any], name: str, total: int | None = None) -> Iterator[Any]:
+    def __call__(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         start = time.perf_counter()
         yield from items
-        self.seconds[name] = time.perf_counter() - start
+        self.seconds[description] = time.perf_counter() - start
 
 
 def _run(file: str, points: str, iterations: str) -> None:

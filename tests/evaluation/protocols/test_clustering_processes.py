@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,11 @@ from leopart_kit.processes import ALONE, Processes
 from tests.evaluation.protocols.test_unsupervised import SIDE, Looking, write_objects
 from tests.two_processes import run_in_processes
 
-SIZES = {"resolution": (SIDE, SIDE), "score_resolution": (SIDE, SIDE), "seeds": (0, 1)}
+SIZES: dict[str, Any] = {
+    "resolution": (SIDE, SIDE),
+    "score_resolution": (SIDE, SIDE),
+    "seeds": (0, 1),
+}
 PROTOCOLS = {
     "overclustering": Overclustering(num_clusters=6, **SIZES),
     "faiss": Overclustering(num_clusters=5, engine="faiss", pca_dim=None, **SIZES),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,20 +35,18 @@ def exact_search(memory: Memory, neighbours: int, device: str) -> Search:
     A memory of one block is read once, and one that fits onto a GPU, as it is stored. Else blocks
     are read anew for each search.
     """
-    blocks = memory.blocks
+    blocks = _blocks_of(memory, device)
+    return lambda queries: nearest_neighbours(queries, blocks(), neighbours, device=device)
+
+
+def _blocks_of(memory: Memory, device: str) -> Callable[[], Iterable[Tensor]]:
     if torch.device(device).type == "cuda" and _fits(memory, device):
         stored = list(memory.blocks_on(device))
-
-        def blocks() -> Iterator[Tensor]:
-            return (unit_rows(block.float()) for block in stored)
-
-    elif len(memory) <= BLOCK_ROWS:
+        return lambda: (unit_rows(block.float()) for block in stored)
+    if len(memory) <= BLOCK_ROWS:
         held = list(memory.blocks())
-
-        def blocks() -> list[Tensor]:
-            return held
-
-    return lambda queries: nearest_neighbours(queries, blocks(), neighbours, device=device)
+        return lambda: held
+    return memory.blocks
 
 
 def _fits(memory: Memory, device: str) -> bool:
