@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,7 +11,10 @@ from leopart_kit.losses.full_precision import full_precision
 
 
 def transport_plan(
-    log_probabilities: Tensor, sharpness: float = 25.0, num_iterations: int = 100
+    log_probabilities: Tensor,
+    sharpness: float = 25.0,
+    num_iterations: int = 100,
+    process_group: dist.ProcessGroup | None = None,
 ) -> Tensor:
     """The plan closest to the predictions of a whole set that uses every label equally.
 
@@ -20,13 +24,14 @@ def transport_plan(
     Args:
         log_probabilities: `[N, K]` of all images of the set.
         sharpness: lambda; the larger, the closer to the unregularised transport.
+        process_group: if given, each of its processes has some of the images, and gets their rows.
 
     Returns:
         `[N, K]`.
 
     Source: Asano et al. (SeLa), ICLR 2020, equations 6 to 8.
     """
-    return sinkhorn_knopp(log_probabilities, 1 / sharpness, num_iterations)
+    return sinkhorn_knopp(log_probabilities, 1 / sharpness, num_iterations, process_group)
 
 
 @full_precision

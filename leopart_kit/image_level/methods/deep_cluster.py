@@ -18,10 +18,12 @@ from leopart_kit.clustering import PCA, KMeans
 from leopart_kit.data import ImagesWith
 from leopart_kit.image_level.data import OfImage, ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, in_order, kinds
-from leopart_kit.image_level.networks.whole_set import agree_on, features_in_order
+from leopart_kit.image_level.networks.whole_set import own_features
 from leopart_kit.losses import balanced_cross_entropy
 from leopart_kit.methods.building import Built, ImagesInOrder, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.world import world
+from leopart_kit.processes import ALONE, Processes
 from leopart_kit.settings import Count, Positive, settings
 
 logger = logging.getLogger(__name__)
@@ -96,10 +98,12 @@ class DeepCluster(Method):
         return self.labels
 
     def _relabel(self, step: int) -> None:
-        points = whitened(features_in_order(self.encoder, self.images), self.pca_dim)
-        number = self.settings.num_clusters
-        found = KMeans(number, num_restarts=1, num_iterations=20, seed=self.seed).fit(points)
-        labels = agree_on(found.predict(points))
+        processes, number = world(), self.settings.num_clusters
+        points = whitened(own_features(self.encoder, self.images), self.pca_dim, processes)
+        found = KMeans(
+            number, num_restarts=1, num_iterations=20, seed=self.seed, processes=processes
+        ).fit(points)
+        labels = processes.concatenate(found.predict(points))
         moved = (labels != self.labels).float().mean().item()
         self.labels.copy_(labels)
         self.label_counts.copy_(torch.bincount(labels, minlength=number))
@@ -123,12 +127,14 @@ class DeepCluster(Method):
         self.classifier.bias.zero_()
 
 
-def whitened(features: Tensor, dim: int) -> Tensor:
+def whitened(features: Tensor, dim: int, processes: Processes = ALONE) -> Tensor:
     """Features `[N, D]` → their first principal components at variance 1, of length 1, `[N, dim]`.
+
+    Several processes give some of the features each.
 
     Source: section 3.4, "clustering"; Caron et al. use Johnson et al.'s code.
     """
-    pca = PCA(dim).fit(features)
+    pca = PCA(dim).fit(features, processes)
     scale = pca.explained_variance.clamp(min=1e-12).rsqrt().to(features.device)
     return F.normalize(pca.transform(features) * scale, dim=1)
 

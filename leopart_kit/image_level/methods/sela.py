@@ -18,10 +18,11 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.data import ImagesWith
 from leopart_kit.image_level.data import OfImage, ViewSettings
 from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, in_order, kinds
-from leopart_kit.image_level.networks.whole_set import agree_on, features_in_order
+from leopart_kit.image_level.networks.whole_set import own_features
 from leopart_kit.losses import transport_plan
 from leopart_kit.methods.building import Built, ImagesInOrder, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.world import process_group, world
 from leopart_kit.settings import Count, Positive, settings
 
 logger = logging.getLogger(__name__)
@@ -92,9 +93,9 @@ class SeLa(Method):
         return self.labels[0]
 
     def _relabel(self, step: int) -> None:
-        features = features_in_order(self.encoder, self.images)
-        found = torch.stack([self._labels_of(head(features)) for head in self.heads])
-        found = agree_on(found)
+        features = own_features(self.encoder, self.images)
+        own = torch.stack([self._labels_of(head(features)) for head in self.heads], dim=1)
+        found = world().concatenate(own).T
         moved = (found != self.labels).float().mean().item()
         self.labels.copy_(found)
         logger.info("step %d: %.0f%% of the images have another label", step, 100 * moved)
@@ -102,7 +103,7 @@ class SeLa(Method):
     def _labels_of(self, scores: Tensor) -> Tensor:
         log_probabilities = torch.log_softmax(scores.float(), dim=1)
         sharpness, iterations = self.settings.sharpness, self.settings.transport_iterations
-        plan = transport_plan(log_probabilities, sharpness, iterations)
+        plan = transport_plan(log_probabilities, sharpness, iterations, process_group())
         return plan.argmax(dim=1)
 
 

@@ -14,7 +14,7 @@ from leopart_kit.image_level.methods.deep_cluster import (
     whitened,
 )
 from leopart_kit.image_level.methods.sela import SeLa, SeLaSettings, labelling_steps
-from leopart_kit.image_level.networks.whole_set import features_in_order
+from leopart_kit.image_level.networks.whole_set import own_features
 from leopart_kit.losses import balanced_cross_entropy
 from tests.image_level.tiny_networks import TinySet, normalised_images, tiny_resnet
 from tests.methods.tiny_clusterer import tiny_vit
@@ -42,7 +42,7 @@ def same_partition(labels: Tensor, other: Tensor) -> bool:
 def test_features_are_those_of_the_images_in_order_in_eval_mode():
     encoder = tiny_resnet().train()
     images = normalised_images(10)
-    features = features_in_order(encoder, TinySet(images))
+    features = own_features(encoder, TinySet(images))
     assert encoder.training
     torch.testing.assert_close(features, encoder.eval().cls_token(images), rtol=1e-4, atol=1e-5)
     assert not features.requires_grad
@@ -150,26 +150,41 @@ def test_labellings_are_denser_at_the_start():
     assert max(steps) < 1000
 
 
-def label_in_one_of_two(rank: int) -> dict[str, Tensor]:
-    images = TinySet(coloured_images(21))
-    features = features_in_order(tiny_vit(), images)
+def found_labels(number: int = 21) -> dict[str, Tensor]:
+    """Labels of both methods, by all processes that are there."""
+    images = TinySet(coloured_images(number))
+    features = own_features(tiny_vit(), images)
     torch.manual_seed(7)
-    settings = SeLaSettings(num_heads=2, num_labels=3)
-    method = SeLa(tiny_vit(), images, settings, relabel_at=(0,))
+    methods = {
+        "sela": SeLa(tiny_vit(), images, SeLaSettings(num_heads=2, num_labels=3), relabel_at=(0,)),
+        "deep_cluster": DeepCluster(
+            tiny_vit(), images, DeepClusterSettings(num_clusters=4, pca_dim=3), relabel_every=3
+        ),
+    }
     with torch.no_grad():
-        method.before_step(0)
-    assert dist.get_world_size() == 2
-    return {"features": features, "labels": method.labels}
+        for method in methods.values():
+            method.before_step(0)
+    labels = {name: method.labels for name, method in methods.items()}
+    return {"features": features, "counts": methods["deep_cluster"].label_counts, **labels}
 
 
-def test_two_processes_share_a_pass_and_agree():
-    images = TinySet(coloured_images(21))
-    expected = features_in_order(tiny_vit(), images)
-    halves = run_in_processes(label_in_one_of_two, 2)
-    for half in halves:
-        torch.testing.assert_close(half["features"], expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(halves[0]["labels"], halves[1]["labels"])
-    assert halves[0]["labels"].any()
+def label_in_one_of_several(rank: int, number: int) -> dict[str, Tensor]:
+    assert dist.get_world_size() > 1
+    return found_labels(number)
+
+
+@pytest.mark.parametrize(("count", "number"), [(2, 21), (3, 4)])
+def test_several_processes_label_as_one(count: int, number: int):
+    """Each a share of the images: labels, clusters and counts are those of one process."""
+    expected = found_labels(number)
+    shares = run_in_processes(label_in_one_of_several, count, number)
+    features = torch.cat([share["features"] for share in shares])
+    torch.testing.assert_close(features, expected["features"], rtol=1e-4, atol=1e-5)
+    assert len(shares[0]["features"]) < number
+    for share in shares:
+        for name in ("sela", "deep_cluster", "counts"):
+            assert torch.equal(share[name], expected[name]), name
+    assert expected["sela"].any()
 
 
 def features_by_one_of_two(rank: int) -> Tensor:
@@ -177,7 +192,7 @@ def features_by_one_of_two(rank: int) -> Tensor:
     encoder = tiny_resnet().train()
     with torch.no_grad():
         encoder.cls_token(normalised_images(4, seed=rank))
-    return features_in_order(encoder, TinySet(normalised_images(6)))
+    return own_features(encoder, TinySet(normalised_images(6)))
 
 
 def test_a_pass_uses_one_set_of_running_statistics_for_all_images():
@@ -188,9 +203,9 @@ def test_a_pass_uses_one_set_of_running_statistics_for_all_images():
     for own, second in zip(encoder.buffers(), other.buffers(), strict=True):
         if own.is_floating_point():
             own.add_(second).div_(2)
-    expected = features_in_order(encoder, TinySet(normalised_images(6)))
-    for features in run_in_processes(features_by_one_of_two, 2):
-        torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+    expected = own_features(encoder, TinySet(normalised_images(6)))
+    features = torch.cat(run_in_processes(features_by_one_of_two, 2))
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
