@@ -34,20 +34,40 @@ def mapped_array(file: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.nda
     return array
 
 
-def write_rows(file: Path, first: int, rows: np.ndarray) -> None:
-    """Write rows into the file of a `mapped_array` from row `first` on, and not a byte beside them.
+class RowWriter:
+    """Writes rows into the file of a `mapped_array`, and not a byte beside them.
 
     So several nodes can write one file on a network disk. Through mapped memory each would write
-    whole pages, and undo what another wrote at their edges.
-
-    Raises:
-        OSError: the rows cannot be written; carries the name of the file.
+    whole pages, and undo what another wrote at their edges. On others the rows show once this is
+    closed.
     """
-    array = np.load(file, mmap_mode="r")
-    content = np.ascontiguousarray(rows, dtype=array.dtype)
-    with names_file(file), file.open("r+b") as opened:
-        opened.seek(array.offset + first * array.strides[0])
-        opened.write(content.data)
+
+    def __init__(self, file: Path) -> None:
+        array = np.load(file, mmap_mode="r")
+        self._dtype, self._start, self._stride = array.dtype, array.offset, array.strides[0]
+        self._path, self._file = file, file.open("r+b", buffering=0)
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def write(self, first: int, rows: np.ndarray) -> None:
+        """Write rows from row `first` on.
+
+        Raises:
+            OSError: they cannot be written; carries the name of the file.
+        """
+        left = np.ascontiguousarray(rows, dtype=self._dtype).reshape(-1).view(np.uint8).data
+        with names_file(self._path):
+            self._file.seek(self._start + first * self._stride)
+            while left:  # a system writes 2 GiB at most
+                left = left[self._file.write(left) :]
 
 
 def scratch_array(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:

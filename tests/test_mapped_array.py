@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from leopart_kit.mapped_array import mapped_array, scratch_array
+from leopart_kit.mapped_array import RowWriter, mapped_array, scratch_array
 
 
 def test_what_is_written_is_in_the_file(tmp_path: Path):
@@ -16,6 +18,21 @@ def test_what_is_written_is_in_the_file(tmp_path: Path):
     assert not array.any()
     array[1] = 7
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy")[1], 7)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), max_size=6), st.integers(0, 5))
+def test_rows_are_written_and_nothing_beside_them(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[int, int]], width: int
+):
+    file = tmp_path_factory.mktemp("rows") / "rows.npy"
+    expected = np.full((10, width, 2), 7, np.int16)
+    np.save(file, expected)
+    with RowWriter(file) as first, RowWriter(file) as second:
+        for number, (start, length) in enumerate(runs):
+            rows = expected[start : start + length]
+            rows[:] = number
+            (first, second)[number % 2].write(start, rows.astype(float))
+    np.testing.assert_array_equal(np.load(file), expected)
 
 
 def test_every_block_is_reserved(tmp_path: Path):

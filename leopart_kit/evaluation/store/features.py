@@ -4,6 +4,10 @@ Tokens lie in one fp16 file that is mapped into memory, so memory does not grow 
 of images. The store's folder is named by what determines its content: the encoder's weights and
 output settings, the images and the resolution. A broken-off extraction goes on where it stopped;
 a finished one is reused; any changed setting leads to another folder.
+
+Each image has a status and a checksum. Each process writes its own images and no byte beside them,
+so that nodes may share a network disk. Two jobs at once on one store are refused: one job of as
+many processes does the same, and needs no rule for who does what.
 """
 
 from __future__ import annotations
@@ -26,17 +30,15 @@ from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.scores.resizing import resize_image
 from leopart_kit.evaluation.store.store_files import (
-    BROKEN,
-    CHECKSUMS,
     DONE,
     PENDING,
     TOKENS,
     Shape,
+    StoreWriter,
     damage,
     forget_changed,
     make_files,
     seal,
-    write_tokens,
 )
 from leopart_kit.identity import Identity
 from leopart_kit.processes import ALONE, Processes
@@ -110,7 +112,7 @@ def extract_features(
         indices: the images to extract; all by default.
         strict: raise at the first image that cannot be read.
         retry_broken: read again what could not be read before, and take what now can.
-        processes: those that share the work, all on one machine and one `cache_dir`.
+        processes: those that share the work, on one machine or on nodes that share `cache_dir`.
 
     Returns:
         The store; images that cannot be read are in its `broken`.
@@ -243,32 +245,26 @@ def _fill(
     """Write the tokens of every batch of the loader, and then that they are there."""
     if not len(loader):
         return
-    tokens = np.load(folder / "tokens.npy", mmap_mode="r+")
-    status = np.load(folder / "status.npy", mmap_mode="r+")
-    sums = np.load(folder / CHECKSUMS, mmap_mode="r+")
     file = folder / reasons
     broken = json.loads(file.read_text()) if file.exists() else {}
     encoder = encoder.to(device).eval()
     num_images, start = 0, time.perf_counter()
-    for batch in track(loader, "features", len(loader)):
-        num_images += len(batch)
-        good = [(index, image) for index, image, _ in batch if image is not None]
-        if good:
-            rows = [index for index, _ in good]
-            encoded = _encode(encoder, torch.stack([image for _, image in good]), device)
-            write_tokens(tokens, sums, rows, encoded)
-            status[rows] = DONE
-        failed = {str(index): reason for index, image, reason in batch if image is None}
-        if failed and strict:
-            raise BrokenSampleError(next(iter(failed.values())))
-        if failed:
-            broken |= failed
-            _write_reasons(file, broken)
-            status[[int(index) for index in failed]] = BROKEN
-            for reason in failed.values():
-                logger.warning("left out: %s", reason)
-    for array in (tokens, sums, status):
-        array.flush()
+    with StoreWriter(folder) as store:
+        for batch in track(loader, "features", len(loader)):
+            num_images += len(batch)
+            good = [(index, image) for index, image, _ in batch if image is not None]
+            if good:
+                encoded = _encode(encoder, torch.stack([image for _, image in good]), device)
+                store.write([index for index, _ in good], encoded)
+            failed = {str(index): reason for index, image, reason in batch if image is None}
+            if failed and strict:
+                raise BrokenSampleError(next(iter(failed.values())))
+            if failed:
+                broken |= failed
+                _write_reasons(file, broken)
+                store.mark_broken(map(int, failed))
+                for reason in failed.values():
+                    logger.warning("left out: %s", reason)
     seconds = time.perf_counter() - start
     rate = num_images / seconds
     logger.info("features: %d images in %.1f s (%.1f/s), %s", num_images, seconds, rate, folder)

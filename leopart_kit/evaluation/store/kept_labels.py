@@ -15,7 +15,7 @@ import numpy as np
 from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.store.token_share import TokenShare
 from leopart_kit.input_files import read_json
-from leopart_kit.mapped_array import mapped_array, write_rows
+from leopart_kit.mapped_array import RowWriter, mapped_array
 from leopart_kit.processes import Processes
 from leopart_kit.whole_file import whole_file, write_whole_text
 
@@ -63,7 +63,8 @@ def kept_labels(
 
         def fill() -> dict[str, Any]:
             labels, report = compute()
-            write_rows(temporary, share.start, labels)
+            with RowWriter(temporary) as writer:
+                writer.write(share.start, labels)
             return report
 
         report = processes.together(fill)

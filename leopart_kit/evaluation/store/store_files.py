@@ -13,7 +13,7 @@ import numpy as np
 
 from leopart_kit.identity import Identity
 from leopart_kit.input_files import read_json
-from leopart_kit.mapped_array import mapped_array
+from leopart_kit.mapped_array import RowWriter, mapped_array
 from leopart_kit.npz_file import read_npz
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.whole_file import whole_file, write_whole_text
@@ -83,13 +83,32 @@ def forget_changed(folder: Path) -> int:
     return len(changed)
 
 
-def write_tokens(
-    tokens: np.ndarray, sums: np.ndarray, rows: Iterable[int], values: np.ndarray
-) -> None:
-    """Tokens of some images `[n, h·w, D]` with their checksums."""
-    for row, value in zip(rows, values, strict=True):
-        tokens[row] = value
-        sums[row] = checksum(value)
+class StoreWriter:
+    """Writes tokens and statuses of images; processes, also of several nodes, have one each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokens, self._sums, self._status = (
+            RowWriter(folder / name) for name in (TOKENS, CHECKSUMS, STATUS)
+        )
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in (self._tokens, self._sums, self._status):
+            writer.close()
+
+    def write(self, rows: Iterable[int], values: np.ndarray) -> None:
+        """Tokens `[n, h·w, D]` of some images with their checksums, and then that they are done."""
+        for row, value in zip(rows, values, strict=True):
+            self._tokens.write(row, value[None])
+            self._sums.write(row, np.array([checksum(value)]))
+            self._status.write(row, np.array([DONE]))
+
+    def mark_broken(self, rows: Iterable[int]) -> None:
+        """These images cannot be read."""
+        for row in rows:
+            self._status.write(row, np.array([BROKEN]))
 
 
 def _sealed(folder: Path) -> bool:

@@ -18,7 +18,6 @@ from leopart_kit.evaluation.store.joined_stores import JoinedStores
 from leopart_kit.evaluation.store.kept_labels import kept_labels, read_labels
 from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.store.token_share import TokenShare
-from leopart_kit.mapped_array import mapped_array, write_rows
 from leopart_kit.processes import Processes
 from tests.two_processes import run_in_processes
 
@@ -69,13 +68,6 @@ def test_shares_are_all_tokens_once_and_in_order(
         assert torch.equal(share.project(projection), projection(own))
         start += len(share)
     assert start == len(tokens)
-
-
-def test_rows_are_written_and_nothing_beside_them(tmp_path: Path):
-    file = tmp_path / "rows.npy"
-    mapped_array(file, (5, 2), np.int16)[:] = 7
-    write_rows(file, 3, np.array([[1, 2]]))
-    assert np.load(file).tolist() == [[7, 7], [7, 7], [7, 7], [1, 2], [7, 7]]
 
 
 def _label(rank: int, folder: Path, count: int) -> tuple[list[int], dict, int]:

@@ -16,7 +16,7 @@ from leopart_kit.evaluation.protocols.in_context.labels import transfer_labels
 from leopart_kit.evaluation.protocols.in_context.memory import BLOCK_ROWS, Memory, unit_rows
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.task import RunSettings
-from leopart_kit.mapped_array import mapped_array, write_rows
+from leopart_kit.mapped_array import RowWriter, mapped_array
 from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -81,17 +81,18 @@ def search_labels(
     if mine:
         search = make_search()
         groups = [mine[i : i + _TOGETHER] for i in range(0, len(mine), _TOGETHER)]
-        for group in run.track(groups, "neighbours", len(groups)):
-            places = [place for block in group for place in _places(block, len(store))]
-            tokens = [store.token_map(store.indices[place]).flatten(0, 1) for place in places]
-            found = search(unit_rows(torch.cat(tokens)))
-            by_image = zip(*(part.cpu().split(shape[1]) for part in found), strict=True)
-            for place, (similarities, rows) in zip(places, by_image, strict=True):
-                neighbours = memory.labels(rows.numpy())
-                labels = transfer_labels(similarities, neighbours, temperature)
-                write_rows(file, place, labels.numpy()[None])
-            for block in group:
-                write_rows(done_file, block, np.array([True]))
+        with RowWriter(file) as labels, RowWriter(done_file) as done:
+            for group in run.track(groups, "neighbours", len(groups)):
+                places = [place for block in group for place in _places(block, len(store))]
+                tokens = [store.token_map(store.indices[place]).flatten(0, 1) for place in places]
+                found = search(unit_rows(torch.cat(tokens)))
+                by_image = zip(*(part.cpu().split(shape[1]) for part in found), strict=True)
+                for place, (similarities, rows) in zip(places, by_image, strict=True):
+                    neighbours = memory.labels(rows.numpy())
+                    own = transfer_labels(similarities, neighbours, temperature)
+                    labels.write(place, own.numpy()[None])
+                for block in group:
+                    done.write(block, np.array([True]))
     run.processes.wait()
     return np.load(file, mmap_mode="r")
 
