@@ -245,13 +245,14 @@ class ViTEncoder(Encoder):
     def _positions(self, grid: tuple[int, int]) -> Tensor | None:
         """Positional embedding for a grid; kept per grid unless gradients must flow through it.
 
-        On a GPU it is resized anew, which is quick: to know that the stored one is still the same,
-        the host would have to wait.
+        On a GPU, and compiled, it is resized anew, which is quick: to know that the stored one is
+        still the same, the host would have to wait.
         """
         stored = self.vit.pos_embed
         if stored is None:
             return None
-        if (torch.is_grad_enabled() and stored.requires_grad) or stored.device.type != "cpu":
+        watched = stored.device.type == "cpu" and not torch.compiler.is_compiling()
+        if (torch.is_grad_enabled() and stored.requires_grad) or not watched:
             return self._resize(stored, grid)
         source = self._resized_from
         if source is None or source.device != stored.device or not torch.equal(source, stored):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 
@@ -11,6 +12,7 @@ from leopart_kit.bench.communities import bench_communities
 from leopart_kit.bench.dense_methods import bench_dense_methods
 from leopart_kit.bench.evaluation import bench_extraction, bench_kmeans, bench_memory, bench_scoring
 from leopart_kit.bench.export import bench_export
+from leopart_kit.bench.gpu import bench_gpu
 from leopart_kit.bench.in_context import bench_in_context
 from leopart_kit.bench.kmeans_processes import bench_kmeans_large, bench_kmeans_processes
 from leopart_kit.bench.processes import bench_probe, bench_processes
@@ -42,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "stego": bench_stego,
     "shards": bench_shards,
     "scaling": bench_scaling,
+    "gpu": bench_gpu,
 }
 
 
@@ -49,6 +52,7 @@ def main() -> None:
     """Run the named benchmarks, all by default, and print their lines."""
     parser = argparse.ArgumentParser(description="Speed and memory, as ratios measured in one run.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--small", action="store_true", help="gpu: a few images, on the CPU too")
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(BENCHMARKS)
@@ -56,6 +60,7 @@ def main() -> None:
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; there are {', '.join(BENCHMARKS)}")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    for name in arguments.names or BENCHMARKS:
-        for line in BENCHMARKS[name]():
+    benchmarks = BENCHMARKS | {"gpu": partial(bench_gpu, arguments.small)}
+    for name in arguments.names or benchmarks:
+        for line in benchmarks[name]():
             print(line, flush=True)

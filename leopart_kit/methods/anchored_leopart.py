@@ -15,13 +15,14 @@ from torch import Tensor
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import AnchoredTransform, AnchoredViews, ImagesWithTokens
-from leopart_kit.losses import anchored_cross_entropy, assignment_statistics, collapse_warning
+from leopart_kit.losses import anchored_cross_entropy, assignment_statistics
 from leopart_kit.methods.building import (
     Built,
     Parts,
     StoredTokens,
     overlapping_views,
 )
+from leopart_kit.methods.collapse import warn_of_collapse
 from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
@@ -67,9 +68,6 @@ class AnchoredLeopart(Method):
             self.settings.temperature,
         )
         statistics = assignment_statistics(assignments)
-        due = step % self.settings.warning_every == 0
-        if due and (warning := collapse_warning(statistics)):
-            logger.warning("step %d: %s", step, warning)
         logs: dict[str, Tensor | float] = {
             "prototypes_used": statistics.prototypes_used,
             "assignment_entropy": statistics.entropy,
@@ -79,6 +77,7 @@ class AnchoredLeopart(Method):
         if self.gram is not None:
             term = self.gram(tokens, views.views)
             loss, logs["gram"] = loss + term, term.detach()
+        warn_of_collapse(statistics, step, self.settings.warning_every)
         return StepOutput(loss, logs)
 
     def parameter_groups(self) -> list[ParameterGroup]:

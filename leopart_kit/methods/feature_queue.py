@@ -52,6 +52,12 @@ class FeatureQueue(nn.Module):
         """True if every view's ring is full; only then should the features be used."""
         return min(self.counts) >= self.length
 
+    @torch.compiler.disable  # counts change in every step
+    def when_full(self) -> Tensor | None:
+        """The features `[G, length, dim]`, once every view's ring is full."""
+        return self.features if self.full else None
+
+    @torch.compiler.disable
     def content(self, view: int) -> Tensor:
         """Features of a view that are stored so far, `[n, dim]` with n up to the length."""
         return self.features[view, : self.counts[view]]
@@ -80,6 +86,7 @@ class FeatureQueue(nn.Module):
             stored[view] = number
         return {"features": features, "stored": stored}
 
+    @torch.compiler.disable
     @torch.no_grad()
     def store(
         self,

@@ -6,7 +6,6 @@ Ziegler & Asano, "Self-Supervised Learning of Object Parts for Semantic Segmenta
 from __future__ import annotations
 
 import copy
-import logging
 from typing import Any, Literal
 
 import torch
@@ -15,12 +14,13 @@ from torch import Tensor
 from leopart_kit.clustering import attention_foreground
 from leopart_kit.data import ImagesOf, MultiCropViews
 from leopart_kit.losses import (
+    AssignmentStatistics,
     assignment_cross_entropy,
     assignment_statistics,
-    collapse_warning,
     teacher_assignments,
 )
 from leopart_kit.methods.building import Built, Parts, overlapping_views
+from leopart_kit.methods.collapse import warn_of_collapse
 from leopart_kit.methods.feature_queue import FeatureQueue
 from leopart_kit.methods.method import StepOutput
 from leopart_kit.methods.patch_clusterer import PatchClusterer
@@ -36,8 +36,6 @@ from leopart_kit.settings import (
     Whole,
     settings,
 )
-
-logger = logging.getLogger(__name__)
 
 Foreground = Literal["fg", "bg", "all"]
 
@@ -99,12 +97,14 @@ class Leopart(StudentTeacher[PatchClusterer]):
             foreground,
             process_group(),
         )
-        if self.queue is not None:
-            self.queue.store(embeddings, foreground)
-        logs = self._logs(loss, assignments, foreground, step)
+        statistics = assignment_statistics(assignments)
+        logs = self._logs(loss, statistics, foreground)
         if self.gram is not None:
             term = self.gram(tokens, views.views, known)
             loss, logs["gram"] = loss + term, term.detach()
+        warn_of_collapse(statistics, step, self.settings.warning_every)
+        if self.queue is not None:
+            self.queue.store(embeddings, foreground)
         return StepOutput(loss, logs)
 
     @torch.no_grad()
@@ -121,19 +121,16 @@ class Leopart(StudentTeacher[PatchClusterer]):
         return tokens, self.teacher.embed(tokens).unflatten(0, (num_global, -1)), mask
 
     def _queue_scores(self) -> Tensor | None:
-        if self.queue is None or not self.queue.full:
+        features = None if self.queue is None else self.queue.when_full()
+        if features is None:
             return None
         scorer = self.student if self.settings.queue_scored_by == "student" else self.teacher
         with torch.no_grad():
-            return scorer.scores(self.queue.features)
+            return scorer.scores(features)
 
     def _logs(
-        self, loss: Tensor, assignments: Tensor, foreground: Tensor | None, step: int
+        self, loss: Tensor, statistics: AssignmentStatistics, foreground: Tensor | None
     ) -> dict[str, Tensor | float]:
-        statistics = assignment_statistics(assignments)
-        due = step % self.settings.warning_every == 0
-        if due and (warning := collapse_warning(statistics)):
-            logger.warning("step %d: %s", step, warning)
         share = 1.0 if foreground is None else foreground.float().mean()
         return {
             "prototypes_used": statistics.prototypes_used,

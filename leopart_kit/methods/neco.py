@@ -54,13 +54,14 @@ class NeCo(PairedViews):
                 )
             self.queue = FeatureQueue(1, length, student.projection.out_dim)
 
+    @torch.compiler.disable  # draws on the host, and a sorting network is thousands of operations
     def compare(
         self, taught: Tensor, embeddings: list[Tensor], views: MultiCropViews, step: int
     ) -> Tensor:
         """See `PairedViews.compare`."""
-        stored = None
-        if self.queue is not None and self.queue.full:
-            stored = self.queue.features[0].clone()  # the storing below may not change it
+        stored = None if self.queue is None else self.queue.when_full()
+        if stored is not None:
+            stored = stored[0].clone()  # the storing below may not change it
         order = self._order(len(taught), len(embeddings), taught.shape[1], stored, step)
         loss = neco_loss(
             taught,

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import copy
-import logging
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from leopart_kit.data import ImagesOf, MultiCropViews
-from leopart_kit.losses import collapse_of_tokens, token_spread
+from leopart_kit.losses import token_spread
 from leopart_kit.methods.building import Built, Parts, overlapping_views
+from leopart_kit.methods.collapse import warn_of_alike_tokens
 from leopart_kit.methods.method import StepOutput
 from leopart_kit.methods.patch_embedder import PatchEmbedder
 from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, UnitTokens
 from leopart_kit.methods.student_teacher import StudentTeacher, StudentTeacherSettings
 from leopart_kit.settings import settings
-
-logger = logging.getLogger(__name__)
 
 
 @settings
@@ -88,11 +86,9 @@ class PairedViews(StudentTeacher[PatchEmbedder]):
         tokens = self.student.tokens_of_views(views.views)
         loss = self.compare(taught, [self.student.embed(maps) for maps in tokens], views, step)
         spread = token_spread(tokens[0])
-        due = step % self.warning_every == 0
-        if due and (warning := collapse_of_tokens(spread.item())):
-            logger.warning("step %d: %s", step, warning)
         logs: dict[str, Tensor | float] = {"token_spread": spread}
         if self.gram is not None:
             term = self.gram(tokens, views.views, known)
             loss, logs["gram"] = loss + term, term.detach()
+        warn_of_alike_tokens(spread, step, self.warning_every)
         return StepOutput(loss, logs)

@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
-from leopart_kit.evaluation.scores.resizing import resize_image
+from leopart_kit.evaluation.store.encoding import ResizedImages, encoded
 from leopart_kit.evaluation.store.store_files import (
     DONE,
     PENDING,
@@ -142,12 +142,9 @@ def extract_features(
         if processes.first and retry_broken:
             _forget_repaired(folder, dataset)
         pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))
-        loader = DataLoader(
-            _ResizedImages(dataset, resolution),
-            batch_sampler=processes.share(pending),
-            num_workers=num_workers,
-            collate_fn=list,
-        )
+        images = ResizedImages(dataset, resolution)
+        mine = processes.share(pending)
+        loader = images.loader(mine, num_workers, torch.device(device))
         reasons = "broken.json" if processes.first else f"broken-{processes.rank}.json"
         _fill(folder, reasons, encoder, loader, device, strict, track)
         processes.wait()
@@ -249,50 +246,20 @@ def _fill(
     broken = json.loads(file.read_text()) if file.exists() else {}
     encoder = encoder.to(device).eval()
     num_images, start = 0, time.perf_counter()
+    batches = track(loader, "features", len(loader))
     with StoreWriter(folder) as store:
-        for batch in track(loader, "features", len(loader)):
-            num_images += len(batch)
-            good = [(index, image) for index, image, _ in batch if image is not None]
-            if good:
-                encoded = _encode(encoder, torch.stack([image for _, image in good]), device)
-                store.write([index for index, _ in good], encoded)
-            failed = {str(index): reason for index, image, reason in batch if image is None}
-            if failed and strict:
-                raise BrokenSampleError(next(iter(failed.values())))
-            if failed:
-                broken |= failed
+        for batch, values in encoded(encoder, batches, torch.device(device)):
+            num_images += len(batch.indices) + len(batch.failed)
+            if batch.indices:
+                store.write(batch.indices, values)
+            if batch.failed and strict:
+                raise BrokenSampleError(next(iter(batch.failed.values())))
+            if batch.failed:
+                broken |= batch.failed
                 _write_reasons(file, broken)
-                store.mark_broken(map(int, failed))
-                for reason in failed.values():
+                store.mark_broken(map(int, batch.failed))
+                for reason in batch.failed.values():
                     logger.warning("left out: %s", reason)
     seconds = time.perf_counter() - start
     rate = num_images / seconds
     logger.info("features: %d images in %.1f s (%.1f/s), %s", num_images, seconds, rate, folder)
-
-
-@torch.inference_mode()
-def _encode(encoder: Encoder, images: Tensor, device: str | torch.device) -> np.ndarray:
-    """uint8 `[B, 3, H, W]` → fp16 `[B, h·w, D]`."""
-    features = encoder.patch_tokens(encoder.preprocess(images.to(device)))
-    half = features.flatten(2).transpose(1, 2).to(torch.float16)
-    if not torch.isfinite(half).all():
-        raise ValueError(
-            f"the tokens of {encoder.name} are not finite in fp16 (largest magnitude "
-            f"{features.abs().max():.3g}); check the weights, or choose another block or facet"
-        )
-    return half.cpu().numpy()
-
-
-class _ResizedImages(Dataset):
-    """Items `(index, uint8 [3, H, W] or None, reason)`: a broken file is reported, not raised."""
-
-    def __init__(self, dataset: SegmentationDataset, resolution: tuple[int, int]):
-        self.dataset = dataset
-        self.resolution = resolution
-
-    def __getitem__(self, index: int) -> tuple[int, Tensor | None, str]:
-        try:
-            image = self.dataset.load_reduced(index, self.resolution)
-        except BrokenSampleError as error:
-            return index, None, str(error)
-        return index, resize_image(image, self.resolution), ""

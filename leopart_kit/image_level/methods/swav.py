@@ -6,7 +6,6 @@ Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster A
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
@@ -20,17 +19,15 @@ from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import (
     across_views_cross_entropy,
     assignment_statistics,
-    collapse_warning,
     teacher_assignments,
 )
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
+from leopart_kit.methods.collapse import warn_of_collapse
 from leopart_kit.methods.feature_queue import FeatureQueue
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.projection_head import ProjectionHead, Prototypes
 from leopart_kit.methods.world import process_group, world_size
 from leopart_kit.settings import Count, NotNegative, Positive, Whole, settings
-
-logger = logging.getLogger(__name__)
 
 
 class SwAV(Method):
@@ -74,16 +71,18 @@ class SwAV(Method):
         loss = across_views_cross_entropy(
             codes.flatten(2, 3)[:, :, 0], [s[:, 0, 0] for s in scores], self.settings.temperature
         )
+        logs = self._logs(loss, codes, step)
         if self.queue is not None:
             self.queue.store(torch.stack(embeddings[: self.num_global]).detach())
-        return StepOutput(loss, self._logs(loss, codes, step))
+        return StepOutput(loss, logs)
 
     def _codes(self, scores: Tensor) -> Tensor:
         """Balanced assignments of the global views, `[G, B, 1, 1, K]` → the same."""
         queued = None
-        if self.queue is not None and self.queue.full:
+        features = None if self.queue is None else self.queue.when_full()
+        if features is not None:
             with torch.no_grad():
-                queued = self.network.scores(self.queue.features)
+                queued = self.network.scores(features)
         return teacher_assignments(
             scores,
             self.settings.epsilon,
@@ -94,9 +93,7 @@ class SwAV(Method):
 
     def _logs(self, loss: Tensor, codes: Tensor, step: int) -> dict[str, Tensor | float]:
         statistics = assignment_statistics(codes)
-        due = step % self.settings.warning_every == 0
-        if due and (warning := collapse_warning(statistics)):
-            logger.warning("step %d: %s", step, warning)
+        warn_of_collapse(statistics, step, self.settings.warning_every)
         return {
             "prototypes_used": statistics.prototypes_used,
             "assignment_entropy": statistics.entropy,

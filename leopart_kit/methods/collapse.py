@@ -1,0 +1,31 @@
+"""Warnings of collapse while a method trains; reading the signs makes a GPU's host wait."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from leopart_kit.losses import AssignmentStatistics, collapse_of_tokens, collapse_warning
+
+logger = logging.getLogger(__name__)
+
+
+@torch.compiler.disable
+def warn_of_collapse(statistics: AssignmentStatistics, step: int, every: int) -> None:
+    """Log the collapse of assignments, if there is one, in the steps that are due."""
+    if step % every == 0:
+        _warn(step, collapse_warning(statistics))
+
+
+@torch.compiler.disable
+def warn_of_alike_tokens(spread: Tensor, step: int, every: int) -> None:
+    """Log that tokens have become alike, if they have, in the steps that are due."""
+    if step % every == 0:
+        _warn(step, collapse_of_tokens(spread.item()))
+
+
+def _warn(step: int, warning: str | None) -> None:
+    if warning:
+        logger.warning("step %d: %s", step, warning)
