@@ -89,8 +89,8 @@ def steps_of_leopart(
     network = load_encoder(encoder, "random", precision="bf16" if cuda else "fp32")
     head = ProjectionHead(network.embed_dim), Prototypes(256, 300)
     method = Leopart(PatchClusterer(network, *head), LeopartSettings())
-    look = {"mean": network.mean, "std": network.std}
-    samples = SeededSamples(ImagesOf(dataset), MultiCropTransform(**look), seed=0)
+    views = MultiCropTransform(mean=network.mean, std=network.std)
+    samples = SeededSamples(ImagesOf(dataset), views, seed=0)
     kind = _Repeated if repeated else TrainingLoader
     workers = own_cores() if cuda and not repeated else 0
     loader = kind(samples, batch_size, num_workers=workers, pin_memory=cuda)

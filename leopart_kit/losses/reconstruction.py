@@ -32,7 +32,8 @@ def masked_squared_error(prediction: Tensor, target: Tensor, mask: Tensor) -> Te
         )
     counting = mask.bool().expand_as(prediction)
     total = counting.sum()
-    if not total:
+    # A compiled loss is NaN then, which the loop refuses.
+    if not torch.compiler.is_compiling() and not total:
         raise ValueError("nothing is masked, so there is nothing to reconstruct")
     error = torch.where(counting, prediction - target, prediction.new_zeros(()))
     return error.square().sum() / total

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from leopart_kit.methods.outside_graphs import outside_graphs
+
 MAX_NEW_PER_IMAGE = 10
 
 
@@ -52,12 +54,12 @@ class FeatureQueue(nn.Module):
         """True if every view's ring is full; only then should the features be used."""
         return min(self.counts) >= self.length
 
-    @torch.compiler.disable  # counts change in every step
+    @outside_graphs  # counts change in every step
     def when_full(self) -> Tensor | None:
         """The features `[G, length, dim]`, once every view's ring is full."""
         return self.features if self.full else None
 
-    @torch.compiler.disable
+    @outside_graphs
     def content(self, view: int) -> Tensor:
         """Features of a view that are stored so far, `[n, dim]` with n up to the length."""
         return self.features[view, : self.counts[view]]
@@ -86,7 +88,7 @@ class FeatureQueue(nn.Module):
             stored[view] = number
         return {"features": features, "stored": stored}
 
-    @torch.compiler.disable
+    @outside_graphs
     @torch.no_grad()
     def store(
         self,

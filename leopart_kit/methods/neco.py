@@ -14,6 +14,7 @@ from leopart_kit.losses import neco_loss
 from leopart_kit.losses.neco import Ordering, drawn_rows
 from leopart_kit.methods.building import Parts
 from leopart_kit.methods.feature_queue import FeatureQueue
+from leopart_kit.methods.outside_graphs import outside_graphs
 from leopart_kit.methods.paired_views import PairedViews, PairedViewsSettings
 from leopart_kit.methods.patch_embedder import PatchEmbedder
 from leopart_kit.methods.world import process_group, world_rank, world_size
@@ -54,7 +55,7 @@ class NeCo(PairedViews):
                 )
             self.queue = FeatureQueue(1, length, student.projection.out_dim)
 
-    @torch.compiler.disable  # draws on the host, and a sorting network is thousands of operations
+    @outside_graphs  # draws on the host, and a sorting network is thousands of operations
     def compare(
         self, taught: Tensor, embeddings: list[Tensor], views: MultiCropViews, step: int
     ) -> Tensor:

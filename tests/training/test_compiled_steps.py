@@ -44,6 +44,9 @@ class Counted:
 
         return run
 
+    def __str__(self) -> str:
+        return f"runs {self.runs}, made {self.made}, breaks {[*counters['graph_break']]}"
+
     def step_done(self) -> None:
         self.runs.append(self._runs - sum(self.runs))
         self.made.append(counters["stats"]["unique_graphs"])
@@ -68,4 +71,6 @@ def test_a_step_is_few_graphs_which_are_made_in_the_first_steps(
     counters.clear()
     words = words_of(method, f"trainer.max_steps={STEPS}", "trainer.compile=true")
     run_command_line(main, "leopart train", words)
-    print("@@@", method, counted.runs, counted.made, [k[:90] for k in counters["graph_break"]])
+    assert counted.made[0] > 0
+    assert max(counted.runs[1:]) <= MOST, str(counted)  # running statistics start in the first
+    assert len(set(counted.made[3:])) == 1, str(counted)

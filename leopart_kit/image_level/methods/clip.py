@@ -6,6 +6,7 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -22,6 +23,7 @@ from leopart_kit.image_level.networks.text_encoder import TextEncoder
 from leopart_kit.losses import batch_info_nce
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.outside_graphs import outside_graphs
 from leopart_kit.methods.world import process_group
 from leopart_kit.settings import Count, NotNegative, PathText, settings
 
@@ -61,16 +63,20 @@ class CLIP(Method):
         """Normalised images `[B, 3, s, s]` → `[B, E]` of length 1."""
         return F.normalize(self.image_projection(self.encoder.cls_token(images)), dim=1)
 
-    def embed_texts(self, captions: list[str]) -> Tensor:
+    def embed_texts(self, captions: Sequence[str]) -> Tensor:
         """Texts → `[B, E]` of length 1."""
-        tokens = self.tokenizer.encode(captions, self.settings.text_length)
-        texts = self.text(tokens.to(self.log_scale.device, non_blocking=True))
+        texts = self.text(self._tokens(captions))
         return F.normalize(self.text_projection(texts), dim=1)
+
+    @outside_graphs  # words are no tensors
+    def _tokens(self, captions: Sequence[str]) -> Tensor:
+        tokens = self.tokenizer.encode(captions, self.settings.text_length)
+        return tokens.to(self.log_scale.device, non_blocking=True)
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` is `(views, captions)`, one view `[B, 3, s, s]`."""
         (images,), captions = batch
-        image, text = self.embed_images(images), self.embed_texts(list(captions))
+        image, text = self.embed_images(images), self.embed_texts(captions)
         temperature = (-self.log_scale).exp()
         group = process_group()
         loss = 0.5 * (

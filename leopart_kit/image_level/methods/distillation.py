@@ -22,6 +22,7 @@ from leopart_kit.image_level.networks.image_classifier import ImageClassifier, l
 from leopart_kit.losses.distillation import distillation_loss
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults, check_patches
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
+from leopart_kit.methods.outside_graphs import outside_graphs
 from leopart_kit.settings import PathText, Positive, Probability, Text, settings
 
 
@@ -83,15 +84,18 @@ class Distillation(Method):
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` holds V views `[B, 3, s, s]`."""
-        images = torch.cat(list(batch))
-        if self.settings.cutmix and torch.rand(()).item() < self.settings.cutmix:
-            images = cutmix(images)
+        images = self._mixed_now_and_then(torch.cat(list(batch)))
         with torch.no_grad():
             teacher = self.teacher(images)
         student = self.student(images)
         loss = distillation_loss(student, teacher, self.settings.temperature)
         agreement = (student.detach().argmax(dim=1) == teacher.argmax(dim=1)).float().mean()
         return StepOutput(loss, {"agreement": agreement})
+
+    @outside_graphs  # draws on the host
+    def _mixed_now_and_then(self, images: Tensor) -> Tensor:
+        mixed = self.settings.cutmix and torch.rand(()).item() < self.settings.cutmix
+        return cutmix(images) if mixed else images
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """The student, with and without weight decay."""
