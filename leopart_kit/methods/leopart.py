@@ -75,6 +75,7 @@ class Leopart(StudentTeacher[PatchClusterer]):
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` is a collated `MultiCropViews`."""
         views = MultiCropViews(*batch)
+        stored = None if self.queue is None else self.queue.when_full()
         patch_size = self.student.backbone.patch_size
         num_global = views.overlap_in_global.shape[1]
         known, embeddings, foreground = self._teach(torch.cat(views.views[:num_global]), num_global)
@@ -82,7 +83,7 @@ class Leopart(StudentTeacher[PatchClusterer]):
             self.teacher.scores(embeddings),
             self.settings.epsilon,
             self.settings.sinkhorn_iterations,
-            self._queue_scores(),
+            None if stored is None else self._queue_scores(stored),
             process_group(),
         )
         tokens = self.student.tokens_of_views(views.views)
@@ -120,13 +121,10 @@ class Leopart(StudentTeacher[PatchClusterer]):
             mask = mask.unflatten(0, (num_global, -1))
         return tokens, self.teacher.embed(tokens).unflatten(0, (num_global, -1)), mask
 
-    def _queue_scores(self) -> Tensor | None:
-        features = None if self.queue is None else self.queue.when_full()
-        if features is None:
-            return None
+    @torch.no_grad()
+    def _queue_scores(self, stored: Tensor) -> Tensor:
         scorer = self.student if self.settings.queue_scored_by == "student" else self.teacher
-        with torch.no_grad():
-            return scorer.scores(features)
+        return scorer.scores(stored)
 
     def _logs(
         self, loss: Tensor, statistics: AssignmentStatistics, foreground: Tensor | None

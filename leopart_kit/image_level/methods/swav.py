@@ -65,24 +65,30 @@ class SwAV(Method):
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` holds V views `[B, 3, s_v, s_v]`."""
+        queued = None if self.queue is None else self.queue.when_full()
         embeddings = self.network.embeddings_of_views(batch)  # V times [B, 1, 1, E]
         scores = [self.network.scores(rows) for rows in embeddings]
-        codes = self._codes(torch.stack(scores[: self.num_global]))
+        codes = self._codes(torch.stack(scores[: self.num_global]), queued)
         loss = across_views_cross_entropy(
             codes.flatten(2, 3)[:, :, 0], [s[:, 0, 0] for s in scores], self.settings.temperature
         )
-        logs = self._logs(loss, codes, step)
+        statistics = assignment_statistics(codes)
+        logs = {
+            "prototypes_used": statistics.prototypes_used,
+            "assignment_entropy": statistics.entropy,
+            "loss_over_log_prototypes": loss.detach() / statistics.log_num_prototypes,
+        }
+        warn_of_collapse(statistics, step, self.settings.warning_every)
         if self.queue is not None:
             self.queue.store(torch.stack(embeddings[: self.num_global]).detach())
         return StepOutput(loss, logs)
 
-    def _codes(self, scores: Tensor) -> Tensor:
+    def _codes(self, scores: Tensor, stored: Tensor | None) -> Tensor:
         """Balanced assignments of the global views, `[G, B, 1, 1, K]` → the same."""
         queued = None
-        features = None if self.queue is None else self.queue.when_full()
-        if features is not None:
+        if stored is not None:
             with torch.no_grad():
-                queued = self.network.scores(features)
+                queued = self.network.scores(stored)
         return teacher_assignments(
             scores,
             self.settings.epsilon,
@@ -90,15 +96,6 @@ class SwAV(Method):
             queued,
             process_group(),
         )
-
-    def _logs(self, loss: Tensor, codes: Tensor, step: int) -> dict[str, Tensor | float]:
-        statistics = assignment_statistics(codes)
-        warn_of_collapse(statistics, step, self.settings.warning_every)
-        return {
-            "prototypes_used": statistics.prototypes_used,
-            "assignment_entropy": statistics.entropy,
-            "loss_over_log_prototypes": loss.detach() / statistics.log_num_prototypes,
-        }
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Backbone and head, each with and without weight decay."""
