@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leopart_kit.clustering.segment_sums import segment_sums
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import Track
 
@@ -213,8 +214,7 @@ class _ClusterSums:
     def add(self, rows: Tensor, labels: Tensor) -> None:
         """Rows `[n, D]` and their clusters `[n]`."""
         if rows.device.type != "cpu":
-            # Scatter-adds on a GPU are atomic, in any order; a product with one-hot rows is not.
-            self._total += F.one_hot(labels, len(self._total)).float().T @ rows
+            self._total += segment_sums(rows, labels, len(self._total))
             return
         while len(rows):
             fitting = BLOCK - self._rows
