@@ -34,7 +34,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "benchmark"])
 def test_a_full_disk_is_one_line_that_names_a_path(kind: str, disk: Path, tmp_path: Path):
-    command, words = small_run(kind, tmp_path / "data")
+    command, words, _ = small_run(kind, tmp_path / "data")
     out = disk / "out"
 
     def run() -> tuple[int | None, str]:
@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_line_that_names_a_path(kind: str, disk: Path, tmp_pa
 
 
 def test_a_page_needs_the_space_of_a_page_alone(disk: Path, tmp_path: Path):
-    command, words = small_run("overclustering", tmp_path / "data")
+    command, words, _ = small_run("overclustering", tmp_path / "data")
     arguments = [*words, f"output_dir={disk / 'out'}", f"cache_dir={tmp_path / 'cache'}"]
     subprocess.run(["mount", "-o", "remount,size=512k", str(disk)], check=True)
     process = forked.start(command, "leopart eval", arguments, tmp_path / "printed")

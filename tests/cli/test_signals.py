@@ -98,7 +98,7 @@ def test_a_signal_that_is_ignored_stays_so():
 
 @pytest.mark.parametrize("kind", ["overclustering", "export", "training", "benchmark"])
 def test_a_command_that_is_terminated_says_so_and_leaves_no_scratch_file(kind: str, tmp_path: Path):
-    command, words = small_run(kind, tmp_path / "data")
+    command, words, _ = small_run(kind, tmp_path / "data")
     out, printed = tmp_path / "out", tmp_path / "printed"
     process = forked.start(command, kind, [*words, f"output_dir={out}"], printed)
     while process.is_alive() and not (out / ".lock").exists():
