@@ -5,6 +5,7 @@ Cases run in a process of their own: the device would be there for all later tes
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,25 @@ def test_all_cases_pass(cases: str):
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-8000:]
+
+
+def calls(name: str) -> list[tuple[Path, ast.Call]]:
+    """Calls of `module.name` in the toolkit and its tools."""
+    found = []
+    for folder in ("leopart_kit", "tools"):
+        for path in sorted((FOLDER.parents[1] / folder).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+            found += [(path, node) for node in nodes if ast.unparse(node.func) == name]
+    return found
+
+
+def test_tensors_of_files_come_to_the_host_wherever_they_were_saved():
+    loads = calls("torch.load")
+    assert loads
+    for path, call in loads:
+        assert "map_location" in {word.arg for word in call.keywords}, f"{path}:{call.lineno}"
+
+
+def test_no_process_takes_the_cores_of_the_whole_machine():
+    assert not calls("os.cpu_count") + calls("multiprocessing.cpu_count")
