@@ -1,4 +1,4 @@
-"""Benchmark of two processes that share an evaluation, and of a linear probe."""
+"""Benchmark of two processes that share an evaluation or a training, and of a linear probe."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ from leopart_kit.data.scenes import SceneGenerator, write_voc
 from leopart_kit.evaluation import RunSettings, evaluate
 from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.report import read_results
+from leopart_kit.training import read_metrics
 
-_COMMAND = "from leopart_kit.cli.eval_segmentation import main; main()"
 _STAGES = ("features", "memory", "search", "scoring")
 
 
 def bench_processes(images: int = 16) -> Iterator[str]:
-    """Extraction, in-context search and scoring by one process and by two, one thread each."""
+    """Extraction, in-context search, scoring and training by one process and by two.
+
+    One thread each; a step of the training has the same images for both.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_voc(folder / "VOC2012", SceneGenerator((448, 448)), {"train": images, "val": images})
         seconds = {count: _in_context(folder, count, images) for count in (1, 2)}
+        rates = {count: _training(folder, count) for count in (1, 2)}
     yield f"processes: in-context, {images} + {images} images at 448 px, ViT-S/14, 1 thread each"
     for stage in (*_STAGES, "all"):
         one, two = (
@@ -36,13 +40,14 @@ def bench_processes(images: int = 16) -> Iterator[str]:
             for found in seconds.values()
         )
         yield f"  {stage:10} 1: {one:7.1f} s   2: {two:7.1f} s   ratio {one / two:5.2f}"
+    yield "processes: Leopart, ViT-S/16, 2 × 224 + 4 × 96 px, 4 images a step, 1 thread each"
+    one, two = rates[1], rates[2]
+    yield f"  {'training':10} 1: {one:5.2f} im/s   2: {two:5.2f} im/s   ratio {two / one:5.2f}"
 
 
 def _in_context(folder: Path, processes: int, images: int) -> dict[str, float]:
     """Seconds of each stage."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--no-python"]
-    launcher += [f"--nproc-per-node={processes}", sys.executable]
-    output = folder / str(processes)
+    output = folder / f"in_context_{processes}"
     settings = [
         "dataset=voc",
         f"dataset.root={folder / 'VOC2012'}",
@@ -56,13 +61,46 @@ def _in_context(folder: Path, processes: int, images: int) -> dict[str, float]:
         "device=cpu",
         f"output_dir={output}",
     ]
+    _launch("eval_segmentation", processes, settings)
+    return read_results(output)["timing_seconds"]
+
+
+def _training(folder: Path, processes: int) -> float:
+    """Images a second of the last steps."""
+    output = folder / f"training_{processes}"
+    settings = [
+        "method=leopart",
+        "dataset=folder",
+        f"dataset.root={folder / 'VOC2012' / 'JPEGImages'}",
+        "encoder=dino_vits16",
+        "encoder.weights=random",
+        f"batch_size={4 // processes}",
+        "trainer.max_steps=8",
+        "trainer.log_every=1",
+        "logger=[]",
+        "evaluation.unlabelled_images=2",
+        "evaluation.protocol.resolution=[224,224]",
+        "evaluation.protocol.num_clusters=4",
+        "evaluation.protocol.seeds=[0]",
+        "evaluation.page_images=0",
+        "num_workers=0",
+        "accelerator=cpu",
+        f"output_dir={output}",
+    ]
+    _launch("train", processes, settings)
+    return read_metrics(output / "metrics.jsonl")[-1]["images_per_second"]
+
+
+def _launch(command: str, processes: int, settings: list[str]) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--no-python"]
+    launcher += [f"--nproc-per-node={processes}", sys.executable]
+    code = f"from leopart_kit.cli.{command} import main; main()"
     subprocess.run(
-        [sys.executable, *launcher, "-c", _COMMAND, *settings],
+        [sys.executable, *launcher, "-c", code, *settings],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=True,
         capture_output=True,
     )
-    return read_results(output)["timing_seconds"]
 
 
 def bench_probe(images: int = 240) -> Iterator[str]:
