@@ -161,6 +161,19 @@ class StageCache:
         path = self.path(stage, key)
         return self.processes.once(lambda: self._load_or_make(path, stage, compute))
 
+    def get_together(
+        self, stage: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """As `get`, for a `compute` that all processes are in at once, and that they share."""
+        path = self.path(stage, key)
+        found = self.processes.once(lambda: self._load(path, stage))
+        if found is None:
+            found = dict(self.processes.together(compute))
+            if self.processes.first:
+                self._save(path, found)
+            self.processes.wait()
+        return found
+
     def path(self, stage: str, key: Mapping[str, Any]) -> Path:
         """Folder in which `get` keeps the arrays of a stage."""
         identity = Identity.of(**{**self.key, "stage": stage, **key})
@@ -169,16 +182,24 @@ class StageCache:
     def _load_or_make(
         self, path: Path, stage: str, compute: Callable[[], Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        if path.exists():
-            try:
-                arrays = read_npz(path)
-            except ValueError as error:
-                logger.warning("%s: %s; it is made anew", stage, error)
-            else:
-                logger.info("%s: reused %s", stage, path)
-                return arrays
-        arrays = dict(compute())
+        found = self._load(path, stage)
+        if found is None:
+            found = dict(compute())
+            self._save(path, found)
+        return found
+
+    def _load(self, path: Path, stage: str) -> dict[str, np.ndarray] | None:
+        if not path.exists():
+            return None
+        try:
+            arrays = read_npz(path)
+        except ValueError as error:
+            logger.warning("%s: %s; it is made anew", stage, error)
+            return None
+        logger.info("%s: reused %s", stage, path)
+        return arrays
+
+    def _save(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        return arrays

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +23,8 @@ from leopart_kit.evaluation.protocols.in_context.labels import (
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.store_files import StageCache
-from leopart_kit.mapped_array import mapped_array
+from leopart_kit.mapped_array import RowWriter, mapped_array, scratch_array
+from leopart_kit.processes import Processes
 from leopart_kit.progress import Track, quiet
 from leopart_kit.whole_file import whole_file
 
@@ -145,17 +148,22 @@ def build_memory(
     capacity = check_memory_size(
         choice.memory_size, sum(map(len, stores)), stores[0].tokens.shape[1]
     )
-    key = asdict(choice)
+    key, processes = asdict(choice), cache.processes
     path = cache.path("memory", key).with_suffix(".npy")
+    shape = (capacity, sources[0].dataset.num_classes)
 
     def compute() -> dict[str, np.ndarray]:
-        shape = (capacity, sources[0].dataset.num_classes)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as temporary:
-            counts = mapped_array(temporary, shape, np.uint16)
-            return _choose(sources, choice, counts, track)
+        with whole_file(path) if processes.first else nullcontext(path) as own:
 
-    found = cache.get("memory", key, compute)
+            def make() -> Path:
+                mapped_array(own, shape, np.uint16)
+                return own
+
+            file = processes.once(make)
+            return processes.together(lambda: _choose(sources, choice, file, track, processes))
+
+    found = cache.get_together("memory", key, compute)
     counts = np.load(path, mmap_mode="r")[: len(found["rows"])]
     return Memory(stores, found["rows"], counts, found["pixels"])
 
@@ -174,19 +182,31 @@ def check_memory_size(memory_size: int | None, num_images: int, patches: int) ->
 
 
 def _choose(
-    sources: Sequence[Source], choice: MemoryChoice, counts: np.ndarray, track: Track
+    sources: Sequence[Source],
+    choice: MemoryChoice,
+    file: Path,
+    track: Track,
+    processes: Processes,
 ) -> dict[str, np.ndarray]:
-    """`rows` and `pixels` of the memory; `counts` is filled."""
-    pixels = np.zeros(counts.shape[1], dtype=np.int64)
+    """`rows` and `pixels` of the memory; the counts are written to `file`.
+
+    Each process looks at a part of the images.
+    """
     images = [
         (number, index)
         for number, source in enumerate(sources)
         for index in source.store.indices.tolist()
     ]
+    patches = sources[0].store.tokens.shape[1]
     offsets = np.cumsum([0, *(len(source.store.tokens) for source in sources)])
-    rows: list[np.ndarray] = []
-    filled = 0
-    for place, (number, index) in enumerate(track(images, "memory", len(images))):
+    mine = list(enumerate(images))[processes.part(len(images))]
+    room = sum(choice.share(place, len(images), patches) for place, _ in mine)
+    num_classes = sources[0].dataset.num_classes
+    # Where they belong is known when the processes before have told how many theirs are.
+    counts = scratch_array(file.parent, (room, num_classes), np.uint16)
+    pixels, filled = np.zeros(num_classes, dtype=np.int64), 0
+    rows = [np.empty(0, dtype=np.int64)]
+    for place, (number, index) in track(mine, "memory", len(mine)):
         found = _counts_of(sources[number].dataset, index, choice)
         pixels += found.sum(dim=(0, 1)).numpy()
         found, scores = found.flatten(0, 1).numpy(), patch_scores(found).flatten().numpy()
@@ -198,8 +218,13 @@ def _choose(
         rows.append((offsets[number] + index) * len(scores) + chosen)
         counts[filled : filled + len(chosen)] = found[chosen]
         filled += len(chosen)
-    logger.info("memory: %d patches of %d images", filled, len(images))
-    return {"rows": np.concatenate(rows), "pixels": pixels}
+    parts = processes.gather((np.concatenate(rows), pixels))
+    before = sum(len(part) for part, _ in parts[: processes.rank])
+    with RowWriter(file) as writer:
+        writer.write(before, counts[:filled])
+    chosen_rows = np.concatenate([part for part, _ in parts])
+    logger.info("memory: %d patches of %d images", len(chosen_rows), len(images))
+    return {"rows": chosen_rows, "pixels": np.sum([p for _, p in parts], axis=0)}
 
 
 def _counts_of(dataset: SegmentationDataset, index: int, choice: MemoryChoice) -> Tensor:
