@@ -175,13 +175,16 @@ def _largest(scores: Tensor, count: int) -> Neighbours:
 
 def _exact(queries: Tensor, block: Tensor, places: Tensor) -> Tensor:
     """float32 products of each query with its own candidates `[n, c]`."""
-    parts = zip(queries.split(_RERANKED), places.split(_RERANKED), strict=True)
-    return torch.cat(
-        [
-            torch.bmm(block[candidates.flatten()].view(*candidates.shape, -1), query[:, :, None])
-            for query, candidates in parts
-        ]
-    )[:, :, 0]
+    number, count = places.shape
+    found = queries.new_empty(number, count)
+    rows = block.new_empty(min(_RERANKED, number) * count, block.shape[1])
+    for start in range(0, number, _RERANKED):
+        some = slice(start, start + _RERANKED)
+        near = places[some]
+        candidates = torch.index_select(block, 0, near.flatten(), out=rows[: near.numel()])
+        candidates = candidates.view(*near.shape, -1)
+        torch.bmm(candidates, queries[some, :, None], out=found[some, :, None])
+    return found
 
 
 def _concatenate(found: list[Neighbours], queries: Tensor, k: int) -> Neighbours:
