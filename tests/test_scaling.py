@@ -8,7 +8,7 @@ import pytest
 
 from leopart_kit.bench.scaling import H100, TOKENS, WORKLOADS, Rates, Workload, estimate
 
-SLOW = Rates("slow", network=1e12, products=1e11, images=100, reading=1e9)
+SLOW = Rates("slow", network=1e12, products=1e11, search=1e10, images=100, views=10, reading=1e9)
 
 
 def test_bytes_and_seconds_by_hand():
@@ -18,7 +18,7 @@ def test_bytes_and_seconds_by_hand():
     assert found.projected == 1000 * 1024 * 50 * 4
     # 2 · N · K · d · iterations
     assert found.kmeans == pytest.approx(2 * 1_024_000 * 500 * 50 * 20 / 1e11)
-    assert found.in_context == pytest.approx(2 * 1449 * 1024 * 10_240_000 * 384 / 1e11)
+    assert found.in_context == pytest.approx(2 * 1449 * 1024 * 10_240_000 * 384 / 1e10)
     # 12 blocks of 24 · n · d² + 4 · n² · d, and the patches' embedding.
     n, d = 1025, 384
     forward = 12 * (24 * n * d * d + 4 * n * n * d) + 2 * 1024 * 3 * 14 * 14 * d
@@ -31,6 +31,8 @@ def test_what_bounds_a_stage_is_named():
     assert estimate(work, replace(SLOW, reading=1e6), 1).kmeans_bound == "reading"
     assert estimate(work, replace(SLOW, images=1e9), 1).features_bound == "network"
     assert estimate(work, replace(SLOW, images=1), 1).features_bound == "decoding"
+    assert estimate(work, replace(SLOW, views=1), 1).epoch_bound == "views"
+    assert estimate(work, replace(SLOW, views=1e9), 1).epoch_bound == "network"
 
 
 @pytest.mark.parametrize("devices", [2, 8, 64])

@@ -14,6 +14,8 @@ from leopart_kit.backbones import load_encoder
 from leopart_kit.backbones.precision import Precision
 from leopart_kit.bench.machine import fastest, vit_flops
 from leopart_kit.clustering import KMeans
+from leopart_kit.clustering.nearest_neighbours import nearest_neighbours
+from leopart_kit.data import MultiCropTransform
 from leopart_kit.evaluation.scores.resizing import resize_image
 from leopart_kit.launch import own_cores
 
@@ -30,26 +32,32 @@ class Rates:
     Attributes:
         name: of the device, and where its rates come from.
         network: FLOP/s of a ViT's forward pass.
-        products: FLOP/s of k-means and nearest-neighbour search.
+        products: FLOP/s of k-means in few dimensions.
+        search: FLOP/s of a nearest-neighbour search among whole tokens.
         images: JPEGs decoded and resized a second.
+        views: images a second of which the views of a training step are drawn.
         reading: bytes a second at which projected tokens come from memory or disk.
     """
 
     name: str
     network: float
     products: float
+    search: float
     images: float
+    views: float
     reading: float
 
 
 H100 = Rates(
-    # NVIDIA's data sheet of the SXM card: 989 TFLOP/s in bf16, 495 in TF32, without sparsity. That
-    # 40 % and 20 % of them are reached, that 8 cores of 200 images a second feed a card, and that
-    # points come from disk at 3 GB/s, is assumed.
+    # NVIDIA's data sheet of the SXM card: 989 TFLOP/s in bf16, 495 in TF32, without sparsity.
+    # Assumed: 40 % of them for networks and search, 10 % for k-means in 50 dimensions; 8 cores feed
+    # a card, each with 200 images or the views of 80; points come from disk at 3 GB/s.
     "H100, assumed",
     network=0.4 * 989e12,
-    products=0.2 * 495e12,
+    products=0.1 * 495e12,
+    search=0.4 * 495e12,
     images=8 * 200,
+    views=8 * 80,
     reading=3e9,
 )
 
@@ -86,6 +94,7 @@ class Estimate:
     epoch: float
     features_bound: str
     kmeans_bound: str
+    epoch_bound: str
 
 
 def estimate(work: Workload, rates: Rates, devices: int) -> Estimate:
@@ -99,19 +108,20 @@ def estimate(work: Workload, rates: Rates, devices: int) -> Estimate:
     projected = 4 * work.patches * PROJECTED
     reading = projected * ITERATIONS / rates.reading
     # The search takes the same memory whatever is measured.
-    search = 2 * QUERY_IMAGES * TOKENS * MEMORY * DIM / rates.products
+    search = 2 * QUERY_IMAGES * TOKENS * MEMORY * DIM / rates.search
     # Leopart: the student's forward and backward, the teacher's forward; 2 × 224 + 4 × 98 px.
     views = 2 * _view_flops(224) + 3 * (2 * _view_flops(224) + 4 * _view_flops(98))
-    step = work.images * views / rates.network
+    step, drawing = work.images * views / rates.network, work.images / rates.views
     return Estimate(
         tokens=2 * work.patches * DIM,
         projected=projected,
         features=max(network, decoding) / devices,
         kmeans=max(products, reading) / devices,
         in_context=search / devices,
-        epoch=max(step, decoding) / devices,
+        epoch=max(step, drawing) / devices,
         features_bound="network" if network >= decoding else "decoding",
         kmeans_bound="products" if products >= reading else "reading",
+        epoch_bound="network" if step >= drawing else "views",
     )
 
 
@@ -128,11 +138,17 @@ def measure_rates() -> Rates:
     points = torch.randn(100_000, PROJECTED, generator=torch.Generator().manual_seed(0))
     clustering = KMeans(CLUSTERS, seed=0, num_restarts=1, num_iterations=1).fit(points[:20_000])
     assigning = fastest(lambda: clustering.predict(points), 3)
+    queries, memory = torch.randn(2048, DIM), torch.randn(20_000, DIM)
+    searching = fastest(lambda: nearest_neighbours(queries, [memory], 30), 3)
+    transform = MultiCropTransform()
+    photograph = torch.randint(0, 256, (3, 375, 500), dtype=torch.uint8)
     return Rates(
         f"{own_cores()} cores of this machine",
         network=vit_flops(TOKENS + 1, DIM, DEPTH, PATCH, TOKENS) / seconds,
         products=2 * len(points) * CLUSTERS * PROJECTED / assigning,
+        search=2 * len(queries) * len(memory) * DIM / searching,
         images=own_cores() / _decoding_seconds(),
+        views=own_cores() / (_decoding_seconds() + fastest(lambda: transform(photograph), 5)),
         reading=points.numel() * 4 / fastest(lambda: points.clone(), 5),
     )
 
@@ -174,13 +190,13 @@ def bench_scaling() -> Iterator[str]:
         yield ""
         yield (
             f"{rates.name}: network {rates.network / 1e12:.3g} TFLOP/s, products "
-            f"{rates.products / 1e12:.3g} TFLOP/s, {rates.images:,.0f} images/s decoded, "
-            f"{rates.reading / 1e9:.3g} GB/s read"
+            f"{rates.products / 1e12:.3g}, search {rates.search / 1e12:.3g}; {rates.images:,.0f} "
+            f"images/s decoded, views of {rates.views:,.0f}; {rates.reading / 1e9:.3g} GB/s read"
         )
         yield ""
         yield (
             "| set | devices | features | k-means | in-context | an epoch of Leopart | "
-            "device hours | bound by |"
+            "device hours | features, k-means, epoch bound by |"
         )
         yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
         for work in WORKLOADS:
@@ -191,7 +207,7 @@ def bench_scaling() -> Iterator[str]:
 def _row(work: Workload, found: Estimate, devices: int) -> str:
     stages = found.features, found.kmeans, found.in_context, found.epoch
     hours = devices * sum(stages) / 3600
-    bounds = f"{found.features_bound}, {found.kmeans_bound}"
+    bounds = f"{found.features_bound}, {found.kmeans_bound}, {found.epoch_bound}"
     times = " | ".join(map(_time, stages))
     return f"| {work.name} | {devices} | {times} | {hours:,.3g} | {bounds} |"
 
@@ -200,7 +216,7 @@ def _time(seconds: float) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:,.3g} {unit}"
-    return f"{seconds:.2g} s"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _bytes(number: float) -> str:
