@@ -36,6 +36,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "eval/README.md",
     "eval/deviations.md",
+    "eval/scaling.md",
     "eval/protocol/README.md",
     "eval/results/README.md",
     "eval/results/log.md",
