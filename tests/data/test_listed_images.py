@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,20 @@ def test_a_changed_list_has_a_new_index(folder: Path):
     assert list(before.names) == names  # a run that reads goes on with what it opened
     with pytest.raises(ValueError, match=r"list\.txt\.index"):
         pickle.loads(kept)
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_disk_whose_clock_is_another_one(folder: Path, hours: int):
+    file, index = folder / "list.txt", folder / ".list.txt.index"
+    changed = time.time() + 3600 * hours
+    os.utime(file, (changed, changed))
+    names = list(listed_images(file).names)
+    made = index.stat().st_ino
+    assert list(listed_images(file).names) == names
+    assert index.stat().st_ino == made  # it was used again
+    file.write_text("images/b.png\n")
+    os.utime(file, (changed + 1, changed + 1))
+    assert list(listed_images(file).names) == ["images/b"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
