@@ -136,7 +136,7 @@ class Processes:
         return values[0]
 
     def after_first(self, make: Callable[[], T]) -> T:
-        """What every process makes for itself, the first one before the others.
+        """A thing that every process makes for itself, the first one before the others.
 
         So that it finds on the disk what the first has kept there. An error of one is one of all.
         """

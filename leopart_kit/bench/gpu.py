@@ -1,4 +1,4 @@
-"""What one card reaches, against the aims: extraction, a training step, k-means, waits, NCCL.
+"""Figures of one card, against the aims: extraction, a training step, k-means, waits, NCCL.
 
 `python tools/bench.py gpu` takes a few minutes, makes its own images, and ends with one line of
 JSON. `--small` runs a few images on whatever device there is, to see that it runs.
@@ -29,7 +29,7 @@ from leopart_kit.launch import own_cores
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; the defaults are those that the aims are stated for."""
+    """Sizes of what is measured; the defaults are those that the aims are stated for."""
 
     images: int = 1449
     side: int = 448

@@ -1,4 +1,4 @@
-"""Where k-means starts: random samples of points, and centroids that lie far from each other."""
+"""Starts of k-means: random samples of points, and centroids that lie far from each other."""
 
 from __future__ import annotations
 

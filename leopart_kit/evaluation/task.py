@@ -51,7 +51,7 @@ def _as_path(value: object) -> object:
 
 @settings
 class Encoding:
-    """How images are read and encoded; nothing here may change a figure by more than rounding."""
+    """Reading and encoding of images; nothing here may change a figure by more than rounding."""
 
     batch_size: Count = 4
     """Images that the encoder sees at once."""

@@ -46,7 +46,7 @@ def assignment_statistics(assignments: Tensor) -> AssignmentStatistics:
 
 
 def chosen(labels: Tensor, number: int) -> Tensor:
-    """Which of `number` labels occur, bool `[number]`; no host waits for it, as for a count."""
+    """Occurrence of each of `number` labels, bool `[number]`; no host waits for it."""
     found = torch.zeros(number, dtype=torch.bool, device=labels.device)
     return found.index_fill_(0, labels.flatten(), True)
 
