@@ -59,7 +59,7 @@ def test_a_killed_run_frees_the_folder_at_once_though_its_workers_live_on(tmp_pa
         with pytest.raises(ValueError, match="another run"), only_writer(tmp_path, "output_dir"):
             pass
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+        process.wait(timeout=1800)
         assert (tmp_path / LOCK_NAME).exists()
         with only_writer(tmp_path, "output_dir"):
             os.kill(worker, 0)  # it is there

@@ -25,7 +25,7 @@ def test_the_notebooks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert not any(cell.get("outputs") for cell in cells), "clear its outputs"
     client = nbclient.NotebookClient(
         nbformat.v4.new_notebook(cells=cells),
-        timeout=120,
+        timeout=1800,
         kernel_name="python3",
         resources={"metadata": {"path": tmp_path}},
     )

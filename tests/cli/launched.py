@@ -14,7 +14,7 @@ from leopart_kit.launch import _PORTS
 from tests.cli.command import REPOSITORY
 from tests.training.test_training_resume import environment
 
-TIMEOUT = 240  # seconds
+TIMEOUT = 1800  # seconds: of a slow machine too
 
 
 def torchrun(program: str, words: Sequence[str], count: int, folder: Path) -> str:

@@ -37,6 +37,6 @@ def test_submitit_runs_a_command_as_a_job(tmp_path: Path):
         "device=cpu",
         f"output_dir={tmp_path / 'out'}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     assert read_results(tmp_path / "out" / "0")["dataset"]["num_images"] == 3

@@ -57,7 +57,7 @@ def evaluate(voc: Path, protocol: str, out: Path, num_processes: int) -> Path:
         *SMALL,
         *PROTOCOLS[protocol],
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=out.parent, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=out.parent, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
 

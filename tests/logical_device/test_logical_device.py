@@ -31,7 +31,7 @@ def test_all_cases_pass(cases: str):
         cwd=FOLDER.parents[1],
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout[-8000:]
 

@@ -25,7 +25,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, PROGRAM, folder, *KINDS],
         env=environment(),
         check=True,
-        timeout=120,
+        timeout=1800,
         capture_output=True,
     )
     return folder

@@ -40,7 +40,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr[-4000:]
     return folder

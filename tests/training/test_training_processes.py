@@ -23,7 +23,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, PROGRAM, "two_processes", folder],
         env=environment(),
         check=True,
-        timeout=120,
+        timeout=1800,
         capture_output=True,
     )
     return folder
@@ -66,7 +66,7 @@ def test_tasks_of_srun_train_as_torchrun_does(two_processes: Path, tmp_path: Pat
         for rank in ("0", "1")
     ]
     for task in tasks:
-        _, told = task.communicate(timeout=120)
+        _, told = task.communicate(timeout=1800)
         assert task.returncode == 0, told.decode()[-2000:]
     for run in ("plain", "whole", "resumed"):
         assert_same(last_state(tmp_path / run), last_state(two_processes / run))

@@ -67,7 +67,7 @@ def signal_at(step: int, number: signal.Signals, process: subprocess.Popen, fold
         assert time.monotonic() < deadline, "the run did not get going"
         time.sleep(0.002)
     os.killpg(process.pid, number)
-    process.wait(timeout=60)
+    process.wait(timeout=1800)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(
         [*command, PROGRAM, folder, *IN_TWO],
         env=environment(),
-        timeout=600,
+        timeout=1800,
         capture_output=True,
         text=True,
     )
