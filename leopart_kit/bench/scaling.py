@@ -176,7 +176,7 @@ def _decoding_seconds(width: int = 500, height: int = 375) -> float:
 
 def bench_scaling() -> Iterator[str]:
     """Tables of bytes and hours for four sets, on devices like this machine and on GPUs."""
-    yield "Bytes on disk, ViT-S/14 at 448 px:"
+    yield "Bytes on disk, ViT-S/14 at 448 px."
     yield ""
     yield "| set | images | patches | tokens, fp16 | 50 dimensions, fp32 |"
     yield "| --- | ---: | ---: | ---: | ---: |"
@@ -189,9 +189,10 @@ def bench_scaling() -> Iterator[str]:
     for rates, counts in ((measure_rates(), (1,)), (H100, (1, 8, 64))):
         yield ""
         yield (
-            f"{rates.name}: network {rates.network / 1e12:.3g} TFLOP/s, products "
-            f"{rates.products / 1e12:.3g}, search {rates.search / 1e12:.3g}; {rates.images:,.0f} "
-            f"images/s decoded, views of {rates.views:,.0f}; {rates.reading / 1e9:.3g} GB/s read"
+            f"{rates.name}: {rates.network / 1e12:.3g} TFLOP/s in networks, "
+            f"{rates.products / 1e12:.3g} in k-means, {rates.search / 1e12:.3g} in searches. "
+            f"A second: {rates.images:,.0f} images decoded, views drawn of {rates.views:,.0f}, "
+            f"{rates.reading / 1e9:.3g} GB read."
         )
         yield ""
         yield (

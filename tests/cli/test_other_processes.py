@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from leopart_kit.training import list_checkpoints, read_metrics, recorded_identity
+from leopart_kit.training import read_metrics, recorded_identity
 from tests.cli.launched import torchrun
 from tests.cli.train_command import (
     LEOPART,
     arguments,
+    broken_off_copy,
     error_of_training,
     leopart_train,
     write_images,
@@ -34,11 +34,7 @@ def by_two(images: Path) -> Path:
 @pytest.fixture
 def broken_off(by_two: Path, tmp_path: Path) -> Path:
     """The same as it was when two of the four steps were done."""
-    folder = shutil.copytree(by_two, tmp_path / "broken_off")
-    list_checkpoints(folder / "checkpoints")[-1].unlink()
-    for name in ("identity.json", "backbone.safetensors", "report.html"):
-        (folder / name).unlink()
-    return folder
+    return broken_off_copy(by_two, tmp_path / "broken_off")
 
 
 @pytest.mark.parametrize("given", [("batch_size=4",), ("trainer.accumulate_steps=2",)])

@@ -29,6 +29,7 @@ from leopart_kit.training import check_folder, list_checkpoints, recorded_identi
 from tests.cli.train_command import (
     LEOPART,
     MODEL,
+    broken_off_copy,
     error_of_training,
     leopart_train,
     write_images,
@@ -91,11 +92,7 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def broken_off(finished: Path, tmp_path: Path) -> Path:
     """The same as it was when two of the four steps were done."""
-    folder = shutil.copytree(finished, tmp_path / "broken_off")
-    list_checkpoints(folder / "checkpoints")[-1].unlink()
-    for name in ("identity.json", "backbone.safetensors", "report.html"):
-        (folder / name).unlink()
-    return folder
+    return broken_off_copy(finished, tmp_path / "broken_off")
 
 
 @pytest.mark.parametrize("method", METHODS)

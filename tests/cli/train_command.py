@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from PIL import Image
 
 from leopart_kit.cli.train import main
+from leopart_kit.training import list_checkpoints
 from tests.cli.command import error_of_command, run_command_line
 from tests.methods.tiny_clusterer import patchy_images
 
@@ -66,4 +68,13 @@ def write_images(folder: Path, num: int = 6, size: int = 48, seed: int = 0) -> P
     folder.mkdir(parents=True)
     for index, image in enumerate(patchy_images(num, seed, size)):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"im{index}.png")
+    return folder
+
+
+def broken_off_copy(finished: Path, folder: Path) -> Path:
+    """A copy of a training's folder as it was before its last checkpoint."""
+    shutil.copytree(finished, folder)
+    list_checkpoints(folder / "checkpoints")[-1].unlink()
+    for name in ("identity.json", "backbone.safetensors", "report.html"):
+        (folder / name).unlink()
     return folder
