@@ -6,18 +6,17 @@ import json
 import logging
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from leopart_kit.evaluation.store.store_files import StageCache
+from leopart_kit.evaluation.store.store_files import StageCache, shared_array
 from leopart_kit.evaluation.store.token_share import TokenShare
 from leopart_kit.input_files import read_json
-from leopart_kit.mapped_array import RowWriter, mapped_array
+from leopart_kit.mapped_array import RowWriter
 from leopart_kit.processes import Processes
-from leopart_kit.whole_file import whole_file, write_whole_text
+from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +50,7 @@ def kept_labels(
     report = processes.once(lambda: _reusable(file, note, share.total))
     if report is not None:
         return file, report
-    if processes.first:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(file) if processes.first else nullcontext(file) as own:
-
-        def make() -> Path:
-            mapped_array(own, (share.total,), np.int32)
-            return own
-
-        temporary = processes.once(make)
+    with shared_array(file, (share.total,), np.int32, processes) as temporary:
 
         def fill() -> dict[str, Any]:
             labels, report = compute()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,27 @@ def forget_changed(folder: Path) -> int:
     status.flush()
     seal(folder)
     return len(changed)
+
+
+@contextmanager
+def shared_array(
+    path: Path, shape: Sequence[int], dtype: Any, processes: Processes
+) -> Iterator[Path]:
+    """A new array on disk whose rows all processes write: the file to write, `path` in the end.
+
+    What is done inside ends in all processes alike, see `Processes.together`.
+
+    Raises:
+        OSError: the disk has too little space; in every process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) if processes.first else nullcontext(path) as own:
+
+        def make() -> Path:
+            mapped_array(own, tuple(shape), dtype)
+            return own
+
+        yield processes.once(make)
 
 
 class StoreWriter:

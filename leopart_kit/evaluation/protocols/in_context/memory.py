@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +21,10 @@ from leopart_kit.evaluation.protocols.in_context.labels import (
 )
 from leopart_kit.evaluation.scores.resizing import resize_labels
 from leopart_kit.evaluation.store.features import FeatureStore
-from leopart_kit.evaluation.store.store_files import StageCache
-from leopart_kit.mapped_array import RowWriter, mapped_array, scratch_array
+from leopart_kit.evaluation.store.store_files import StageCache, shared_array
+from leopart_kit.mapped_array import RowWriter, scratch_array
 from leopart_kit.processes import Processes
 from leopart_kit.progress import Track, quiet
-from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -153,14 +151,7 @@ def build_memory(
     shape = (capacity, sources[0].dataset.num_classes)
 
     def compute() -> dict[str, np.ndarray]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) if processes.first else nullcontext(path) as own:
-
-            def make() -> Path:
-                mapped_array(own, shape, np.uint16)
-                return own
-
-            file = processes.once(make)
+        with shared_array(path, shape, np.uint16, processes) as file:
             return processes.together(lambda: _choose(sources, choice, file, track, processes))
 
     found = cache.get_together("memory", key, compute)
