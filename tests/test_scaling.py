@@ -22,7 +22,12 @@ def test_bytes_and_seconds_by_hand():
     # 12 blocks of 24 · n · d² + 4 · n² · d, and the patches' embedding.
     n, d = 1025, 384
     forward = 12 * (24 * n * d * d + 4 * n * n * d) + 2 * 1024 * 3 * 14 * 14 * d
-    assert found.features == pytest.approx(max(1000 * forward / 1e12, 1000 / 100))
+    assert found.features == pytest.approx(1000 * forward / 1e12)
+    slower = estimate(Workload("a thousand", 1000), replace(SLOW, images=0.5, views=0.25), 1)
+    assert (slower.features, slower.epoch) == (1000 / 0.5, 1000 / 0.25)
+    assert estimate(Workload("a thousand", 1000), replace(SLOW, reading=1e3), 1).kmeans == (
+        pytest.approx(found.projected * 20 / 1e3)
+    )
 
 
 def test_what_bounds_a_stage_is_named():

@@ -92,6 +92,26 @@ def test_any_shares_will_do_also_an_empty_one():
         torch.testing.assert_close(components, pca.components, rtol=1e-5, atol=1e-5)
 
 
+def _moved(rank: int, count: int) -> Tensor:
+    """Centroids after an iteration from one in the middle and three too far from all points."""
+    x = torch.arange(20.0).sub(9.4)[:, None].repeat(1, 2)
+    processes = Processes(rank, count)
+    part = processes.part(len(x))
+    points = lloyd.Points(
+        x[part], x.device, 8, False, torch.zeros(2), processes=processes, before=part.start
+    )
+    start = torch.tensor([[0.0, 0.0], [1e3, 0.0], [0.0, 1e3], [-1e3, 0.0]])
+    return lloyd._means(points, lloyd.assign(points, start), start)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_empty_clusters_move_onto_the_points_farthest_of_all(count: int):
+    expected = torch.tensor([[0.1, 0.1], [9.6, 9.6], [-9.4, -9.4], [8.6, 8.6]])
+    torch.testing.assert_close(_moved(0, 1), expected)
+    for found in run_in_processes(_moved, count, count):
+        torch.testing.assert_close(found, expected)
+
+
 def _errors(rank: int) -> list[str]:
     processes = Processes(rank, 2)
     share = torch.randn(50, 2)
