@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
     {"identity", "input_files", "launch", "parts", "whole_file"},
-    {"mapped_array", "npz_file", "processes", "progress", "settings"},
+    {"mapped_array", "npz_file", "peak_memory", "processes", "progress", "settings"},
     {"backbones", "data", "metrics"},
     {"clustering", "image_level.data"},
     {"drawing", "image_level.style", "losses"},

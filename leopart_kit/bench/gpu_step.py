@@ -13,6 +13,7 @@ import torch
 
 from leopart_kit.backbones import load_encoder
 from leopart_kit.data import ImagesOf, MultiCropTransform, SegmentationDataset
+from leopart_kit.data.unfinished_views import finish_view, leave_unfinished
 from leopart_kit.launch import own_cores
 from leopart_kit.methods import (
     Leopart,
@@ -89,7 +90,8 @@ def steps_of_leopart(
     network = load_encoder(encoder, "random", precision="bf16" if cuda else "fp32")
     head = ProjectionHead(network.embed_dim), Prototypes(256, 300)
     method = Leopart(PatchClusterer(network, *head), LeopartSettings())
-    views = MultiCropTransform(mean=network.mean, std=network.std)
+    end = leave_unfinished if cuda else finish_view
+    views = MultiCropTransform(mean=network.mean, std=network.std, end=end)
     samples = SeededSamples(ImagesOf(dataset), views, seed=0)
     kind = _Repeated if repeated else TrainingLoader
     workers = own_cores() if cuda and not repeated else 0

@@ -23,7 +23,7 @@ from leopart_kit.training import read_metrics
 _STAGES = ("features", "memory", "search", "scoring")
 
 
-def bench_processes(images: int = 16) -> Iterator[str]:
+def bench_processes(images: int = 64) -> Iterator[str]:
     """Extraction, in-context search, scoring and training by one process and by two.
 
     One thread each; a step of the training has the same images for both.

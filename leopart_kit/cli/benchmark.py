@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pydantic import Field
 from rich.console import Console
 from rich.markdown import Markdown
 
-from leopart_kit.backbones import Encoder
-from leopart_kit.backbones.encoder_settings import EncoderSettings
-from leopart_kit.cli.build import build_encoder, build_run_settings, plain
+from leopart_kit.cli.bench_encoders import (
+    Compose,
+    EncoderEntry,
+    Entry,
+    Network,
+    networks_of,
+    read_entry,
+)
+from leopart_kit.cli.build import build_run_settings
 from leopart_kit.cli.cells import (
     ROOTS,
     choose_benchmarks,
@@ -24,12 +29,11 @@ from leopart_kit.cli.cells import (
     merge_settings,
     run_encoder,
 )
-from leopart_kit.cli.commands import FolderName, Precision, Words, read_command, read_words
+from leopart_kit.cli.commands import FolderName, Precision, Words, read_command
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.repeating import repeated_by
-from leopart_kit.cli.trained import train_encoder
-from leopart_kit.evaluation.task import Auditing
+from leopart_kit.evaluation.task import Auditing, RunSettings
 from leopart_kit.processes import check_shared, join_processes
 from leopart_kit.report import (
     Cell,
@@ -47,31 +51,10 @@ from leopart_kit.settings import (
     Whole,
     declared,
     settings,
-    several,
 )
 from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
-
-
-@settings
-class EncoderEntry(EncoderSettings):
-    """An encoder to measure."""
-
-    name: Text | None = None  # type: ignore[assignment]
-    """Of the zoo, or of a timm model; not needed beside factory."""
-    precision: Precision | None = None
-    """If not that of the others, as handcrafted has no bf16."""
-    published_as: Annotated[tuple[Text, Text], Field(strict=False)] | None = None
-    """[method, encoder] of the published row that it should reach."""
-    only: Text | several(Text) = "*"  # type: ignore[valid-type]
-    """Pattern of the benchmarks it runs on, or a list."""
-    trained: Words | None = None
-    """Settings of leopart train by which it is trained first, from these weights."""
-
-    def __post_init__(self) -> None:
-        if self.name is None and self.factory is None:
-            raise ValueError("name is not set")
 
 
 @settings
@@ -128,36 +111,22 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
     encoders, benchmarks = chosen_encoders(config, command), chosen_benchmarks(command)
     if processes.count > 1 and any(entry.trained for entry in encoders.values()):
         raise ValueError("encoders with trained= are trained in one process: leave out torchrun")
+
+    def compose(words: Sequence[str]) -> DictConfig:
+        return compose_benchmark(words, command.roots, "roots")
+
+    networks = {
+        name: _networks(name, entry, output_dir / name, benchmarks, compose)
+        for name, entry in encoders.items()
+    }
     if processes.first:
         keep_settings(config, output_dir)
     shown = repeated_by("leopart bench", "benchmark", config)
     passed_on = {key: config[key] for key in _PASSED_ON}
     cells: list[Cell] = included(command)
-    for name, entry in encoders.items():
-
-        def prepare(overrides: Sequence[str], entry: Entry = entry) -> DictConfig:
-            composed = compose_benchmark(overrides, command.roots, "roots")
-            said = {key_of(word) for word in overrides}
-            own = {key: value for key, value in passed_on.items() if key not in said}
-            return merge_settings(
-                composed, {**own, "encoder": entry.node, "precision": entry.precision}
-            )
-
-        def build(entry: Entry = entry, folder: Path = output_dir / name) -> Encoder:
-            if entry.trained:
-                made = train_encoder(plain(entry.node), entry.trained, folder / "training")
-                entry.node = OmegaConf.create(made)
-            return build_encoder(entry.node, entry.precision)
-
-        cells += run_encoder(
-            name,
-            build,
-            {benchmark: words for benchmark, words in benchmarks.items() if entry.runs(benchmark)},
-            prepare,
-            output_dir / name,
-            run,
-            entry.published_as,
-        )
+    for name, own in networks.items():
+        for network in own:
+            cells += _measure(name, network, compose, passed_on, run)
         if processes.first:
             text = write_all(command, cells, output_dir, shown)
     processes.wait()
@@ -166,27 +135,33 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
         logger.info("leaderboard: %s", output_dir / "leaderboard.html")
 
 
-@dataclass
-class Entry:
-    """An encoder to measure.
+def _networks(name: str, entry: Entry, *rest: Any) -> list[Network]:
+    """See `networks_of`; an error says of which encoder it is."""
+    try:
+        return networks_of(entry, *rest)
+    except ValueError as error:
+        raise ValueError(f"encoders.{name}: {error}") from error
 
-    Attributes:
-        node: its configuration, as of the group `encoder`.
-        precision: fp32 or bf16; that of all encoders unless it has its own.
-        published_as: method and encoder of the published row that it should reach.
-        only: patterns of the benchmarks it runs on.
-        trained: settings of `leopart train`; none for an encoder that is measured as it is.
-    """
 
-    node: DictConfig
-    precision: str
-    published_as: tuple[str, str] | None
-    only: tuple[str, ...]
-    trained: tuple[str, ...] = ()
+def _measure(
+    name: str,
+    network: Network,
+    compose: Compose,
+    passed_on: Mapping[str, Any],
+    run: RunSettings,
+) -> list[Cell]:
+    """The cells of one network, which is trained first if it is to be."""
+    entry = network.entry
 
-    def runs(self, benchmark: str) -> bool:
-        """True if the encoder is to be measured on this benchmark."""
-        return any(fnmatch(benchmark, pattern) for pattern in self.only)
+    def prepare(words: Sequence[str]) -> DictConfig:
+        said = {key_of(word) for word in words}
+        kept = {key: value for key, value in passed_on.items() if key not in said}
+        own = {**kept, "encoder": network.node, "precision": entry.precision}
+        return merge_settings(compose(words), own)
+
+    training = None if network.training is None else network.training.folder
+    cells = run_encoder(name, network.build, network.benchmarks, prepare, network.results, run)
+    return [replace(c, published_as=entry.published_as, training=training) for c in cells]
 
 
 def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[str, Entry]:
@@ -199,19 +174,10 @@ def chosen_encoders(config: DictConfig, command: BenchmarkCommand) -> Mapping[st
         raise ValueError(
             "no encoder to measure: set 'encoders={mine: {name: dino_vits16, weights: FILE}}'"
         )
-    own = [setting.name for setting in declared(EncoderEntry)]
-    around = [name for name in own if name not in EncoderSettings.__dataclass_fields__]
-    found = {}
-    for name, entry in command.encoders.items():
-        node = {"name": "custom", **plain(config.encoders[name])}
-        found[name] = Entry(
-            OmegaConf.create({k: v for k, v in node.items() if k not in around}),
-            entry.precision or command.precision,
-            entry.published_as,
-            (entry.only,) if isinstance(entry.only, str) else entry.only,
-            () if entry.trained is None else (*read_words(entry.trained), *command.training),
-        )
-    return found
+    return {
+        name: read_entry(entry, config.encoders[name], command.training, command.precision)
+        for name, entry in command.encoders.items()
+    }
 
 
 def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:

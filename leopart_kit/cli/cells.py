@@ -115,9 +115,8 @@ def run_encoder(
     build: Callable[[], Encoder],
     benchmarks: Mapping[str, Sequence[str]],
     prepare: Callable[[Sequence[str]], DictConfig],
-    folder: Path,
+    results: Callable[[str], Path],
     run: RunSettings,
-    published_as: tuple[str, str] | None = None,
 ) -> list[Cell]:
     """One encoder on every benchmark; a failing one becomes a cell that says why.
 
@@ -125,13 +124,14 @@ def run_encoder(
         build: loads the encoder; if it fails, every cell says so.
         benchmarks: by name, what to override in the configuration of `leopart eval`.
         prepare: makes the configuration of one benchmark.
+        results: the folder of a benchmark.
     """
 
     loaded: list[Encoder] = []
     failure = reason_of_failure(lambda: loaded.append(build()), run.processes)
     cells = []
     for benchmark, overrides in benchmarks.items():
-        cell_folder = folder / benchmark
+        cell_folder = results(benchmark)
 
         def evaluate_one(
             overrides: Sequence[str] = overrides, cell_folder: Path = cell_folder
@@ -144,7 +144,7 @@ def run_encoder(
         if reason is not None:
             logger.warning("%s was not run on %s: %s", benchmark, name, reason)
         found = None if reason is not None else cell_folder
-        cells.append(Cell(name, benchmark, found, reason, published_as))
+        cells.append(Cell(name, benchmark, found, reason))
     return cells
 
 

@@ -13,6 +13,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_part, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
+from leopart_kit.data.unfinished_views import finish_view, leave_unfinished
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import Method, MethodSettings, Parts
 from leopart_kit.progress import quiet, rich_progress
@@ -120,6 +121,8 @@ class RunParts:
             resumes=self.resumes,
             features=self.features,
             in_order=lambda see: OrderedImages(ImagesOf(self.dataset), see, num_workers=workers),
+            # Beside an accelerator cores are scarce; on the CPU alone nothing is gained.
+            end_view=finish_view if self.fabric.device.type == "cpu" else leave_unfinished,
         )
 
     @property

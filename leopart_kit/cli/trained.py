@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from omegaconf import DictConfig
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, saved_precision
 from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import encoder_node
+from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.repeating import command_for, words_for
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
 from leopart_kit.cli.run_parts import read_method, trained_node
 from leopart_kit.cli.words import word_of
+from leopart_kit.methods import MethodSettings
 from leopart_kit.report.page import PAGE_NAME
 
 logger = logging.getLogger(__name__)
@@ -46,14 +49,35 @@ def is_trained(config: DictConfig, folder: Path, words: Sequence[str]) -> bool:
     return all(has_ended(*one) for one in rounds_of(config, folder, words))
 
 
-def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The node of an encoder that is trained by `leopart train` with these words.
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training of an encoder, of which every setting fits.
 
-    Args:
+    Attributes:
         node: the encoder at the start, as of the group `encoder`.
+        config: of the whole training, composed from `words`.
+        method: that of the last round.
+    """
+
+    node: Mapping[str, Any]
+    folder: Path
+    config: DictConfig
+    words: Sequence[str]
+    method: MethodSettings
+
+    def run(self) -> dict[str, Any]:
+        """Train, or take what was trained before; the node of the trained encoder."""
+        weights = str(train_once(self.config, self.folder, self.words))
+        made = trained_node(self.method, self.node["name"], weights)
+        return made if self.method.loader else {**self.node, **made}
+
+
+def plan_training(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> PlannedTraining:
+    """A training of `node` into `folder` by `leopart train` with these words.
 
     Raises:
-        ValueError: as `train_once`, or words that choose another encoder.
+        ValueError: a setting that does not exist or does not fit, or words that choose another
+            encoder.
     """
     if any(word.lstrip("+").startswith(("encoder=", "encoder.")) for word in words):
         raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
@@ -71,5 +95,12 @@ def train_encoder(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
             f"trained: method={last.method.name} saves a head on the encoder as it is; leave out "
             f"{', '.join(changed)}"
         )
-    made = trained_node(asked, node["name"], str(train_once(config, folder, said)))
-    return made if asked.loader else {**node, **made}
+    return PlannedTraining(node, folder, config, said, asked)
+
+
+def chooses_images(words: Sequence[str]) -> bool:
+    """True if these words of `leopart train`, or a recipe among them, choose a data set."""
+    if any(key_of(word).partition(".")[0] == "dataset" for word in words):
+        return True
+    default, composed = (compose_command("train", said).dataset.name for said in ((), words))
+    return composed != default

@@ -146,7 +146,7 @@ class TrainingReport:
             lambda: encoder,
             {name: [f"benchmark={name}"] for name in names},
             prepare,
-            self.output_dir / "evaluation",
+            lambda benchmark: self.output_dir / "evaluation" / benchmark,
             run,
         )
         if self.processes.first:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from leopart_kit.data.multi_crop_settings import MultiCropSettings
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
+from leopart_kit.data.unfinished_views import EndView, Look, finish_view
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels
 
@@ -32,7 +33,7 @@ class MultiCropViews(NamedTuple):
     them.
     """
 
-    views: list[Tensor]  # V float32 [3, s_v, s_v], normalised
+    views: list[Tensor]  # V float32 [3, s_v, s_v], normalised; or as `end` leaves them
     crop_boxes: Tensor  # [V, 4] xyxy in pixels of the image
     overlap_in_global: Tensor  # [G, V, 4] xyxy in pixels of the global view
     overlap_in_view: Tensor  # [V, G, 4] xyxy in pixels of the view
@@ -62,6 +63,7 @@ class MultiCropTransform:
         photometric: applied to every view, drawn anew each time; None for none.
         mean: of the normalisation, in RGB for values in [0, 1].
         std: of the normalisation.
+        end: ends each view; `leave_unfinished` where a device finishes the batch.
 
     Raises:
         ValueError: if a setting lies outside its range.
@@ -86,6 +88,7 @@ class MultiCropTransform:
         photometric: PhotometricAugmentation | None = PAPER_PHOTOMETRIC,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        end: EndView = finish_view,
     ) -> None:
         MultiCropSettings(  # for its checks
             global_size=global_size,
@@ -105,9 +108,8 @@ class MultiCropTransform:
         self.min_overlaps = [min_global_overlap] * num_global + [min_overlap] * num_local
         self.aspect_ratio = aspect_ratio
         self.flip_probability = flip_probability
-        self.photometric = photometric
-        self.mean = list(mean)
-        self.std = list(std)
+        self.look = Look(photometric, list(mean), list(std))
+        self.end = end
 
     def __call__(
         self, image: Tensor | Image.Image, generator: torch.Generator | None = None
@@ -145,15 +147,12 @@ class MultiCropTransform:
 
     def _render(
         self, image: Tensor, box: Box, size: int, flip: bool, generator: torch.Generator | None
-    ) -> Tensor:
+    ) -> Any:
         x0, y0, x1, y1 = box
         view = TF.resized_crop(image, y0, x0, y1 - y0, x1 - x0, [size, size], antialias=True)
-        view = TF.to_dtype(view, torch.float32, scale=True)
         if flip:
             view = TF.horizontal_flip(view)
-        if self.photometric is not None:
-            view = self.photometric(view, generator)
-        return TF.normalize(view, self.mean, self.std)
+        return self.end(view, self.look.draw(generator), self.look)
 
     def _draw_boxes(self, height: int, width: int, generator: torch.Generator | None) -> list[Box]:
         for _ in range(ATTEMPTS_PER_IMAGE):

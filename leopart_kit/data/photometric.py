@@ -6,11 +6,56 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
+
+
+class Jitter(NamedTuple):
+    """A change of colour: three factors, a turn of the hue, and the order of the four."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    turn: float
+    order: tuple[int, ...]
+
+
+class PhotometricChange(NamedTuple):
+    """All that is changed of one image, as it was drawn.
+
+    Attributes:
+        jitter: None for none.
+        grey: drop the colour.
+        sigma: of the blur in pixels, None for none.
+        solarise: invert the values above the middle.
+    """
+
+    jitter: Jitter | None
+    grey: bool
+    sigma: float | None
+    solarise: bool = False
+
+    def apply(self, image: Tensor) -> Tensor:
+        """The changed image, float `[3, H, W]` in [0, 1] as it was."""
+        if self.jitter is not None:
+            brightness, contrast, saturation, turn, order = self.jitter
+            steps: list[Callable[[Tensor], Tensor]] = [
+                partial(TF.adjust_brightness, brightness_factor=brightness),
+                partial(TF.adjust_contrast, contrast_factor=contrast),
+                partial(TF.adjust_saturation, saturation_factor=saturation),
+                partial(turn_hue, turn=turn),
+            ]
+            for step in order:
+                image = steps[step](image)
+        if self.grey:
+            image = TF.rgb_to_grayscale(image, num_output_channels=3)
+        if self.sigma is not None:
+            image = gaussian_blur(image, self.sigma)
+        return TF.solarize(image, 0.5) if self.solarise else image
 
 
 @dataclass(frozen=True)
@@ -54,29 +99,24 @@ class PhotometricAugmentation:
 
         Draws come from `generator` or, without one, from torch's global generator.
         """
-        if self.strength > 0 and uniform(0, 1, generator) < self.jitter_probability:
-            image = self._jitter(image, generator)
-        if uniform(0, 1, generator) < self.grey_probability:
-            image = TF.rgb_to_grayscale(image, num_output_channels=3)
-        if uniform(0, 1, generator) < self.blur_probability:
-            image = gaussian_blur(image, uniform(*self.blur_sigma, generator))
-        return image
+        return self.draw(generator).apply(image)
 
-    def _jitter(self, image: Tensor, generator: torch.Generator | None) -> Tensor:
-        factors = [
-            uniform(max(0.0, 1 - 0.8 * self.strength), 1 + 0.8 * self.strength, generator)
-            for _ in range(3)
-        ]
+    def draw(self, generator: torch.Generator | None = None) -> PhotometricChange:
+        """What to change of one image."""
+        jitter = sigma = None
+        if self.strength > 0 and uniform(0, 1, generator) < self.jitter_probability:
+            jitter = self._draw_jitter(generator)
+        grey = uniform(0, 1, generator) < self.grey_probability
+        if uniform(0, 1, generator) < self.blur_probability:
+            sigma = uniform(*self.blur_sigma, generator)
+        return PhotometricChange(jitter, grey, sigma)
+
+    def _draw_jitter(self, generator: torch.Generator | None) -> Jitter:
+        low, high = max(0.0, 1 - 0.8 * self.strength), 1 + 0.8 * self.strength
+        brightness, contrast, saturation = (uniform(low, high, generator) for _ in range(3))
         turn = uniform(-0.2 * self.strength, 0.2 * self.strength, generator)
-        steps: list[Callable[[Tensor], Tensor]] = [
-            partial(TF.adjust_brightness, brightness_factor=factors[0]),
-            partial(TF.adjust_contrast, contrast_factor=factors[1]),
-            partial(TF.adjust_saturation, saturation_factor=factors[2]),
-            partial(turn_hue, turn=turn),
-        ]
-        for step in torch.randperm(len(steps), generator=generator).tolist():
-            image = steps[step](image)
-        return image
+        order = torch.randperm(4, generator=generator).tolist()
+        return Jitter(brightness, contrast, saturation, turn, tuple(order))
 
 
 def uniform(low: float, high: float, generator: torch.Generator | None = None) -> float:
@@ -98,25 +138,34 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
 def _blur_axis(image: Tensor, sigma: float, dim: int) -> Tensor:
     length = image.shape[dim]
     radius = min(math.ceil(3 * sigma), length - 1)
-    distances = torch.arange(-radius, radius + 1)
-    weights = torch.softmax(-(distances**2) / (2 * sigma**2), dim=0).tolist()
-    border = [radius, radius, 0, 0] if dim == -1 else [0, 0, radius, radius]
-    padded = F.pad(image, border, mode="reflect")
+    padded = reflected(image, radius, dim)
     blurred = torch.zeros_like(image)
-    for shift, weight in enumerate(weights):
+    for shift, weight in enumerate(blur_weights(sigma, radius).tolist()):
         blurred.add_(padded.narrow(dim, shift, length), alpha=weight)
     return blurred
 
 
-def turn_hue(image: Tensor, turn: float) -> Tensor:
-    """Turn the hue of an RGB image `[3, H, W]` in [0, 1] by a fraction of the colour circle.
+def blur_weights(sigma: float, radius: int) -> Tensor:
+    """Weights `[2 · radius + 1]` of a Gaussian blur, which add up to 1."""
+    distances = torch.arange(-radius, radius + 1)
+    return torch.softmax(-(distances**2) / (2 * sigma**2), dim=0)
+
+
+def reflected(image: Tensor, radius: int, dim: int) -> Tensor:
+    """An image with a border of so many pixels before and behind one of the last two dimensions."""
+    border = [radius, radius, 0, 0] if dim == -1 else [0, 0, radius, radius]
+    return F.pad(image, border, mode="reflect")
+
+
+def turn_hue(image: Tensor, turn: float | Tensor) -> Tensor:
+    """Turn the hue of RGB images `[..., 3, H, W]` in [0, 1] by a fraction of the colour circle.
 
     Keeps value and saturation of the HSV model, like torchvision's `adjust_hue`, in a few passes
-    over the pixels instead of two conversions.
+    over the pixels instead of two conversions. `turn` may be `[..., 1, 1]`, one for each image.
     """
-    red, green, blue = image.unbind(0)
-    value = image.amax(dim=0)
-    chroma = value - image.amin(dim=0)
+    red, green, blue = image.unbind(-3)
+    value = image.amax(dim=-3)
+    chroma = value - image.amin(dim=-3)
     divisor = chroma.clamp(min=torch.finfo(image.dtype).tiny)
     # Hue in sixths of the circle: 0 red, 2 green, 4 blue.
     hue = torch.where(
@@ -126,5 +175,7 @@ def turn_hue(image: Tensor, turn: float) -> Tensor:
     )
     hue += 6 * turn
     # HSV to RGB: channel n is V - chroma * max(0, min(k, 4 - k, 1)) with k = n + hue modulo 6.
-    k = (hue + image.new_tensor([5.0, 3.0, 1.0])[:, None, None]).remainder_(6)
+    channels = torch.arange(5, 0, -2, device=image.device)[:, None, None]  # 5, 3, 1
+    k = (hue[..., None, :, :] + channels).remainder_(6)
+    value, chroma = value[..., None, :, :], chroma[..., None, :, :]
     return value - chroma * torch.minimum(k, 4 - k).clamp_(0, 1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import platform
-import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +33,7 @@ from leopart_kit.evaluation.task import (
     Task,
     view_of,
 )
+from leopart_kit.peak_memory import peak_memory_mb, restart_peak
 from leopart_kit.settings import read_part
 
 PROTOCOLS = ("leopart_kit.evaluation.protocols",)
@@ -129,6 +128,7 @@ def result_of(
     benchmark: Benchmark | None,
 ) -> Result:
     """Read the labels, measure the usable images, and record what determines the result."""
+    restart_peak()
     start = time.perf_counter()
     labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:
@@ -215,12 +215,6 @@ def git_sha() -> str | None:
         return f"{sha}+changes" if _git(root, "status", "--porcelain") else sha
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far in MiB, mapped files included."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _git(root: Path, *arguments: str) -> str:

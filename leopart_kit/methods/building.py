@@ -12,6 +12,7 @@ from torch import Tensor
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import MultiCropSettings, MultiCropTransform, SegmentationDataset
 from leopart_kit.data.training_images import Indexed
+from leopart_kit.data.unfinished_views import EndView
 from leopart_kit.methods.method import Method
 from leopart_kit.settings import DropRate, NotNegative, Positive, Probability, settings
 
@@ -111,6 +112,7 @@ class Parts:
         resumes: a checkpoint will fill the method.
         features: stored patch tokens of a data set at a resolution `(H, W)`, in every process.
         in_order: the training images seen through a transform, for methods that label them.
+        end_view: ends random views; the loop finishes those that a worker has left unfinished.
     """
 
     encoder: Encoder
@@ -123,6 +125,7 @@ class Parts:
     resumes: bool
     features: Callable[[SegmentationDataset, tuple[int, int]], StoredTokens]
     in_order: Callable[[Callable[[Tensor], Tensor]], ImagesInOrder]
+    end_view: EndView
 
     def steps(self, epochs: float) -> int:
         """Optimiser steps nearest to a number of passes over the images."""
@@ -144,7 +147,7 @@ def overlapping_views(parts: Parts) -> MultiCropTransform:
     for name in ("jitter", "grey_probability", "blur_probability"):
         del geometry[name]
     look = {"photometric": views.photometric(), "mean": encoder.mean, "std": encoder.std}
-    return MultiCropTransform(**geometry, **look)
+    return MultiCropTransform(**geometry, **look, end=parts.end_view)
 
 
 def check_patches(sizes: Mapping[str, int], encoder: Encoder) -> None:

@@ -84,6 +84,8 @@ def _benchmark(benchmark: Mapping[str, Any]) -> str:
     ]
     lines.append(markdown_table(header, [_cells(row) for row in benchmark["rows"]]))
     for row in benchmark["rows"]:
+        if "miou" in row and row["reason"] is not None:
+            lines.append(f"`{row['encoder']}`, not run: {row['reason']}")
         if row.get("further"):
             lines.append(_further(row))
     published = benchmark.get("published")
@@ -98,17 +100,24 @@ def _benchmark(benchmark: Mapping[str, Any]) -> str:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     if "miou" not in row:
         return [f"`{row['encoder']}`", wording.why_no_figures(row["reason"]), *[""] * 6]
-    seeds = row["num_seeds"]
+    seeds, trainings = row["num_seeds"], wording.trainings(row)
     return [
-        f"`{row['encoder']}`",
+        f"`{row['encoder']}`" + (f", {trainings}" if trainings else ""),
         _figure(row["miou"], seeds),
         wording.interval(tuple(row["miou"]["ci95"])),
         _figure(row["miou_present"], seeds),
         _figure(row["pixel_accuracy"], seeds),
         _published(row),
         _behind(row),
-        f"{wording.duration(row['seconds'])}, {row['peak_memory_mb']:,} MiB",
+        _cost(row),
     ]
+
+
+def _cost(row: Mapping[str, Any]) -> str:
+    """Of the evaluation, and of the training before it."""
+    own = f"{wording.duration(row['seconds'])}, {row['peak_memory_mb']:,} MiB"
+    training = wording.training_cost(row)
+    return f"{own}; trained: {training}" if training else own
 
 
 def _figure(summary: Mapping[str, Any], num_seeds: int) -> str:

@@ -27,7 +27,8 @@ def write_leaderboard_page(
     """Write the page of a leaderboard (`build_leaderboard`); `command` repeats the runs.
 
     Figures link to the pages of their evaluations where these lie beside it, as
-    `ENCODER/BENCHMARK/report.html`, and the pictures of those are shown side by side.
+    `ENCODER/BENCHMARK/report.html` or, of the first of several trainings, in a folder below. The
+    pictures of those are shown side by side.
 
     Raises:
         ValueError: pictures beside it that cannot be read.
@@ -63,10 +64,18 @@ def _pages(board: Mapping[str, Any], folder: Path) -> dict[str, str]:
     pages = {}
     for benchmark in board["benchmarks"]:
         for encoder in board["encoders"]:
-            page = Path(encoder, benchmark["name"], PAGE_NAME)
-            if (folder / page).is_file():
-                pages[f"{benchmark['name']}/{encoder}"] = quote(page.as_posix())
+            page = _results(folder, encoder, benchmark) / PAGE_NAME
+            if page.is_file():
+                address = quote(page.relative_to(folder).as_posix())
+                pages[f"{benchmark['name']}/{encoder}"] = address
     return pages
+
+
+def _results(folder: Path, encoder: str, benchmark: Mapping[str, Any]) -> Path:
+    """Folder of an evaluation below that of the leaderboard."""
+    own = folder / encoder / benchmark["name"]
+    several = sorted(own.glob(f"*/{PAGE_NAME}"))
+    return several[0].parent if several and not (own / PAGE_NAME).is_file() else own
 
 
 def _pictures(benchmark: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
@@ -74,7 +83,7 @@ def _pictures(benchmark: Mapping[str, Any], folder: Path) -> list[dict[str, Any]
     images: dict[str, dict[str, Any]] = {}
     for row in measured(benchmark):
         encoder = row["encoder"]
-        for name, image in read_pictures(folder / encoder / benchmark["name"]).items():
+        for name, image in read_pictures(_results(folder, encoder, benchmark)).items():
             panels = image["panels"]
             shown = images.setdefault(name, {"name": name, "size": image["size"], "panels": []})
             if not shown["panels"]:

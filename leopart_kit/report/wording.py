@@ -94,6 +94,28 @@ def why_no_figures(reason: str | None) -> str:
     return "not scored: there is no ground truth" if reason is None else f"not run: {reason}"
 
 
+def trainings(row: Mapping[str, Any]) -> str:
+    """`3 trainings`, `2 of 3 trainings`; empty for a row of a leaderboard that has one or none."""
+    training = row.get("training")
+    if training is None or training["asked"] == 1:
+        return ""
+    number, asked = training["number"], training["asked"]
+    return f"{asked} trainings" if number == asked else f"{number} of {asked} trainings"
+
+
+def training_cost(row: Mapping[str, Any]) -> str:
+    """`120 steps, 2.1 images/s, 3,000 MiB`, as far as it is known; empty without a training."""
+    training = row.get("training")
+    if training is None:
+        return ""
+    parts = [f"{training['steps']:,} steps"]
+    if training["images_per_second"] is not None:
+        parts.append(f"{training['images_per_second']:.1f} images/s")
+    if training["peak_memory_mb"] is not None:
+        parts.append(f"{training['peak_memory_mb']:,} MiB")
+    return ", ".join(parts)
+
+
 def resolution(name: str | None) -> str:
     """The field `resolution` in words: `100x100` is a grid, `full` each mask's own size."""
     if name is None:

@@ -27,7 +27,8 @@ class DataParallel(DDPStrategy):
         # not overwrite them. torch has renamed the option.
         known = inspect.signature(DistributedDataParallel).parameters
         option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        options: dict[str, Any] = {option: False}
+        # Gradients are views of what is sent: no copy of them is made or held.
+        options: dict[str, Any] = {option: False, "gradient_as_bucket_view": True}
         super().__init__(timeout=PATIENCE, **options)
 
     def setup_module(self, module: nn.Module) -> DistributedDataParallel:

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from leopart_kit.identity import HOW_TRAINED, Identity, determining
 from leopart_kit.methods.method import Method
+from leopart_kit.peak_memory import peak_memory_mb, restart_peak
 from leopart_kit.processes import notices_ended_processes
 from leopart_kit.training.checkpoint import (
     CheckpointWriteError,
@@ -110,6 +111,7 @@ def train(
     run = _Run(settings, fabric, state, take_step, checkpoints, resumed_from, on_evaluate)
     images_per_step = _images_per_step(loader, settings)
     clock = _Clock(images_per_step)
+    restart_peak()
     with notices_ended_processes(), ExitStack() as stack:
         if fabric.is_global_zero:
             run.metrics = stack.enter_context(
@@ -124,7 +126,8 @@ def train(
             result = run.step(batches)
             clock.stop()
             epoch = state.step * images_per_step / len(loader.samples)
-            run.log(result, {"epoch": epoch, "images_per_second": clock.recent_rate})
+            cost = {"images_per_second": clock.recent_rate, **_memory(fabric.device)}
+            run.log(result, {"epoch": epoch, **cost})
             report(state.step, result.loss, clock.recent_rate)
             run.evaluate_if_due()
             run.save_if_due_or_asked(stop)
@@ -316,6 +319,13 @@ class _Clock:
     @property
     def mean_rate(self) -> float:
         return self._images * self._steps / self._total if self._steps else float("nan")
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    """The peak of what limits a batch: a GPU's memory, or that of this process."""
+    if device.type != "cuda":
+        return {"peak_memory_mb": peak_memory_mb()}
+    return {"peak_memory_mb": torch.cuda.max_memory_allocated(device) / 2**20}
 
 
 def _mean_over_processes(logs: Mapping[str, Tensor | float], fabric: Fabric) -> dict[str, float]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from leopart_kit.backbones.precision import tf32_products
+from leopart_kit.data.unfinished_views import finish_views
 from leopart_kit.methods.method import Method, StepOutput
 from leopart_kit.training.samples import LoadedBatch
 from leopart_kit.training.schedules import Schedules
@@ -94,7 +95,7 @@ class OptimiserStep:
         for part in range(self.accumulate_steps):
             batch = next(batches)
             broken.update(dict.fromkeys(batch.broken))
-            data = self.fabric.to_device(batch.data)
+            data = finish_views(self.fabric.to_device(batch.data))
             last = part == self.accumulate_steps - 1
             with self.fabric.no_backward_sync(self.module, enabled=not last):
                 output = cast(StepOutput, self.module(data, step))

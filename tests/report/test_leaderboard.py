@@ -200,3 +200,63 @@ def test_names_are_escaped_for_csv_and_latex(runs, name: str):
     row = leaderboard_latex(board).split("\\midrule\n")[1].split(" & ")[0]
     assert not re.search(r"(?<!\\)[&%$#_]", row)
     assert r"\input" not in row
+
+
+@pytest.fixture
+def trainings(tmp_path: Path) -> list[Path]:
+    """Logs of two trainings, one of them in two rounds."""
+    logs = {
+        "a": [(10, 4.0, 100.0), (20, 4.0, 300.0)],
+        "b": [(20, 2.0, 200.0)],
+        "b/rounds/1": [(20, 4.0, None)],
+    }
+    for name, rows in logs.items():
+        lines = [
+            json.dumps({"step": step, "images_per_second": rate, "peak_memory_mb": memory})
+            for step, rate, memory in rows
+        ]
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        evaluated = json.dumps({"step": 20, "evaluation/miou": 1.0})
+        (tmp_path / name / "metrics.jsonl").write_text("\n".join([*lines, evaluated]))
+    return [tmp_path / "a", tmp_path / "b"]
+
+
+def test_trainings_of_one_encoder_share_a_row(runs, trainings: list[Path]):
+    found = [
+        Cell("both", "tiny", runs[name][0], training=folder)
+        for name, folder in zip(("colour", "grey"), trainings, strict=True)
+    ]
+    single = Cell("single", "tiny", runs["colour"][0])
+    [benchmark] = build_leaderboard([*found, single])["benchmarks"]
+    first, second = benchmark["rows"]
+    assert (first["encoder"], second["encoder"]) == ("single", "both")
+    means = [runs[name][1].metrics["miou"].mean for name in ("colour", "grey")]
+    assert second["miou"]["mean"] == pytest.approx(sum(means) / 2, abs=0.01)
+    assert second["miou"]["std"] == pytest.approx(abs(means[0] - means[1]) / 2**0.5, abs=0.01)
+    low, high = second["miou"]["ci95"]
+    assert low <= second["miou"]["mean"] <= high
+    assert second["behind"]["difference"] == pytest.approx(means[0] - sum(means) / 2, abs=0.01)
+    assert second["num_seeds"] == 2
+    # 20 steps at 4 images a second, 20 at 2 and 20 at 4: 60 in 20 units of time, each at 3.
+    assert second["training"] == {
+        "steps": 30, "images_per_second": 3.0, "peak_memory_mb": 300, "number": 2, "asked": 2,
+    }  # fmt: skip
+    assert "training" not in first
+
+
+def test_a_training_that_is_missing_is_said_beside_the_others(runs, trainings, tmp_path: Path):
+    board = build_leaderboard(
+        [
+            Cell("taught", "tiny", runs["grey"][0], training=trainings[0]),
+            Cell("taught", "tiny", None, "the loss is nan", training=trainings[1]),
+            Cell("lost", "tiny", None, "no weights", training=trainings[1]),
+        ]
+    )
+    text = leaderboard_markdown(board)
+    page = write_leaderboard_page(board, tmp_path / "board.html", "Board").read_text()
+    assert "`taught`, 1 of 2 trainings" in text
+    assert "`taught`, not run: the loss is nan" in text
+    assert "trained: 20 steps, 4.0 images/s, 300 MiB" in text
+    assert "1 of 2 trainings" in page
+    assert "not run: the loss is nan" in page
+    assert "| `lost` | not run: no weights |" in text

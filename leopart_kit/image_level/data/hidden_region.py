@@ -32,7 +32,7 @@ class HiddenRegionTransform:
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 `[3, H, W]` → view `[3, s, s]` and bool `[1, s, s]`, true where it is hidden."""
         (view,) = self.view(image)
-        size = view.shape[-1]
+        size = self.view.views[0].side
         side = max(1, round(self.share * size))
         top, left = torch.randint(0, size - side + 1, (2,)).tolist()
         hidden = torch.zeros(1, size, size, dtype=torch.bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from leopart_kit.data.multi_crop import random_box
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
+from leopart_kit.data.unfinished_views import EndView, Look, finish_view
 from leopart_kit.settings import Count, PositiveRange, Probability, ShareRange, Whole, settings
 
 REFERENCE_SIZE = 224
@@ -73,6 +74,7 @@ class RandomViews:
         mean, std: of the normalisation, in RGB for values in [0, 1].
         region: range of the share of the image's area in which all its views lie together, drawn
             anew each time. Views of a whole scene may show different things.
+        end: ends each view; `leave_unfinished` where a device finishes the batch.
 
     Raises:
         ValueError: no view at all, or a region outside (0, 1].
@@ -84,6 +86,7 @@ class RandomViews:
         mean: Sequence[float],
         std: Sequence[float],
         region: tuple[float, float] = (1.0, 1.0),
+        end: EndView = finish_view,
     ) -> None:
         if not 0 < region[0] <= region[1] <= 1:
             raise ValueError(f"region must be 0 < low <= high <= 1, got {region}")
@@ -92,33 +95,29 @@ class RandomViews:
         if not self.views:
             raise ValueError("there must be a view; set the count of one kind to 1 or more")
         largest = max(view.side for view in self.views)
-        self.photometric = [view.photometric(largest) for view in self.views]
-        self.mean, self.std = list(mean), list(std)
+        self.looks = [Look(view.photometric(largest), list(mean), list(std)) for view in self.views]
+        self.end = end
 
-    def __call__(self, image: Tensor) -> list[Tensor]:
-        """uint8 `[3, H, W]` → V float32 `[3, s_v, s_v]`, normalised.
+    def __call__(self, image: Tensor) -> list[Any]:
+        """uint8 `[3, H, W]` → V float32 `[3, s_v, s_v]`, normalised; or as `end` leaves them.
 
         Draws come from torch's global generator.
         """
         if self.region[0] < 1:
             x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], self.region)
             image = image[:, y0:y1, x0:x1]
-        pairs = zip(self.views, self.photometric, strict=True)
-        return [self._view(image, kind, photometric) for kind, photometric in pairs]
+        pairs = zip(self.views, self.looks, strict=True)
+        return [self._view(image, kind, look) for kind, look in pairs]
 
-    def _view(
-        self, image: Tensor, kind: ViewSettings, photometric: PhotometricAugmentation
-    ) -> Tensor:
+    def _view(self, image: Tensor, kind: ViewSettings, look: Look) -> Any:
         x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], kind.scale)
         size = [kind.side, kind.side]
         view = TF.resized_crop(image, y0, x0, y1 - y0, x1 - x0, size, antialias=True)
-        view = TF.to_dtype(view, torch.float32, scale=True)
         if uniform(0, 1) < kind.flip_probability:
             view = TF.horizontal_flip(view)
-        view = photometric(view)
-        if uniform(0, 1) < kind.solarise_probability:
-            view = TF.solarize(view, 0.5)
-        return TF.normalize(view, self.mean, self.std)
+        change = look.draw()
+        solarise = uniform(0, 1) < kind.solarise_probability
+        return self.end(view, change._replace(solarise=solarise), look)
 
 
 class CentralView:

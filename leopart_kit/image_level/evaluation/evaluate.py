@@ -14,7 +14,7 @@ import numpy as np
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import BrokenSampleError
-from leopart_kit.evaluation.evaluate import git_sha, peak_memory_mb, versions
+from leopart_kit.evaluation.evaluate import git_sha, versions
 from leopart_kit.evaluation.result import EncoderInfo, LabelsUsed
 from leopart_kit.evaluation.split_audit import audit_splits
 from leopart_kit.evaluation.task import Clock, RunSettings
@@ -32,6 +32,7 @@ from leopart_kit.image_level.evaluation.pooled_features import (
 from leopart_kit.image_level.evaluation.result import ImageLevelResult, ImageSets
 from leopart_kit.image_level.evaluation.settings import ImageLevelSettings
 from leopart_kit.image_level.networks.image_classifier import ImageClassifier
+from leopart_kit.peak_memory import peak_memory_mb, restart_peak
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def evaluate_image_level(
             layer the encoder does not have, too few images for a setting; with `run.strict`, a
             broken file; images of both splits, unless `run.shared_images` allows them.
     """
+    restart_peak()
     settings, run = settings or ImageLevelSettings(), run or RunSettings()
     test = test.with_classes_of(train)
     _check(encoder, train, test, settings, assignments)

@@ -48,7 +48,8 @@ class ImageMethodSettings(MethodSettings):
                 f"method.views makes {number} views of an image and the method takes "
                 f"{self.num_views}: change the count of {' or '.join(sized)}"
             )
-        return RandomViews(list(sized.values()), parts.encoder.mean, parts.encoder.std, region)
+        colours = parts.encoder.mean, parts.encoder.std
+        return RandomViews(list(sized.values()), *colours, region, parts.end_view)
 
     def sized_views(self, parts: Parts) -> dict[str, ViewSettings]:
         """The kinds with a size each, local ones last.

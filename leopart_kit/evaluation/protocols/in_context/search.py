@@ -21,9 +21,9 @@ from leopart_kit.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
-_IMAGES = 16  # the unit that a run which goes on repeats
+_IMAGES = 4  # the unit that processes share, and that a run which goes on repeats
 # Units searched together: a memory of many blocks is read anew for each of these groups.
-_TOGETHER = 4
+_TOGETHER = 16
 _GPU_SHARE = 0.5  # of its free memory that tokens may take; products and queries need some too
 
 Search = Callable[[Tensor], Neighbours]
@@ -103,11 +103,12 @@ def _places(block: int, num_images: int) -> range:
 
 def _pending(file: Path, done_file: Path, shape: tuple[int, int, int]) -> list[int]:
     """Blocks of images that are not searched yet; the files are made where there are none."""
-    if not done_file.exists():
+    units = -(-shape[0] // _IMAGES)
+    if not done_file.exists() or len(np.load(done_file)) != units:  # of an earlier version
         file.parent.mkdir(parents=True, exist_ok=True)
         mapped_array(file, shape, np.float32)
         with whole_file(done_file) as temporary, temporary.open("wb") as opened:
-            np.save(opened, np.zeros(-(-shape[0] // _IMAGES), dtype=bool))
+            np.save(opened, np.zeros(units, dtype=bool))
     done = np.load(done_file)
     if done.all():
         logger.info("neighbours: reused %s", file)
