@@ -23,6 +23,7 @@ from leopart_kit.bench.soft_sort import bench_soft_sort
 from leopart_kit.bench.startup import bench_startup
 from leopart_kit.bench.stego import bench_stego
 from leopart_kit.bench.training import bench_train
+from leopart_kit.bench.views import bench_views
 
 BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "scoring": bench_scoring,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[str]]] = {
     "extraction": bench_extraction,
     "memory": bench_memory,
     "train": bench_train,
+    "views": bench_views,
     "dense_methods": bench_dense_methods,
     "soft_sort": bench_soft_sort,
     "communities": bench_communities,

@@ -51,13 +51,14 @@ class Rates:
 H100 = Rates(
     # NVIDIA's data sheet of the SXM card: 989 TFLOP/s in bf16, 495 in TF32, without sparsity.
     # Assumed: 40 % of them for networks and search, 10 % for k-means in 50 dimensions; 8 cores feed
-    # a card, each with 200 images or the views of 80; points come from disk at 3 GB/s.
+    # a card, each with 200 images or their views, which the card finishes; points come from disk at
+    # 3 GB/s.
     "H100, assumed",
     network=0.4 * 989e12,
     products=0.1 * 495e12,
     search=0.4 * 495e12,
     images=8 * 200,
-    views=8 * 80,
+    views=8 * 200,
     reading=3e9,
 )
 
@@ -147,8 +148,8 @@ def measure_rates() -> Rates:
         network=vit_flops(TOKENS + 1, DIM, DEPTH, PATCH, TOKENS) / seconds,
         products=2 * len(points) * CLUSTERS * PROJECTED / assigning,
         search=2 * len(queries) * len(memory) * DIM / searching,
-        images=own_cores() / _decoding_seconds(),
-        views=own_cores() / (_decoding_seconds() + fastest(lambda: transform(photograph), 5)),
+        images=own_cores() / decoding_seconds(),
+        views=own_cores() / (decoding_seconds() + fastest(lambda: transform(photograph), 5)),
         reading=points.numel() * 4 / fastest(lambda: points.clone(), 5),
     )
 
@@ -160,7 +161,7 @@ def _forward_seconds(images: torch.Tensor, precision: Precision) -> float:
         return fastest(lambda: encoder.patch_tokens(pixels), 2)
 
 
-def _decoding_seconds(width: int = 500, height: int = 375) -> float:
+def decoding_seconds(width: int = 500, height: int = 375) -> float:
     """One JPEG of the usual size of Pascal VOC and ImageNet, to a tensor of the encoder's side."""
     noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     file = BytesIO()

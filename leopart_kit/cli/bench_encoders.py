@@ -162,6 +162,8 @@ def networks_of(
         return [Network(entry, folder, mine)]
     if not mine:
         return []
+    if "training" in mine:
+        raise ValueError("benchmarks: training is the folder of trainings; choose another name")
     if chooses_images(entry.trained):
         return _trained(entry, folder, mine)
     found: dict[tuple[str, ...], dict[str, Sequence[str]]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leopart_kit.cli.declared import PACKAGES, declared_names, register_declared
 from leopart_kit.cli.help_page import help_page
-from leopart_kit.cli.overrides import prepare_words
+from leopart_kit.cli.overrides import key_of, prepare_words
 from leopart_kit.cli.signals import stops_in_one_line
 from leopart_kit.launch import enter_launch
 from leopart_kit.parts import config_folder, find_part, unknown_choice
@@ -167,10 +168,17 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return unknown_choice(group, name, error.options)
+    if found := re.search(r"Could not load '([\w/]+)/([^/']+)'", str(error)):
+        return f"unknown {found[1]} {found[2]!r}; --help lists the choices"
     if isinstance(error, OverrideParseException) and "=" not in error.override:
         return (
             f"{error.override!r} is no setting; write NAME=VALUE, in quotes if the value has spaces"
         )
+    if isinstance(error, OverrideParseException):
+        return f"{key_of(error.override)}: its value cannot be read, {_where(error)}"
+    if group := re.match(r"Could not override '([\w.@]+)'", str(error)):
+        name = group[1]
+        return f"{name}: takes a name, {name}=NAME; its settings are set as {name}.SETTING=VALUE"
     if isinstance(error, MissingMandatoryValue) and error.full_key:
         return f"{error.full_key} is not set; add {error.full_key}=VALUE"
     if isinstance(error, OSError) and error.strerror:
@@ -178,6 +186,14 @@ def describe_error(error: Exception) -> str:
         advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
         return one_line(f"{error.strerror}{where}{advice}")
     return one_line(str(error))
+
+
+def _where(error: OverrideParseException) -> str:
+    """Hydra's reason, without what it has read well, and what usually helps."""
+    reason = one_line(str(error).partition("See http")[0]).replace("++", "").strip()
+    reason = re.sub(r"^Error parsing override '.*' (?=\w+ )|^Lexer\w+: ", "", reason)
+    told = reason if len(reason) < 100 else f"{reason[:40]} … {reason[-50:]}"
+    return f"{told}; put texts with = : , or brackets into quotes, and close what was opened"
 
 
 def one_line(text: str) -> str:

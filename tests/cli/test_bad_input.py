@@ -180,3 +180,34 @@ def test_a_full_disk(on_folder: list[str], tmp_path: Path, monkeypatch: pytest.M
         message = error_of(*on_folder, "protocol.seeds=[7]")
         assert re.search(r"No space left on device: .*out/.*; free some space", message)
     assert (tmp_path / "out" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{a: {name: b, trained: recipe=c}}",
+        "{a: {name: b}",
+        "[a,b",
+        '"a',
+        "a=b",
+        "true)",
+        "[1,,2]",
+        "{" + "a: [1, 2], " * 40,
+    ],
+)
+@pytest.mark.parametrize("key", ["protocol", "protocol.num_clusters", "page_images"])
+def test_a_value_that_hydra_cannot_read_is_named_in_the_words_of_the_user(key: str, value: str):
+    error = error_of(f"{key}={value}")
+    assert error.startswith(f"error: {key}: its value cannot be read")
+    assert "quotes" in error
+    assert "++" not in error
+    assert "hydra" not in error
+    assert len(error) < 300
+
+
+@pytest.mark.parametrize("group", ["protocol", "dataset", "encoder"])
+def test_a_choice_that_is_no_name_is_told_how_to_set_what_it_holds(group: str):
+    error = error_of(f"{group}={{a: b: c}}")
+    assert error.startswith(f"error: {group}: takes a name")
+    assert "+" not in error
+    assert error_of(f"{group}=[nonsense]").startswith(f"error: unknown {group} 'nonsense'")

@@ -146,6 +146,15 @@ def test_without_a_data_set_each_is_trained_anew_on_the_images_of_what_is_measur
     run_command_line(main, "leopart bench", given)
 
 
+def test_no_benchmark_lies_in_the_folder_of_trainings(folder: Path, tmp_path: Path):
+    error = error_of_command(main, "leopart bench", [
+        'encoders={one: {name: test_vit, weights: random, trained: "method=leopart"}}',
+        f'benchmarks={{training: "dataset=folder dataset.root={folder}"}}',
+        f"output_dir={tmp_path / 'board'}",
+    ])  # fmt: skip
+    assert "choose another name" in error
+
+
 def test_a_folder_without_splits_is_no_training_set(folder: Path, tmp_path: Path):
     run_command_line(main, "leopart bench", [
         'encoders={one: {name: test_vit, weights: random, trained: "method=leopart"}}',

@@ -69,7 +69,7 @@ def test_blur_is_in_proportion_to_the_largest_view():
     low, high = settings.photometric(32).blur_sigma
     assert (low, high) == pytest.approx((0.1 / 7, 2 / 7))
     drawn = views(ViewSettings(1, 224), settings)
-    assert drawn.looks[1].photometric.blur_sigma == (0.1, 2.0)
+    assert drawn.looks[1].photometric == settings.photometric(224)
 
 
 def test_the_generator_of_torch_decides():
