@@ -82,7 +82,10 @@ def run_training(
 
     run.train(on_evaluate)
     student = run.save(config.backbone_precision)
-    report.write(before, report.evaluate(student, "after"), command)
+    after = report.evaluate(student, "after")
+    if after.encoder.sha256 == before.encoder.sha256:
+        logger.warning("the training has left the encoder as it was: look at the learning rates")
+    report.write(before, after, command)
     if config.encoder.name != "custom":
         made = trained_node(read_method(config), config.encoder.name, student.weights)
         words = words_of_encoder(made.pop("name", config.encoder.name))
@@ -181,11 +184,24 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     processes.once(lambda: check_folder(output_dir, settings.resume, identity, processes.count))
     parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
+    check_learns(method, settings)
     method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)
     return Training(
         fabric, processes, output_dir, dataset, encoder, settings, identity, method, loader, loggers
     )
+
+
+def check_learns(method: Method, settings: TrainingSettings) -> None:
+    """Raise `ValueError` for a method that gives out its teacher, where that never moves."""
+    trained = {id(p) for group in method.parameter_groups() for p in group.parameters}
+    given_out = list(method.encoder.parameters())
+    still = settings.momentum == settings.final_momentum == 1
+    if still and given_out and trained.isdisjoint(map(id, given_out)):
+        raise ValueError(
+            "trainer.momentum=1: this method gives out its teacher, which would stay as it is; set "
+            "trainer.momentum or trainer.final_momentum below 1"
+        )
 
 
 def share_batch_norm(method: Method, fabric: Fabric) -> Method:
