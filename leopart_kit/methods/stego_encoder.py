@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder, load_encoder
 from leopart_kit.backbones.files import load_file
+from leopart_kit.backbones.precision import Precision
 
 HEAD, PROBE = "head.", "centroids"
 
@@ -85,7 +86,9 @@ class StegoEncoder(Encoder):
         return {**self.backbone.saved_weights(), **head, PROBE: self.centroids.detach()}
 
 
-def load_stego(weights: str | os.PathLike[str], name: str) -> StegoEncoder:
+def load_stego(
+    weights: str | os.PathLike[str], name: str, precision: Precision = "fp32"
+) -> StegoEncoder:
     """The encoder that a training with `method=stego` has saved.
 
     On a command line: `encoder=custom encoder.factory=leopart_kit.methods.stego_encoder:load_stego
@@ -94,6 +97,7 @@ def load_stego(weights: str | os.PathLike[str], name: str) -> StegoEncoder:
     Args:
         weights: the file.
         name: of the backbone, as `load_encoder` takes it.
+        precision: of the backbone; the head stays in fp32.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -109,7 +113,7 @@ def load_stego(weights: str | os.PathLike[str], name: str) -> StegoEncoder:
             "the backbone.safetensors of a training with method=stego"
         )
     own = {key: v for key, v in state.items() if not key.startswith(HEAD) and key != PROBE}
-    backbone = load_encoder(name, "random")
+    backbone = load_encoder(name, "random", precision=precision)
     module = getattr(backbone, "vit", backbone)
     try:
         module.load_state_dict(own)

@@ -83,6 +83,7 @@ def test_a_head_that_is_trained_is_measured_on_the_encoder_it_stands_on(
     words += f" dataset=folder dataset.root={folder}"
     given = [
         f'encoders={{head: {{name: test_vit, weights: random, trained: "{words}"}}}}',
+        "precision=bf16",
         f'benchmarks={{here: "dataset=folder dataset.root={folder}"}}',
         f'overrides="{TINY} protocol.pca_dim=4 protocol.num_clusters=5"', "page_images=0",
         f"output_dir={tmp_path / 'board'}",
@@ -91,6 +92,7 @@ def test_a_head_that_is_trained_is_measured_on_the_encoder_it_stands_on(
     encoder = read_results(tmp_path / "board/head/here")["settings"]["encoder"]
     assert encoder["factory"].endswith(":load_stego")
     assert encoder["factory_options"]["name"] == "test_vit"
+    assert encoder["factory_options"]["precision"] == "bf16"
 
 
 def test_without_a_data_set_each_is_trained_anew_on_the_images_of_what_is_measured(
