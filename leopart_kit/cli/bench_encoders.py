@@ -46,12 +46,8 @@ class EncoderEntry(EncoderSettings):
     def __post_init__(self) -> None:
         if self.name is None and self.factory is None:
             raise ValueError("name is not set")
-        if self.training_seeds is None:
-            return
-        if self.trained is None:
+        if self.training_seeds is not None and self.trained is None:
             raise ValueError("training_seeds: nothing is trained; set trained=")
-        if any(key_of(word) == "seed" for word in self.trained):
-            raise ValueError("training_seeds: trained has a seed of its own; leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -142,14 +138,17 @@ def read_entry(entry: EncoderEntry, node: DictConfig, more: Sequence[str], preci
     own = [setting.name for setting in declared(EncoderEntry)]
     around = [name for name in own if name not in EncoderSettings.__dataclass_fields__]
     values = {"name": "custom", **plain(node)}
-    if entry.training_seeds and any(key_of(word) == "seed" for word in more):
-        raise ValueError("training: has a seed, and training_seeds others; leave one of them out")
+    trained = None if entry.trained is None else (*read_words(entry.trained), *more)
+    if entry.training_seeds and any(key_of(word) == "seed" for word in trained or ()):
+        raise ValueError(
+            "encoders: training_seeds beside a seed in trained or training; leave one of them out"
+        )
     return Entry(
         OmegaConf.create({k: v for k, v in values.items() if k not in around}),
         entry.precision or precision,
         entry.published_as,
         (entry.only,) if isinstance(entry.only, str) else entry.only,
-        None if entry.trained is None else (*read_words(entry.trained), *more),
+        trained,
         entry.training_seeds or (),
     )
 
@@ -183,9 +182,7 @@ def networks_of(
     for name, words in mine.items():
         try:
             images = training_images(compose(words))
-        except (
-            USER_ERRORS
-        ) as error:  # a cell that says so, as it is of an encoder that is not trained
+        except USER_ERRORS as error:  # the cell says so, as that of an encoder as it is
             failed.append(Network(entry, folder, {name: words}, failure=error))
         else:
             found.setdefault(images, {})[name] = words

@@ -24,9 +24,6 @@ from leopart_kit.data.photometric import (
     turn_hue,
 )
 
-GREY = (0.2989, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value, as torchvision has them."""
-
 
 class Look(NamedTuple):
     """How views look: their random changes, and the normalisation in RGB for values in [0, 1]."""
@@ -119,7 +116,7 @@ def _finished(views: UnfinishedView) -> Tensor:
     if views.jitter.shape[1]:
         images = _jittered(images, views.jitter)
     grey, solarise = (flag[:, None, None, None] for flag in views.flags.unbind(1))
-    images = torch.where(grey, _grey(images), images)
+    images = torch.where(grey, TF.rgb_to_grayscale(images), images)
     if views.blur.shape[1] > 1:
         images = _blurred(_blurred(images, views.blur, -1), views.blur, -2)
     images = torch.where(solarise & (images >= 0.5), 1 - images, images)
@@ -142,11 +139,11 @@ def _brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def _contrast(images: Tensor, factor: Tensor) -> Tensor:
-    return _blend(images, _grey(images).mean(dim=(1, 2, 3), keepdim=True), factor)
+    return _blend(images, TF.rgb_to_grayscale(images).mean(dim=(1, 2, 3), keepdim=True), factor)
 
 
 def _saturation(images: Tensor, factor: Tensor) -> Tensor:
-    return _blend(images, _grey(images), factor)
+    return _blend(images, TF.rgb_to_grayscale(images), factor)
 
 
 def _hue(images: Tensor, turn: Tensor) -> Tensor:
@@ -158,12 +155,6 @@ _STEPS = (_brightness, _contrast, _saturation, _hue)
 
 def _blend(images: Tensor, others: Tensor, share: Tensor) -> Tensor:
     return (images * share + others * (1 - share)).clamp_(0, 1)
-
-
-def _grey(images: Tensor) -> Tensor:
-    """Grey values `[B, 1, s, s]`."""
-    red, green, blue = images.unbind(1)
-    return (GREY[0] * red + GREY[1] * green + GREY[2] * blue)[:, None]
 
 
 def _blurred(images: Tensor, weights: Tensor, dim: int) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.metrics import paired_bootstrap
-from leopart_kit.report.leaderboard_rows import Cell, counts_of, images_of, rounded, row_of
+from leopart_kit.report.leaderboard_rows import Cell, outcomes_of, rounded, row_of
 from leopart_kit.report.results_json import read_results, read_versioned, write_json
 
 SCHEMA_VERSION = 1
@@ -98,18 +98,17 @@ def _rank(row: Mapping[str, Any]) -> float:
 
 def _compare_with_best(groups: Sequence[Sequence[Cell]], rows: Sequence[dict[str, Any]]) -> None:
     """Adds `behind` to every row but the first: mIoU of the best minus its own, in points."""
-    best, images = counts_of(groups[0]), images_of(groups[0])
-    if images is None:
+    best = outcomes_of(groups[0])
+    if best is None:
         return
     for group, row in zip(groups[1:], rows[1:], strict=True):
-        own = images_of(group)
+        own = outcomes_of(group)
         if own is None:
             continue
-        counts = counts_of(group)
-        if best is None or counts is None or own != images:
+        if own.names != best.names or best.size not in own.counts:
             row["behind"] = None  # other images: nothing to pair
             continue
-        compared = paired_bootstrap(best, counts).miou
+        compared = paired_bootstrap(best.counts[best.size], own.counts[best.size]).miou
         row["behind"] = {
             "difference": rounded(compared.difference),
             "interval": [rounded(end) for end in compared.interval],

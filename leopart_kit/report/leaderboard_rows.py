@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def row_of(cells: Sequence[Cell]) -> dict[str, Any]:
         return row
     documents = [document for _, document in done]
     row |= _facts(documents[0], cells[0].published_as)
-    row |= _figures(documents) if len(documents) == 1 else _means(documents, counts_of(cells))
+    row |= _figures(documents) if len(documents) == 1 else _means(documents, outcomes_of(cells))
     row["seconds"] = round(
         sum(document["timing_seconds"].get("total", 0.0) for document in documents), 1
     )
@@ -91,10 +91,12 @@ def _figures(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _means(documents: Sequence[Mapping[str, Any]], counts: np.ndarray | None) -> dict[str, Any]:
+def _means(documents: Sequence[Mapping[str, Any]], outcomes: Outcomes | None) -> dict[str, Any]:
     """Figures of several trainings."""
     headlines = [document["scores"][0] for document in documents]
-    over_images = None if counts is None else bootstrap_intervals(counts)
+    over_images = None
+    if outcomes is not None:
+        over_images = bootstrap_intervals(outcomes.counts[outcomes.size])
     found: dict[str, Any] = {"num_seeds": len(documents)}
     for name in _FIGURES:
         if not all(headline.get(name) for headline in headlines):
@@ -106,27 +108,29 @@ def _means(documents: Sequence[Mapping[str, Any]], counts: np.ndarray | None) ->
     return found
 
 
-def counts_of(cells: Sequence[Cell]) -> np.ndarray | None:
-    """Counts of pixels `[seeds of all trainings, N, C, 3]` at the size of the headline.
+class Outcomes(NamedTuple):
+    """What became of each scored image: its name, and counts of pixels by the size of the maps.
 
-    None where they were not kept, or the trainings were scored on other images.
+    counts: `[seeds of all trainings, N, C, 3]`; `size` is that of the headline.
     """
+
+    names: tuple[str, ...]
+    size: str
+    counts: Mapping[str, np.ndarray]
+
+
+def outcomes_of(cells: Sequence[Cell]) -> Outcomes | None:
+    """None where they were not kept, or the trainings were scored on different images."""
     folders = [cell.folder for cell in cells if cell.folder is not None]
     if not folders or not all((folder / PER_IMAGE_NAME).is_file() for folder in folders):
         return None
     read = [read_per_image(folder) for folder in folders]
+    (names, first), others = read[0], read[1:]
+    if any(own != names or counts.keys() != first.keys() for own, counts in others):
+        return None
     size = read_results(folders[0])["scores"][0]["resolution"]
-    if any(names != read[0][0] or size not in counts for names, counts in read):
-        return None
-    return np.concatenate([counts[size] for _, counts in read])
-
-
-def images_of(cells: Sequence[Cell]) -> tuple[tuple[str, ...], str] | None:
-    """Names of the scored images and the size of the headline; None where they were not kept."""
-    folder = next((cell.folder for cell in cells if cell.folder is not None), None)
-    if folder is None or not (folder / PER_IMAGE_NAME).is_file():
-        return None
-    return read_per_image(folder)[0], read_results(folder)["scores"][0]["resolution"]
+    counts = {key: np.concatenate([counts[key] for _, counts in read]) for key in first}
+    return Outcomes(names, size, counts)
 
 
 def cost_of(trainings: Sequence[Path]) -> dict[str, Any]:
