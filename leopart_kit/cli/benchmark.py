@@ -30,7 +30,7 @@ from leopart_kit.cli.cells import (
     run_encoder,
 )
 from leopart_kit.cli.commands import FolderName, Precision, Words, read_command
-from leopart_kit.cli.config import keep_settings, run_command
+from leopart_kit.cli.config import USER_ERRORS, describe_error, keep_settings, run_command
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.evaluation.task import Auditing, RunSettings
@@ -139,8 +139,8 @@ def _networks(name: str, entry: Entry, *rest: Any) -> list[Network]:
     """See `networks_of`; an error says of which encoder it is."""
     try:
         return networks_of(entry, *rest)
-    except ValueError as error:
-        raise ValueError(f"encoders.{name}: {error}") from error
+    except USER_ERRORS as error:
+        raise ValueError(f"encoders.{name}: {describe_error(error)}") from error
 
 
 def _measure(
