@@ -105,7 +105,7 @@ def test_without_a_data_set_each_is_trained_anew_on_the_images_of_what_is_measur
     words = " ".join([*short, *LEOPART, "trainer.max_steps=2"])
     roots = {name: tmp_path / name / "VOC2012" for name in ("one", "two", "none")}
     data = {
-        "few": f"dataset=voc dataset.root={roots['one']} protocol.num_clusters=22",
+        "few": f"dataset=voc dataset.root={roots['one']} dataset.limit=6 protocol.num_clusters=22",
         "more": f"dataset=voc dataset.root={roots['one']} protocol.num_clusters=30",
         "other": f"dataset=voc dataset.root={roots['two']} protocol.num_clusters=22",
         "lost": f"dataset=voc dataset.root={roots['none']}",

@@ -127,6 +127,20 @@ def test_a_run_goes_on_where_it_broke_off(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(calls) == 5
 
 
+@pytest.mark.parametrize("unit", [1, 3, 8])
+def test_what_was_searched_in_other_units_is_searched_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: int
+):
+    images, encoder = write_folder(tmp_path / "data", 8), encoder_of(MeanColour())
+    expected = measure(SETTINGS, images, images, tmp_path / "cache", encoder)
+    for labels in tmp_path.rglob("in_context-*.npy"):
+        if ".done" not in labels.name:
+            np.lib.format.open_memmap(labels, mode="r+")[:] = 0  # would be seen if it were reused
+    monkeypatch.setattr(in_context_search, "_IMAGES", unit)
+    found = measure(SETTINGS, images, images, tmp_path / "cache", encoder)
+    assert found.metrics["miou"] == expected.metrics["miou"]
+
+
 def test_faiss_finds_the_same_in_a_small_memory(tmp_path: Path):
     pytest.importorskip("faiss")
     images = write_folder(tmp_path / "data", 8)
