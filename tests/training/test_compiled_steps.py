@@ -10,25 +10,15 @@ import torch
 from torch import _dynamo as dynamo
 from torch._dynamo.utils import counters
 
-from leopart_kit.cli import training_run
+from leopart_kit.cli import rounds
 from leopart_kit.cli.train import main
+from leopart_kit.cli.training_run import run_early_round
 from leopart_kit.training.step import OptimiserStep
 from tests.cli.command import run_command_line
 from tests.cli.every_method import METHODS, words_of
 
 MOST, STEPS = 4, 6
 COMPILE = torch.compile
-
-
-class NoReport:
-    """In place of the evaluations before and after, which are not compiled."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    def evaluate(self, *_: object) -> object:
-        return object()
-
-    def write(self, *_: object) -> None: ...
 
 
 class Counted:
@@ -66,7 +56,7 @@ def test_a_step_is_few_graphs_which_are_made_in_the_first_steps(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch, "compile", lambda m, **_: COMPILE(m, backend=counted.backend))
     monkeypatch.setattr(OptimiserStep, "__call__", step)
-    monkeypatch.setattr(training_run, "TrainingReport", NoReport)
+    monkeypatch.setattr(rounds, "run_training", lambda *given: run_early_round(*given[:2]))
     dynamo.reset()
     counters.clear()
     words = words_of(method, f"trainer.max_steps={STEPS}", "trainer.compile=true")
