@@ -24,6 +24,9 @@ _SCRATCH = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
 _LONGEST = 100  # bytes of a name that are kept: with what is added it fits every file system
 _PROBE = 1 << 16  # bytes that a full disk has no room for
 
+_own: set[Path] = set()  # scratch of this process that may be on disk
+os.register_at_fork(after_in_child=_own.clear)
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -72,12 +75,12 @@ def scratch_file(path: Path) -> Iterator[Path]:
         OSError: it cannot be made; carries its name.
     """
     temporary = scratch_path(path)
+    _own.add(temporary)
     try:
         with _locked(os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)):
             yield temporary
     finally:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        _remove_own(temporary)
 
 
 @contextmanager
@@ -88,12 +91,31 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         OSError: it cannot be made; carries its name.
     """
     temporary = scratch_path(path)
-    temporary.mkdir()
+    _own.add(temporary)
+    try:
+        temporary.mkdir()
+    except OSError:
+        _own.discard(temporary)  # not made, or of another machine whose process has this number
+        raise
     try:
         with _locked(os.open(temporary, os.O_RDONLY)):
             yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove_own(temporary)
+
+
+def remove_own_scratch() -> None:
+    """Delete what an interrupt has left in the moment that it was made or removed."""
+    for path in list(_own):
+        _remove_own(path)
+
+
+def _remove_own(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.parent.is_dir():
+        path.unlink(missing_ok=True)
+    _own.discard(path)
 
 
 def remove_leftovers(folders: Iterable[Path]) -> None:

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from leopart_kit.whole_file import (
     folders_below,
     remove_leftovers,
+    remove_own_scratch,
     scratch_file,
     scratch_folder,
     whole_file,
@@ -62,6 +65,49 @@ def test_what_a_killed_process_left_is_removed_and_said(
     assert list((tmp_path / "below").iterdir()) == []
     (record,) = caplog.records
     assert "removed 2" in record.getMessage()
+
+
+def test_an_interrupt_at_any_line_leaves_nothing(tmp_path: Path):
+    """Of what makes, locks, moves and removes it; Python raises interrupts between any two."""
+    left, lines = False, 0
+    for make in (whole_file, scratch_file, scratch_folder):
+
+        def run(make: Callable[[Path], Any] = make) -> None:
+            with make(tmp_path / "a") as temporary:
+                (temporary / "b" if temporary.is_dir() else temporary).write_text("half")
+
+        while _interrupted(run, lines):
+            left |= any(path.name != "a" for path in tmp_path.iterdir())
+            remove_own_scratch()
+            assert {path.name for path in tmp_path.iterdir()} <= {"a"}, f"{make}, line {lines}"
+            lines += 1
+        assert lines > 10
+        lines = 0
+    assert left, "no interrupt came where it matters"
+
+
+def _interrupted(run: Callable[[], None], after: int) -> bool:
+    """Raise an interrupt after so many lines; False where all ended before."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        if event == "line" and frame.f_code.co_name != "run":
+            count += 1
+            if count > after:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    except (KeyboardInterrupt, OSError):  # `shutil` may close a file twice when it is interrupted
+        return True
+    finally:
+        sys.settrace(before)
+    return False
 
 
 def test_files_of_others_stay(tmp_path: Path):

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from leopart_kit.launch import read_launch
+from leopart_kit.whole_file import remove_own_scratch
 
 logger = logging.getLogger(__name__)
 
@@ -97,5 +98,6 @@ def stops_in_one_line() -> Iterator[None]:
         reason = f"stopped by {asked[0]}" if asked else "interrupted"
         sys.exit(f"{reason}; run the same command again to go on")
     finally:
+        remove_own_scratch()
         for number in handled:
             signal.signal(number, signal.SIG_DFL)

@@ -133,7 +133,7 @@ def test_the_patch_embedding_may_stay_random():
 
 @pytest.mark.parametrize("network", [tiny_vit, tiny_resnet])
 @pytest.mark.parametrize(
-    ("kind", "settings"),
+    ("kind", "settings"),  # losses of eight seeds end at 14 % of the first or below
     [
         (SimCLR, SimCLRSettings(hidden_dim=16, out_dim=8)),
         (MoCoV3, MoCoV3Settings(hidden_dim=16, out_dim=8, frozen_patch_embedding=False)),
@@ -143,10 +143,10 @@ def test_views_of_one_image_come_together(kind, settings, network):
     torch.manual_seed(0)
     method = kind(network(), settings).train()
     views = two_views(num=8)
-    groups = [{"params": g.parameters, "lr": 5e-3} for g in method.parameter_groups()]
+    groups = [{"params": g.parameters, "lr": 1e-3} for g in method.parameter_groups()]
     optimizer = torch.optim.Adam(groups)
     losses = []
-    for step in range(25):
+    for step in range(40):
         loss = method(views, step).loss
         optimizer.zero_grad()
         loss.backward()
@@ -154,4 +154,4 @@ def test_views_of_one_image_come_together(kind, settings, network):
         with torch.no_grad():
             method.after_step(step, 0.5)
         losses.append(loss.item())
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]
