@@ -20,7 +20,7 @@ SHARED_DIR = Path(__file__).parents[2] / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often `cli/test_kills.py` kills each kind of command."""
-    parser.addoption("--kills", type=int, default=5, help="kills of each kind of command")
+    parser.addoption("--kills", type=int, default=2, help="kills of each kind of command")
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from PIL import Image
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.data.scenes import SceneGenerator, write_coco_stuff, write_voc
 from leopart_kit.parts import find_part, list_parts
+from tests.cli import forked
 
 REPOSITORY = Path(__file__).parents[1]
 GUIDES = [
@@ -49,9 +47,15 @@ SMALL = {
     r"eval_segmentation(?!.*=predictions)": ["protocol.resolution=[128,128]"],
     r"eval_segmentation": ["page_images=1"],
     r"tools/train": ["trainer.max_steps=2", "trainer.warmup_steps=0", "batch_size=2"],
+    r"tools/train.*recipe": ["views.global_size=112", "evaluation.protocol.resolution=[224,224]"],
+    r"tools/train.*method.factory": ["evaluation.protocol.resolution=[112,112]"],
     # They ask for bfloat16: two steps take minutes where the processor emulates it.
-    r"recipe=\w+_cpu_minutes": ["precision=fp32"],
-    r"recipe=leopart_vits16_coco": ["views.num_local=1", "method.queue_length=0"],
+    r"recipe=\w+_cpu_minutes": ["precision=fp32", "views.local_size=56"],
+    r"recipe=leopart_vits16_coco": [
+        "views.num_local=1",
+        "views.local_size=48",
+        "method.queue_length=0",
+    ],
     r"export_masks": ["protocol.resolution=[112,112]"],
     r"tools/benchmark": ['overrides="protocol.resolution=[128,128]"'],
     r"suite=papers": [
@@ -130,21 +134,28 @@ def test_a_guide_runs_from_top_to_bottom(guide: str, data: dict[str, str], tmp_p
     blocks = BLOCK.findall((REPOSITORY / guide).read_text())
     assert blocks, f"{guide} has nothing to run"
     (tmp_path / "tools").symlink_to(REPOSITORY / "tools")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **data, "PATH": path}
     for language, text in blocks:
         name = re.match(r"# (\w+\.py)\n", text)
         if name is not None:
             (tmp_path / name[1]).write_text(text)
-            continue
-        runs = [["bash", "-c", command] for command in commands_of(text)]
-        if language == "python":
-            runs = [[sys.executable, "-c", text]]
-        for command in runs:
-            done = subprocess.run(
-                command, cwd=tmp_path, env=environment, capture_output=True, text=True
-            )
-            assert done.returncode == 0, f"{command[-1]}\n{done.stderr[-3000:]}"
+        elif language == "python":
+            (tmp_path / "block.py").write_text(text)
+            run("python block.py", tmp_path, data)
+        else:
+            for command in commands_of(text):
+                run(command, tmp_path, data)
+
+
+def run(command: str, folder: Path, variables: dict[str, str]) -> None:
+    """A line `NAME=VALUE … python FILE WORD …`, of which the shell knows these variables too."""
+    words = shlex.split(re.sub(r"\$(\w+)", lambda found: variables[found[1]], command))
+    python = words.index("python")
+    given = dict(word.split("=", 1) for word in words[:python])
+    file, *words = words[python + 1 :]
+    main, printed = forked.program(folder / file), folder / "printed"
+    process = forked.start(main, file, words, printed, folder, {**variables, **given})
+    process.join()
+    assert process.exitcode == 0, f"{command}\n{printed.read_text()[-3000:]}"
 
 
 def prose_of(text: str) -> list[str]:

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from leopart_kit.launch import _PORTS
+from tests.cli import forked
 from tests.cli.command import REPOSITORY
 from tests.training.test_training_resume import environment
 
@@ -40,9 +42,16 @@ def launch_torchrun(
     )
 
 
+class Task(NamedTuple):
+    """A process, and the file that holds what it prints."""
+
+    process: forked.BaseProcess
+    printed: Path
+
+
 def start_srun(
     program: str, words: Sequence[str], count: int, folder: Path, **variables: str
-) -> list[subprocess.Popen[str]]:
+) -> list[Task]:
     """`count` tasks of a program in tools/, with the variables that srun sets on one node."""
     shared = {
         "SLURM_JOB_ID": str(_free_job()),
@@ -51,25 +60,24 @@ def start_srun(
         "SLURM_TASKS_PER_NODE": str(count),
         "SLURM_NNODES": "1",
         "SLURM_NODEID": "0",
+        "OMP_NUM_THREADS": "1",
         **variables,
     }
-    return [
-        subprocess.Popen(
-            [sys.executable, str(REPOSITORY / "tools" / f"{program}.py"), *words],
-            env={**environment(), **shared, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-        )
-        for rank in range(count)
-    ]
+    file = REPOSITORY / "tools" / f"{program}.py"
+    tasks = []
+    for rank in range(count):
+        own = {**shared, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}
+        printed = folder / f"printed_{rank}"
+        main = forked.program(file)
+        tasks.append(Task(forked.start(main, str(file), words, printed, folder, own), printed))
+    return tasks
 
 
-def ends_of(tasks: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+def ends_of(tasks: Sequence[Task]) -> list[tuple[int | None, str]]:
     """Exit status and messages of every task, once all have ended."""
-    told = [task.communicate(timeout=TIMEOUT)[1] for task in tasks]
-    return [(task.returncode, text) for task, text in zip(tasks, told, strict=True)]
+    for task in tasks:
+        task.process.join(TIMEOUT)
+    return [(task.process.exitcode, task.printed.read_text()) for task in tasks]
 
 
 def srun(program: str, words: Sequence[str], count: int, folder: Path) -> None:

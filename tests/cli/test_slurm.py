@@ -21,7 +21,7 @@ STEPS = 40
 LONG = (
     *LEOPART,
     f"trainer.max_steps={STEPS}",
-    "trainer.evaluate_every=10",
+    "trainer.evaluate_every=20",
     "batch_size=1",
     "dataset@evaluation.dataset=folder",
 )
@@ -67,7 +67,7 @@ def assert_same_training(folder: Path, other: Path) -> None:
 def test_a_task_that_is_killed_ends_all_and_the_next_turn_goes_on(data: Path, tmp_path: Path):
     tasks = start_srun("train", words(data, tmp_path / "out"), 3, tmp_path)
     wait_for_a_checkpoint(tmp_path / "out")
-    tasks[-1].kill()
+    tasks[-1].process.kill()
     *others, killed = ends_of(tasks)
     assert killed[0] == -signal.SIGKILL
     for status, told in others:
@@ -94,7 +94,7 @@ def test_tasks_whose_time_is_up_save_and_go_back_into_the_queue_once(data: Path,
     tasks = start_srun("train", words(data, tmp_path / "out"), 2, tmp_path, PATH=path)
     wait_for_a_checkpoint(tmp_path / "out")
     for task in tasks:
-        task.send_signal(signal.SIGUSR1)
+        os.kill(task.process.pid or 0, signal.SIGUSR1)
     for status, told in ends_of(tasks):
         assert status == 1
         assert "stopped by SIGUSR1" in told
