@@ -16,22 +16,24 @@ from tests.cli import forked
 from tests.cli.command import REPOSITORY
 from tests.training.test_training_resume import environment
 
+TRAIN = REPOSITORY / "tools" / "train.py"
+EVALUATE = REPOSITORY / "tools" / "eval_segmentation.py"
 TIMEOUT = 1800  # seconds: of a slow machine too
 
 
-def torchrun(program: str, words: Sequence[str], count: int, folder: Path) -> str:
-    """What `count` processes of a program in tools/ print, all of which must end well."""
+def torchrun(program: Path, words: Sequence[str], count: int, folder: Path) -> str:
+    """What `count` processes of a program print, all of which must end well."""
     done = launch_torchrun(program, words, count, folder)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stderr
 
 
 def launch_torchrun(
-    program: str, words: Sequence[str], count: int, folder: Path
+    program: Path, words: Sequence[str], count: int, folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    """`count` processes of a program in tools/ until all have ended."""
+    """`count` processes of a program until all have ended."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launcher += [f"--nproc-per-node={count}", str(REPOSITORY / "tools" / f"{program}.py")]
+    launcher += [f"--nproc-per-node={count}", str(program)]
     return subprocess.run(
         [*launcher, *words],
         env=environment(),
@@ -50,9 +52,9 @@ class Task(NamedTuple):
 
 
 def start_srun(
-    program: str, words: Sequence[str], count: int, folder: Path, **variables: str
+    program: Path, words: Sequence[str], count: int, folder: Path, **variables: str
 ) -> list[Task]:
-    """`count` tasks of a program in tools/, with the variables that srun sets on one node."""
+    """`count` tasks of a program, with the variables that srun sets on one node."""
     shared = {
         "SLURM_JOB_ID": str(_free_job()),
         "SLURM_JOB_NAME": "test",
@@ -63,13 +65,12 @@ def start_srun(
         "OMP_NUM_THREADS": "1",
         **variables,
     }
-    file = REPOSITORY / "tools" / f"{program}.py"
     tasks = []
     for rank in range(count):
         own = {**shared, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}
         printed = folder / f"printed_{rank}"
-        main = forked.program(file)
-        tasks.append(Task(forked.start(main, str(file), words, printed, folder, own), printed))
+        main = forked.program(program)
+        tasks.append(Task(forked.start(main, str(program), words, printed, folder, own), printed))
     return tasks
 
 
@@ -80,7 +81,7 @@ def ends_of(tasks: Sequence[Task]) -> list[tuple[int | None, str]]:
     return [(task.process.exitcode, task.printed.read_text()) for task in tasks]
 
 
-def srun(program: str, words: Sequence[str], count: int, folder: Path) -> None:
+def srun(program: Path, words: Sequence[str], count: int, folder: Path) -> None:
     """Tasks that all must end well."""
     for status, told in ends_of(start_srun(program, words, count, folder)):
         assert status == 0, told[-4000:]

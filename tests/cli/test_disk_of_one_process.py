@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.launched import launch_torchrun
+from tests.cli.launched import EVALUATE, launch_torchrun
 from tests.evaluation.tiny_data import write_folder
 
 
@@ -20,7 +20,7 @@ def test_a_disk_that_is_full_for_one_process_ends_all(tmp_path: Path, room: int)
         f"encoder.factory_options={{room: {room}}}", "protocol.resolution=[64,64]",
         "protocol.num_clusters=8", "protocol.seeds=[0]", "protocol.pca_dim=null", "page_images=0",
     ]  # fmt: skip
-    done = launch_torchrun("eval_segmentation", words, 2, tmp_path)
+    done = launch_torchrun(EVALUATE, words, 2, tmp_path)
     assert done.returncode != 0
     told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert 1 <= len(told) <= 2  # the launcher may end the other before it has said so

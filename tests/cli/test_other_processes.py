@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leopart_kit.training import read_metrics, recorded_identity
-from tests.cli.launched import torchrun
+from tests.cli.launched import TRAIN, torchrun
 from tests.cli.train_command import (
     LEOPART,
     arguments,
@@ -27,7 +27,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_two(images: Path) -> Path:
     """The folder of four steps of two processes, each with two images."""
     folder = images.parent / "two"
-    torchrun("train", arguments(images, folder, *LEOPART), 2, images.parent)
+    torchrun(TRAIN, arguments(images, folder, *LEOPART), 2, images.parent)
     return folder
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ import pytest
 
 from leopart_kit.data.scenes import SceneGenerator, write_voc
 from leopart_kit.report import read_per_image, read_results
-from tests.cli.command import REPOSITORY
+from tests.cli.launched import EVALUATE, srun
 
 SMALL = (
     "protocol.resolution=[64,64]",
@@ -42,23 +40,9 @@ def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(voc: Path, protocol: str, out: Path, num_processes: int) -> Path:
-    launcher = [sys.executable]
-    if num_processes > 1:
-        launcher += ["-m", "torch.distributed.run", "--standalone"]
-        launcher += [f"--nproc-per-node={num_processes}"]
-    command = [
-        *launcher,
-        str(REPOSITORY / "tools" / "eval_segmentation.py"),
-        "dataset=voc",
-        f"dataset.root={voc}",
-        "encoder=handcrafted",
-        f"protocol={protocol}",
-        f"output_dir={out}",
-        *SMALL,
-        *PROTOCOLS[protocol],
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=out.parent, timeout=1800)
-    assert done.returncode == 0, done.stderr[-3000:]
+    given = ("dataset=voc", f"dataset.root={voc}", "encoder=handcrafted", f"protocol={protocol}")
+    words = [*given, f"output_dir={out}", *SMALL, *PROTOCOLS[protocol]]
+    srun(EVALUATE, words, num_processes, out.parent)
     return out
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,18 +9,13 @@ from safetensors.torch import load_file
 
 from leopart_kit.cli import rounds
 from leopart_kit.report import read_results
-from tests.cli.command import REPOSITORY
+from tests.cli.launched import TRAIN, srun
 from tests.cli.train_command import (
     LEOPART,
     arguments,
     error_of_training,
     leopart_train,
     write_images,
-)
-
-LAUNCHED = (
-    *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-    str(REPOSITORY / "tools" / "train.py"),
 )
 
 
@@ -101,10 +94,9 @@ def test_what_is_no_round_is_refused(images: Path, tmp_path: Path, value: str, s
 
 
 def test_rounds_by_two_processes_are_not_made_again(images: Path, tmp_path: Path):
-    command = [*LAUNCHED, *arguments(images, tmp_path, *LEOPART, "rounds=2", "num_workers=0")]
+    words = arguments(images, tmp_path, *LEOPART, "rounds=2", "num_workers=0")
     times = []
     for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=1800)
-        assert done.returncode == 0, done.stderr[-3000:]
+        srun(TRAIN, words, 2, tmp_path)
         times.append((tmp_path / "rounds" / "1" / "backbone.safetensors").stat().st_mtime_ns)
     assert times[0] == times[1]

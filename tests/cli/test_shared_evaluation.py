@@ -9,7 +9,7 @@ import pytest
 
 from leopart_kit.report import read_per_image, read_results
 from tests.cli.command import leopart_eval
-from tests.cli.launched import launch_torchrun, torchrun
+from tests.cli.launched import TRAIN, launch_torchrun, torchrun
 from tests.cli.train_command import LEOPART, MODEL, arguments
 from tests.evaluation.tiny_data import write_folder
 from tests.training.test_training_resume import last_state
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(data: Path) -> Path:
     folder = data.parent / "trained"
-    torchrun("train", words(data, folder), 2, data.parent)
+    torchrun(TRAIN, words(data, folder), 2, data.parent)
     return folder
 
 
@@ -105,7 +105,7 @@ def test_one_process_that_cannot_evaluate_ends_all_in_one_line(
         f"+evaluation.protocol.failing_process={process}",
         f"+evaluation.protocol.failing_measurement={measurement}",
     )
-    done = launch_torchrun("train", words(data, tmp_path / "out", *failing), 2, tmp_path)
+    done = launch_torchrun(TRAIN, words(data, tmp_path / "out", *failing), 2, tmp_path)
     assert done.returncode != 0
     told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert 1 <= len(told) <= 2  # the launcher may end the other before it has said so

@@ -12,7 +12,7 @@ import pytest
 from leopart_kit.report import read_results
 from leopart_kit.training import list_checkpoints, read_metrics
 from tests.cli.command import leopart_eval
-from tests.cli.launched import ends_of, srun, start_srun, torchrun
+from tests.cli.launched import EVALUATE, TRAIN, ends_of, srun, start_srun, torchrun
 from tests.cli.test_shared_evaluation import SMALL
 from tests.cli.train_command import LEOPART, arguments
 from tests.evaluation.tiny_data import write_folder
@@ -40,7 +40,7 @@ def words(data: Path, output_dir: Path) -> list[str]:
 
 def by_torchrun(data: Path, count: int) -> Path:
     folder = data.parent / f"torchrun_{count}"
-    torchrun("train", words(data, folder), count, data.parent)
+    torchrun(TRAIN, words(data, folder), count, data.parent)
     return folder
 
 
@@ -65,7 +65,7 @@ def assert_same_training(folder: Path, other: Path) -> None:
 
 
 def test_a_task_that_is_killed_ends_all_and_the_next_turn_goes_on(data: Path, tmp_path: Path):
-    tasks = start_srun("train", words(data, tmp_path / "out"), 3, tmp_path)
+    tasks = start_srun(TRAIN, words(data, tmp_path / "out"), 3, tmp_path)
     wait_for_a_checkpoint(tmp_path / "out")
     tasks[-1].process.kill()
     *others, killed = ends_of(tasks)
@@ -75,7 +75,7 @@ def test_a_task_that_is_killed_ends_all_and_the_next_turn_goes_on(data: Path, tm
         assert "error: another process has ended" in told
         assert "Traceback" not in told
     assert not (tmp_path / "out" / "backbone.safetensors").exists()
-    srun("train", words(data, tmp_path / "out"), 3, tmp_path)
+    srun(TRAIN, words(data, tmp_path / "out"), 3, tmp_path)
     # Of three numbers the order counts in which they are added, which a restart changes.
     whole = read_metrics(by_torchrun(data, 3) / "metrics.jsonl")
     rows = read_metrics(tmp_path / "out" / "metrics.jsonl")
@@ -91,7 +91,7 @@ def test_tasks_whose_time_is_up_save_and_go_back_into_the_queue_once(data: Path,
     program.write_text(f"#!/bin/sh\necho $* >> {asked}\n")
     program.chmod(0o755)
     path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
-    tasks = start_srun("train", words(data, tmp_path / "out"), 2, tmp_path, PATH=path)
+    tasks = start_srun(TRAIN, words(data, tmp_path / "out"), 2, tmp_path, PATH=path)
     wait_for_a_checkpoint(tmp_path / "out")
     for task in tasks:
         os.kill(task.process.pid or 0, signal.SIGUSR1)
@@ -99,7 +99,7 @@ def test_tasks_whose_time_is_up_save_and_go_back_into_the_queue_once(data: Path,
         assert status == 1
         assert "stopped by SIGUSR1" in told
     assert len(asked.read_text().splitlines()) == 1
-    srun("train", words(data, tmp_path / "out"), 2, tmp_path)
+    srun(TRAIN, words(data, tmp_path / "out"), 2, tmp_path)
     assert_same_training(tmp_path / "out", by_torchrun(data, 2))
 
 
@@ -112,7 +112,7 @@ def test_tasks_evaluate_as_one(data: Path, tmp_path: Path, count: int):
         *SMALL,
         "batch_size=1",
     )
-    srun("eval_segmentation", [*given, f"output_dir={tmp_path / 'tasks'}"], count, tmp_path)
+    srun(EVALUATE, [*given, f"output_dir={tmp_path / 'tasks'}"], count, tmp_path)
     leopart_eval(*given, f"output_dir={tmp_path / 'one'}")
     several, one = (read_results(tmp_path / name) for name in ("tasks", "one"))
     assert several["metrics"] == one["metrics"]

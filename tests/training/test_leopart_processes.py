@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from leopart_kit.training import read_metrics
-from tests.training.test_training_resume import environment, last_state
+from tests.cli.launched import srun
+from tests.training.test_training_resume import last_state
 from tests.training.tiny_leopart import train_tiny
 
 PROGRAM = Path(__file__).with_name("tiny_leopart.py")
@@ -20,14 +19,7 @@ KINDS = ("fg", "all", "anchored", "neco", "paka", "block", "key")
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("leopart")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
-        [*command, PROGRAM, folder, *KINDS],
-        env=environment(),
-        check=True,
-        timeout=1800,
-        capture_output=True,
-    )
+    srun(PROGRAM, [str(folder), *KINDS], 2, folder)
     return folder
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ from leopart_kit.identity import Identity
 from leopart_kit.training.checkpoint import checkpoint_path, read_checkpoint_file
 from leopart_kit.training.other_processes import check_goes_on
 from leopart_kit.training.sampler import ResumableSampler
+from tests.cli.launched import srun
 from tests.training.numbers_of_processes import IMAGES_PER_STEP, QUEUE, STEPS, train_part
-from tests.training.test_training_resume import environment
 from tests.training.tiny_training import losses
 
 PROGRAM = Path(__file__).with_name("numbers_of_processes.py")
@@ -33,16 +31,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one run of each kind, in three parts."""
     folder = tmp_path_factory.mktemp("runs")
     for count, until in PARTS:
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        words = [PROGRAM, folder, str(IMAGES_PER_STEP // count), str(until)]
-        done = subprocess.run(
-            [sys.executable, *(launcher if count > 1 else []), *words],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=1800,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
+        srun(PROGRAM, [str(folder), str(IMAGES_PER_STEP // count), str(until)], count, folder)
     return folder
 
 

@@ -11,6 +11,7 @@ import torch
 
 from leopart_kit.training.engine import build_fabric
 from leopart_kit.training.loader import default_num_workers
+from tests.cli.launched import srun
 from tests.training.test_training_resume import PROGRAM, assert_same, environment, last_state
 from tests.training.tiny_training import TinyMethod, losses, run_tiny
 
@@ -54,20 +55,7 @@ def test_each_process_gets_its_own_state_back(two_processes: Path):
 
 
 def test_tasks_of_srun_train_as_torchrun_does(two_processes: Path, tmp_path: Path):
-    slurm = {"SLURM_JOB_ID": "77", "SLURM_NTASKS": "2", "SLURM_TASKS_PER_NODE": "2"}
-    command = [sys.executable, PROGRAM, "two_processes", tmp_path]
-    tasks = [
-        subprocess.Popen(
-            command,
-            env=environment() | slurm | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        for rank in ("0", "1")
-    ]
-    for task in tasks:
-        _, told = task.communicate(timeout=1800)
-        assert task.returncode == 0, told.decode()[-2000:]
+    srun(PROGRAM, ["two_processes", str(tmp_path)], 2, tmp_path)
     for run in ("plain", "whole", "resumed"):
         assert_same(last_state(tmp_path / run), last_state(two_processes / run))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,9 @@ import torch
 
 from leopart_kit.backbones import read_checkpoint
 from leopart_kit.training import list_checkpoints, read_metrics
+from tests.cli.launched import srun
 from tests.image_level.methods.tiny_image_methods import METHODS, STEPS, Stopped, train_method
-from tests.training.test_training_resume import assert_same, environment, last_state
+from tests.training.test_training_resume import assert_same, last_state
 
 PROGRAM = Path(__file__).with_name("tiny_image_methods.py")
 IN_TWO = ("simclr", "moco_v2", "swav", "dino", "ibot", "clip", "sela")
@@ -56,15 +55,7 @@ def test_bf16_and_accumulated_gradients(tmp_path: Path, name: str):
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image_methods")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, PROGRAM, folder, *IN_TWO],
-        env=environment(),
-        timeout=1800,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    srun(PROGRAM, [str(folder), *IN_TWO], 2, folder)
     return folder
 
 
