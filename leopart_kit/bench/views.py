@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+from PIL import Image
 from torch.utils.data import default_collate
 
 from leopart_kit.bench.machine import fastest
 from leopart_kit.bench.scaling import decoding_seconds
 from leopart_kit.data import MultiCropTransform
+from leopart_kit.data.image_files import read_at_least
 from leopart_kit.data.unfinished_views import finish_view, finish_views, leave_unfinished
 
 
@@ -40,3 +45,19 @@ def bench_views(images: int = 32) -> Iterator[str]:
     finishing = fastest(lambda: finish_views(batch), 3) / images
     yield f"  finished later     {1000 * finishing:6.1f} ms an image on this core"
     yield f"  ratio              {drawn['at once'] / drawn['left']:6.2f}"
+    yield from _of_a_large_photograph()
+
+
+def _of_a_large_photograph(width: int = 4000, height: int = 3000) -> Iterator[str]:
+    """Read whole, and no larger than the views need it."""
+    transform = MultiCropTransform(local_size=96, end=leave_unfinished)
+    noise = torch.randint(0, 256, (height // 8, width // 8, 3), dtype=torch.uint8)
+    seconds = {}
+    yield f"views: the same of a JPEG of {width} × {height} px, read and drawn"
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "photograph.jpg"
+        Image.fromarray(noise.numpy()).resize((width, height)).save(path, quality=90)
+        for name, pixels in (("whole", math.inf), ("as needed", transform.least_pixels)):
+            seconds[name] = fastest(lambda n=pixels: transform(read_at_least(path, n)), 5)
+            yield f"  {name:18} {1000 * seconds[name]:6.1f} ms an image"
+    yield f"  ratio              {seconds['whole'] / seconds['as needed']:6.2f}"

@@ -13,6 +13,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_part, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
+from leopart_kit.data.least_pixels import decoded_for
 from leopart_kit.data.unfinished_views import finish_view, leave_unfinished
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import Method, MethodSettings, Parts
@@ -104,7 +105,10 @@ class RunParts:
     def build(self, method: MethodSettings) -> tuple[Method, SeededSamples]:
         """The method and what it is trained on; raises as `MethodSettings.build`."""
         built = method.build(self.parts())
-        return built.method, SeededSamples(built.images, built.transform, self.config.seed)
+        images = built.images
+        if self.config.views.reduced_decoding:
+            images = decoded_for(images, built.transform)
+        return built.method, SeededSamples(images, built.transform, self.config.seed)
 
     def parts(self) -> Parts:
         """The parts that a method may be built from."""

@@ -31,6 +31,11 @@ class AnchoredTransform:
     def __init__(self, multi_crop: MultiCropTransform) -> None:
         self.multi_crop = multi_crop
 
+    @property
+    def least_pixels(self) -> float:
+        """As of the transform."""
+        return self.multi_crop.least_pixels
+
     def __call__(self, item: tuple[Tensor, Tensor]) -> AnchoredViews:
         """`(image uint8 [3, H, W], tokens [h, w, D])` → views; raises as the transform does."""
         image, tokens = item

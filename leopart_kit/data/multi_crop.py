@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from leopart_kit.data.least_pixels import least_pixels
 from leopart_kit.data.multi_crop_settings import MultiCropSettings
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 from leopart_kit.data.unfinished_views import EndView, Look, finish_view
@@ -144,6 +145,12 @@ class MultiCropTransform:
         crop_boxes = torch.tensor(boxes, dtype=torch.float32)
         in_global, in_view = view_overlaps(crop_boxes, self.sizes, self.num_global, flips)
         return MultiCropViews(views, crop_boxes, in_global, in_view)
+
+    @property
+    def least_pixels(self) -> float:
+        """Pixels of an image in which no box is narrower than its view."""
+        shares = (low for low, _ in self.scales)
+        return least_pixels(zip(self.sizes, shares, strict=True), self.aspect_ratio)
 
     def _render(
         self, image: Tensor, box: Box, size: int, flip: bool, generator: torch.Generator | None

@@ -46,6 +46,8 @@ class MultiCropSettings:
     """Of dropping the colour."""
     blur_probability: Probability = 0.5
     """Of a Gaussian blur."""
+    reduced_decoding: bool = True
+    """Decode large JPEGs at 1/2, 1/4 or 1/8 of their sides, where no view is enlarged for it."""
 
     def photometric(self) -> PhotometricAugmentation:
         """Changes of colour and sharpness, drawn anew for each view."""

@@ -16,6 +16,7 @@ from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.image_files import (
     Color,
     Size,
+    read_at_least,
     read_image,
     read_image_size,
     read_label_map,
@@ -165,6 +166,15 @@ class SegmentationDataset(Dataset[Item]):
         if type(self).load_image is not SegmentationDataset.load_image:
             return self.load_image(index)
         return read_reduced(self._samples[index].image_file, size, self.max_megapixels)
+
+    def load_at_least(self, index: int, num_pixels: float) -> torch.Tensor:
+        """`load_image` for one who needs no more than `num_pixels`: see `read_at_least`.
+
+        A subclass that makes its images itself gives them as they are.
+        """
+        if type(self).load_image is not SegmentationDataset.load_image:
+            return self.load_image(index)
+        return read_at_least(self._samples[index].image_file, num_pixels, self.max_megapixels)
 
     def image_size(self, index: int) -> tuple[int, int]:
         """`(H, W)` of the image, from its header alone; raises `BrokenSampleError`."""

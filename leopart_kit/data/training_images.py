@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ class ImageSource(Protocol):
 
     def load_image(self, index: int, /) -> Tensor: ...
 
+    def load_at_least(self, index: int, num_pixels: float, /) -> Tensor: ...
+
     def image_path(self, index: int, /) -> Path: ...
 
 
@@ -30,24 +34,41 @@ class Indexed(Protocol):
     def __getitem__(self, index: int, /) -> Any: ...
 
 
-class ImagesOf(Dataset[Tensor]):
-    """The images of a labelled data set, their masks left unread."""
+class Images:
+    """Images of a source, decoded at full size unless less is enough."""
 
     def __init__(self, source: ImageSource) -> None:
         self.source = source
+        self._num_pixels = math.inf
+
+    def of_at_least(self, num_pixels: float) -> Self:
+        """The same of which no more than so many pixels are needed, see `read_at_least`."""
+        less = copy.copy(self)
+        less._num_pixels = num_pixels
+        return less
+
+    def load(self, row: int) -> Tensor:
+        """uint8 `[3, H, W]`; raises `BrokenSampleError`."""
+        if math.isinf(self._num_pixels):
+            return self.source.load_image(row)
+        return self.source.load_at_least(row, self._num_pixels)
+
+
+class ImagesOf(Images, Dataset[Tensor]):
+    """The images of a labelled data set, their masks left unread."""
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.source.load_image(index)
+        return self.load(index)
 
     def image_path(self, index: int) -> Path:
         """File of one image."""
         return self.source.image_path(index)
 
 
-class ImagesWithTokens(Dataset[tuple[Tensor, Tensor]]):
+class ImagesWithTokens(Images, Dataset[tuple[Tensor, Tensor]]):
     """The images of a data set with stored patch tokens of each.
 
     source: the images.
@@ -63,7 +84,7 @@ class ImagesWithTokens(Dataset[tuple[Tensor, Tensor]]):
         indices: Sequence[int],
         grid: tuple[int, int],
     ) -> None:
-        self.source = source
+        super().__init__(source)
         self.tokens = tokens
         self.indices = list(indices)
         self.grid = grid
@@ -74,14 +95,14 @@ class ImagesWithTokens(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         row = self.indices[index]
         tokens = torch.from_numpy(np.array(self.tokens[row]))
-        return self.source.load_image(row), tokens.unflatten(0, self.grid)
+        return self.load(row), tokens.unflatten(0, self.grid)
 
     def image_path(self, index: int) -> Path:
         """File of one image."""
         return self.source.image_path(self.indices[index])
 
 
-class ImagesWith(Dataset[tuple[Tensor, Any]]):
+class ImagesWith(Images, Dataset[tuple[Tensor, Any]]):
     """Images of a data set, each with a value of its own: a number, a caption.
 
     source: the images.
@@ -92,7 +113,7 @@ class ImagesWith(Dataset[tuple[Tensor, Any]]):
     def __init__(
         self, source: ImageSource, values: Sequence[Any], indices: Sequence[int] | None = None
     ) -> None:
-        self.source = source
+        super().__init__(source)
         self.values = values
         self.indices = range(len(source)) if indices is None else indices
 
@@ -100,7 +121,7 @@ class ImagesWith(Dataset[tuple[Tensor, Any]]):
         return len(self.indices)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
-        return self.source.load_image(self.indices[index]), self.values[index]
+        return self.load(self.indices[index]), self.values[index]
 
     def image_path(self, index: int) -> Path:
         """File of one image."""

@@ -144,7 +144,7 @@ def overlapping_views(parts: Parts) -> MultiCropTransform:
         sizes["views.local_size"] = views.local_size
     check_patches(sizes, encoder)
     geometry = vars(views).copy()
-    for name in ("jitter", "grey_probability", "blur_probability"):
+    for name in ("jitter", "grey_probability", "blur_probability", "reduced_decoding"):
         del geometry[name]
     look = {"photometric": views.photometric(), "mean": encoder.mean, "std": encoder.std}
     return MultiCropTransform(**geometry, **look, end=parts.end_view)

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from leopart_kit.data.least_pixels import least_pixels
 from leopart_kit.data.multi_crop import random_box
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 from leopart_kit.data.unfinished_views import EndView, Look, finish_view
@@ -109,6 +110,11 @@ class RandomViews:
         pairs = zip(self.views, self.looks, strict=True)
         return [self._view(image, kind, look) for kind, look in pairs]
 
+    @property
+    def least_pixels(self) -> float:
+        """Pixels of an image in which no box is narrower than its view."""
+        return least_pixels((view.side, self.region[0] * view.scale[0]) for view in self.views)
+
     def _view(self, image: Tensor, kind: ViewSettings, look: Look) -> Any:
         x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], kind.scale)
         size = [kind.side, kind.side]
@@ -143,6 +149,11 @@ class OfImage:
 
     def __init__(self, transform: RandomViews) -> None:
         self.transform = transform
+
+    @property
+    def least_pixels(self) -> float:
+        """As of the transform."""
+        return self.transform.least_pixels
 
     def __call__(self, item: tuple[Tensor, object]) -> tuple[list[Tensor], object]:
         """`(uint8 [3, H, W], more)` → `(views, more)`."""

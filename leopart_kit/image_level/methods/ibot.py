@@ -147,6 +147,11 @@ class MaskedViews:
         self.views, self.grid, self.num_global = views, grid, num_global
         self.never, self.share = never, share
 
+    @property
+    def least_pixels(self) -> float:
+        """As of the views."""
+        return self.views.least_pixels
+
     def __call__(self, image: Tensor) -> list[Tensor]:
         shares = [
             0.0 if random.random() < self.never else random.uniform(*self.share)
