@@ -18,6 +18,7 @@ EVAL = Path(__file__).parents[1] / "eval"
 IMAGE_METHODS = list_parts(["leopart_kit.image_level.methods"])
 RESULTS = EVAL / "results"
 METHODS = ("methods", "methods_fp32")
+BOARDS_OF_TRAININGS = ("dense_methods", "dense_methods_seeds")
 DEMO_STAGES = ("random", "dino", "leopart")
 
 
@@ -53,6 +54,31 @@ def test_the_table_of_benchmarks_has_the_published_figures(path: Path):
 def test_the_page_shows_the_committed_leaderboard(name: str, file: str):
     board = read_leaderboard(RESULTS / f"{file}.json")
     assert shown(name) == leaderboard_overview(board).strip()
+
+
+def test_the_table_of_three_trainings_is_that_of_both_leaderboards():
+    one, two = (
+        {
+            (b["name"], r["encoder"]): r["miou_present"]
+            for b in board["benchmarks"]
+            for r in b["rows"]
+        }
+        for board in (read_leaderboard(RESULTS / f"{n}.json") for n in BOARDS_OF_TRAININGS)
+    )
+    header, _, *lines = (
+        line.strip("| ").split(" | ") for line in shown("three_trainings").split("\n")
+    )
+    methods = [name.strip("`") for name in header[2:]]
+    assert {name for _, name in two} == {"frozen", *methods}
+    for name, frozen, *cells in lines:
+        name = name.strip("`")
+        assert frozen == f"{two[name, 'frozen']['mean']:.1f}"
+        for method, cell in zip(methods, cells, strict=True):
+            apart = two[name, method]["std"] / 2**0.5  # from the mean, of each of two
+            values = [two[name, method]["mean"] + sign * apart for sign in (-1, 1)]
+            values.append(one[name, method]["mean"])
+            assert cell == f"{mean(values):.1f} ± {stdev(values):.1f}"
+    assert len(lines) == len({name for name, _ in two})
 
 
 LEADERBOARDS = [path for path in sorted(RESULTS.glob("*.json")) if path.stem not in METHODS]
