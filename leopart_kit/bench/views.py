@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch.utils.data import default_collate
 from leopart_kit.bench.machine import fastest
 from leopart_kit.bench.scaling import decoding_seconds
 from leopart_kit.data import MultiCropTransform
-from leopart_kit.data.image_files import read_at_least
+from leopart_kit.data.image_files import LeastImage, read_at_least
 from leopart_kit.data.unfinished_views import finish_view, finish_views, leave_unfinished
 
 
@@ -57,7 +56,7 @@ def _of_a_large_photograph(width: int = 4000, height: int = 3000) -> Iterator[st
     with TemporaryDirectory() as folder:
         path = Path(folder) / "photograph.jpg"
         Image.fromarray(noise.numpy()).resize((width, height)).save(path, quality=90)
-        for name, pixels in (("whole", math.inf), ("as needed", transform.least_pixels)):
-            seconds[name] = fastest(lambda n=pixels: transform(read_at_least(path, n)), 5)
+        for name, least in (("whole", LeastImage()), ("as needed", transform.least_image)):
+            seconds[name] = fastest(lambda least=least: transform(read_at_least(path, least)), 5)
             yield f"  {name:18} {1000 * seconds[name]:6.1f} ms an image"
     yield f"  ratio              {seconds['whole'] / seconds['as needed']:6.2f}"

@@ -13,7 +13,7 @@ from leopart_kit.backbones import Encoder
 from leopart_kit.cli.build import build_part, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
-from leopart_kit.data.least_pixels import decoded_for
+from leopart_kit.data.least_image import decoded_for
 from leopart_kit.data.unfinished_views import finish_view, leave_unfinished
 from leopart_kit.evaluation import FeatureStore, extract_features
 from leopart_kit.methods import Method, MethodSettings, Parts

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from leopart_kit.data.image_files import LeastImage
 from leopart_kit.data.multi_crop import MultiCropTransform
 
 
@@ -32,9 +33,9 @@ class AnchoredTransform:
         self.multi_crop = multi_crop
 
     @property
-    def least_pixels(self) -> float:
+    def least_image(self) -> LeastImage:
         """As of the transform."""
-        return self.multi_crop.least_pixels
+        return self.multi_crop.least_image
 
     def __call__(self, item: tuple[Tensor, Tensor]) -> AnchoredViews:
         """`(image uint8 [3, H, W], tokens [h, w, D])` → views; raises as the transform does."""

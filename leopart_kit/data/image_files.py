@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -64,6 +66,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+class LeastImage(NamedTuple):
+    """The smallest image that will do; the usual one is the whole."""
+
+    pixels: float = math.inf  # H · W
+    side: float = math.inf  # of the shorter side, in pixels
+
+
 def read_image(path: AnyImage, max_megapixels: float = MAX_MEGAPIXELS) -> torch.Tensor:
     """Read an image as uint8 [3, H, W], upright.
 
@@ -96,11 +105,11 @@ def read_reduced(
 
 
 def read_at_least(
-    path: AnyImage, num_pixels: float, max_megapixels: float = MAX_MEGAPIXELS
+    path: AnyImage, least: LeastImage, max_megapixels: float = MAX_MEGAPIXELS
 ) -> torch.Tensor:
-    """`read_image` for one who needs no more than `num_pixels` of an image, H · W.
+    """`read_image` for one who needs no more than the `least` image.
 
-    The sides of a JPEG are decoded at an eighth, a quarter or a half where that leaves so many; any
+    The sides of a JPEG are decoded at an eighth, a quarter or a half where that leaves so much; any
     other image is read as it is.
 
     Raises: as `read_image`.
@@ -108,7 +117,8 @@ def read_at_least(
     with opened(path, max_megapixels) as image:
         width, height = image.size
         for part in (8, 4, 2):
-            if width * height >= num_pixels * part**2 and min(width, height) >= part:
+            enough = width * height >= least.pixels * part**2
+            if enough and min(width, height) >= least.side * part:
                 image.draft(None, (width // part, height // part))
                 break
         return _upright_pixels(image)

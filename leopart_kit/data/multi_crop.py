@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from leopart_kit.data.least_pixels import least_pixels
+from leopart_kit.data.image_files import LeastImage
+from leopart_kit.data.least_image import least_image
 from leopart_kit.data.multi_crop_settings import MultiCropSettings
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 from leopart_kit.data.unfinished_views import EndView, Look, finish_view
@@ -147,10 +148,10 @@ class MultiCropTransform:
         return MultiCropViews(views, crop_boxes, in_global, in_view)
 
     @property
-    def least_pixels(self) -> float:
-        """Pixels of an image in which no box is narrower than its view."""
-        shares = (low for low, _ in self.scales)
-        return least_pixels(zip(self.sizes, shares, strict=True), self.aspect_ratio)
+    def least_image(self) -> LeastImage:
+        """The least image in which no box is narrower than its view."""
+        shares = [low for low, _ in self.scales]
+        return least_image(list(zip(self.sizes, shares, strict=True)), self.aspect_ratio)
 
     def _render(
         self, image: Tensor, box: Box, size: int, flip: bool, generator: torch.Generator | None
@@ -201,7 +202,7 @@ def random_box(
     height: int,
     width: int,
     scale: tuple[float, float],
-    aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    aspect_ratio: tuple[float, float] = Defaults.aspect_ratio,
     generator: torch.Generator | None = None,
 ) -> Box:
     """Draw a crop box as torchvision's `RandomResizedCrop` does, from a given generator.

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from leopart_kit.data.errors import BrokenSampleError, UnknownClassError
 from leopart_kit.data.image_files import (
     Color,
+    LeastImage,
     Size,
     read_at_least,
     read_image,
@@ -159,22 +160,21 @@ class SegmentationDataset(Dataset[Item]):
         return read_image(self._samples[index].image_file, self.max_megapixels)
 
     def load_reduced(self, index: int, size: Size) -> torch.Tensor:
-        """`load_image` for one who resizes to `size` (H, W): see `read_reduced`.
-
-        A subclass that makes its images itself gives them as they are.
-        """
-        if type(self).load_image is not SegmentationDataset.load_image:
+        """`load_image` for one who resizes to `size` (H, W): see `read_reduced`."""
+        if self._makes_images:
             return self.load_image(index)
         return read_reduced(self._samples[index].image_file, size, self.max_megapixels)
 
-    def load_at_least(self, index: int, num_pixels: float) -> torch.Tensor:
-        """`load_image` for one who needs no more than `num_pixels`: see `read_at_least`.
-
-        A subclass that makes its images itself gives them as they are.
-        """
-        if type(self).load_image is not SegmentationDataset.load_image:
+    def load_at_least(self, index: int, least: LeastImage) -> torch.Tensor:
+        """`load_image` for one who needs no more than the `least` image: see `read_at_least`."""
+        if self._makes_images:
             return self.load_image(index)
-        return read_at_least(self._samples[index].image_file, num_pixels, self.max_megapixels)
+        return read_at_least(self._samples[index].image_file, least, self.max_megapixels)
+
+    @property
+    def _makes_images(self) -> bool:
+        """True of a subclass that makes its images itself: it gives them as they are."""
+        return type(self).load_image is not SegmentationDataset.load_image
 
     def image_size(self, index: int) -> tuple[int, int]:
         """`(H, W)` of the image, from its header alone; raises `BrokenSampleError`."""

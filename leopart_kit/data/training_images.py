@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from leopart_kit.data.image_files import LeastImage
+
 
 class ImageSource(Protocol):
     """A data set that can load an image without its mask, and knows its file."""
@@ -21,7 +22,7 @@ class ImageSource(Protocol):
 
     def load_image(self, index: int, /) -> Tensor: ...
 
-    def load_at_least(self, index: int, num_pixels: float, /) -> Tensor: ...
+    def load_at_least(self, index: int, least: LeastImage, /) -> Tensor: ...
 
     def image_path(self, index: int, /) -> Path: ...
 
@@ -39,19 +40,17 @@ class Images:
 
     def __init__(self, source: ImageSource) -> None:
         self.source = source
-        self._num_pixels = math.inf
+        self._least = LeastImage()
 
-    def of_at_least(self, num_pixels: float) -> Self:
-        """The same of which no more than so many pixels are needed, see `read_at_least`."""
+    def of_at_least(self, least: LeastImage) -> Self:
+        """The same of which no more than the `least` image is needed, see `read_at_least`."""
         less = copy.copy(self)
-        less._num_pixels = num_pixels
+        less._least = least
         return less
 
     def load(self, row: int) -> Tensor:
         """uint8 `[3, H, W]`; raises `BrokenSampleError`."""
-        if math.isinf(self._num_pixels):
-            return self.source.load_image(row)
-        return self.source.load_at_least(row, self._num_pixels)
+        return self.source.load_at_least(row, self._least)
 
 
 class ImagesOf(Images, Dataset[Tensor]):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leopart_kit.cli.isolated import reason_of_failure
 from leopart_kit.cli.signals import stops_in_one_line
+from leopart_kit.whole_file import scratch_folder
 from tests.cli import forked
 from tests.cli.runs import small_run
 
@@ -84,6 +87,25 @@ def test_an_interrupt_that_a_library_turned_into_an_error_stops_all_cells():
 
     with pytest.raises(SystemExit, match="SIGTERM"), stops_in_one_line():
         reason_of_failure(cell)
+
+
+def test_an_interrupt_while_scratch_is_removed_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    remove, asked = shutil.rmtree, []
+
+    def interrupted(path: Path, **options: Any) -> None:
+        if not asked:
+            asked.append(path)
+            os.kill(os.getpid(), signal.SIGTERM)
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    scratch = scratch_folder(tmp_path / "export")
+    with pytest.raises(SystemExit, match="SIGTERM"), stops_in_one_line(), scratch as folder:
+        (folder / "records").write_text("half")
+    assert asked
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_signal_that_is_ignored_stays_so():

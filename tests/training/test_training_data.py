@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from leopart_kit.data import ImagesOf, ImagesWithTokens
+from leopart_kit.data.image_files import LeastImage
 from leopart_kit.data.loading import load_dataset
 from leopart_kit.data.multi_crop import MultiCropTransform
 from leopart_kit.training.loader import TrainingLoader
@@ -162,7 +163,7 @@ class Labelled:
     def load_image(self, index: int) -> Tensor:
         return torch.full((3, 1, 1), index)
 
-    def load_at_least(self, index: int, num_pixels: float) -> Tensor:
+    def load_at_least(self, index: int, least: LeastImage) -> Tensor:
         return self.load_image(index)
 
     def image_path(self, index: int) -> Path:

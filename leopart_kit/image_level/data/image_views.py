@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from leopart_kit.data.least_pixels import least_pixels
+from leopart_kit.data.image_files import LeastImage
+from leopart_kit.data.least_image import least_image
 from leopart_kit.data.multi_crop import random_box
 from leopart_kit.data.photometric import PhotometricAugmentation, uniform
 from leopart_kit.data.unfinished_views import EndView, Look, finish_view
@@ -111,9 +112,9 @@ class RandomViews:
         return [self._view(image, kind, look) for kind, look in pairs]
 
     @property
-    def least_pixels(self) -> float:
-        """Pixels of an image in which no box is narrower than its view."""
-        return least_pixels((view.side, self.region[0] * view.scale[0]) for view in self.views)
+    def least_image(self) -> LeastImage:
+        """The least image in which no box is narrower than its view."""
+        return least_image([(view.side, self.region[0] * view.scale[0]) for view in self.views])
 
     def _view(self, image: Tensor, kind: ViewSettings, look: Look) -> Any:
         x0, y0, x1, y1 = random_box(image.shape[1], image.shape[2], kind.scale)
@@ -151,9 +152,9 @@ class OfImage:
         self.transform = transform
 
     @property
-    def least_pixels(self) -> float:
+    def least_image(self) -> LeastImage:
         """As of the transform."""
-        return self.transform.least_pixels
+        return self.transform.least_image
 
     def __call__(self, item: tuple[Tensor, object]) -> tuple[list[Tensor], object]:
         """`(uint8 [3, H, W], more)` → `(views, more)`."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.vit import ViTEncoder
 from leopart_kit.data import ImagesOf
+from leopart_kit.data.image_files import LeastImage
 from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.block_mask import block_mask
 from leopart_kit.image_level.methods.dino import DINO, VIEWS, DINOSettings
@@ -148,9 +149,9 @@ class MaskedViews:
         self.never, self.share = never, share
 
     @property
-    def least_pixels(self) -> float:
+    def least_image(self) -> LeastImage:
         """As of the views."""
-        return self.views.least_pixels
+        return self.views.least_image
 
     def __call__(self, image: Tensor) -> list[Tensor]:
         shares = [

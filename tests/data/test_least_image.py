@@ -19,10 +19,11 @@ from leopart_kit.data import (
     MultiCropTransform,
     folder_images,
 )
-from leopart_kit.data.image_files import read_at_least, read_image
-from leopart_kit.data.least_pixels import decoded_for, least_pixels
+from leopart_kit.data.image_files import LeastImage, read_at_least, read_image
+from leopart_kit.data.least_image import decoded_for, least_image
 from leopart_kit.evaluation.scores.resizing import resize_image
 from leopart_kit.image_level.data.image_views import OfImage, RandomViews, ViewSettings
+from leopart_kit.image_level.methods.ibot import MaskedViews
 from tests.cli.train_command import LEOPART, leopart_train
 
 ORIENTATION = 0x0112
@@ -40,11 +41,15 @@ def write_waves(
     return path
 
 
-def test_the_pixels_of_the_usual_views():
+def test_the_least_image_of_the_usual_views():
     # Sides of a box of a share s are √(s · H · W · 3/4) at least.
-    assert least_pixels([(224, 0.25), (96, 0.05)]) == pytest.approx(224**2 / (0.25 * 0.75))
-    assert MultiCropTransform().least_pixels == pytest.approx(224**2 / (0.25 * 0.75))
-    assert least_pixels([(32, 0.5)], (1.0, 4.0)) == pytest.approx(32**2 / (0.5 * 0.25))
+    usual = pytest.approx((224**2 / (0.25 * 0.75), 224))
+    assert least_image([(96, 0.05), (224, 0.25)]) == usual
+    assert MultiCropTransform().least_image == usual
+    kinds = [ViewSettings(size=32, scale=(0.25, 1.0))]
+    part = RandomViews(kinds, [0.5] * 3, [0.5] * 3, region=(0.5, 1.0))
+    assert part.least_image == pytest.approx((32**2 / (0.5 * 0.25 * 0.75), 32))
+    assert least_image([(32, 0.5)], (1.0, 4.0)) == pytest.approx((32**2 / (0.5 * 0.25), 32))
 
 
 @settings(max_examples=60, deadline=None)
@@ -54,10 +59,10 @@ def test_the_pixels_of_the_usual_views():
     low=st.floats(0.4, 1),
     high=st.floats(1, 2.5),
     enough=st.floats(1, 4),
-    shape=st.floats(0.5, 2),
+    shape=st.floats(1 / 30, 30),
     seed=st.integers(0, 99),
 )
-def test_no_box_is_narrower_than_its_view_where_pixels_are_enough(
+def test_no_box_is_narrower_than_its_view_in_the_least_image(
     side: int, share: float, low: float, high: float, enough: float, shape: float, seed: int
 ):
     draw = MultiCropTransform(
@@ -69,19 +74,19 @@ def test_no_box_is_narrower_than_its_view_where_pixels_are_enough(
         photometric=None,
         min_global_overlap=0.0,
     )
-    pixels = enough * draw.least_pixels
-    height, width = int(np.sqrt(pixels * shape)) + 1, int(np.sqrt(pixels / shape)) + 1
+    least = draw.least_image
+    sides = np.sqrt(enough * least.pixels * np.array([shape, 1 / shape]))
+    height, width = (np.maximum(sides, least.side).astype(int) + 1).tolist()
     image = torch.zeros(3, height, width, dtype=torch.uint8)
     boxes = draw(image, torch.Generator().manual_seed(seed)).crop_boxes
-    sides = (boxes[:, 2:] - boxes[:, :2]).amin(1)
-    # Where the image is narrower than a box of this shape would be, all of its width is taken.
-    assert (sides >= min(side, height, width) - 1).all()
+    assert (boxes[:, 2:] - boxes[:, :2]).min() >= side - 1  # boxes are rounded
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.tuples(st.integers(5, 20), st.integers(5, 20)).map(lambda s: (8 * s[0], 8 * s[1])),
     share=st.floats(0.001, 1.5),
+    side=st.integers(1, 200),
     orientation=st.integers(1, 8),
     mode=st.sampled_from(["RGB", "L", "CMYK"]),
 )
@@ -89,15 +94,16 @@ def test_a_jpeg_is_decoded_as_small_as_is_enough_and_shows_the_same(
     tmp_path_factory: pytest.TempPathFactory,
     size: tuple[int, int],
     share: float,
+    side: int,
     orientation: int,
     mode: str,
 ):
     path = write_waves(tmp_path_factory.getbasetemp() / "waves.jpg", *size, orientation, mode)
     whole = read_image(path)
-    needed = share * whole[0].numel()
-    read = read_at_least(path, needed)
-    part = next(k for k in (8, 4, 2, 1) if k == 1 or 1 / k**2 >= share)
-    assert [side * part for side in read.shape[1:]] == list(whole.shape[1:])
+    read = read_at_least(path, LeastImage(share * whole[0].numel(), side))
+    enough = (k for k in (8, 4, 2) if 1 / k**2 >= share and min(size) / k >= side)
+    part = next(enough, 1)
+    assert [length * part for length in read.shape[1:]] == list(whole.shape[1:])
     apart = resize_image(whole, (read.shape[1], read.shape[2])).float() - read.float()
     assert apart.abs().mean() < 12
 
@@ -106,7 +112,15 @@ def test_other_images_are_read_as_they_are(tmp_path: Path):
     for suffix in ("png", "webp"):
         path = tmp_path / f"a.{suffix}"
         Image.new("RGB", (64, 48), (9, 9, 9)).save(path)
-        assert torch.equal(read_at_least(path, 10), read_image(path))
+        assert torch.equal(read_at_least(path, LeastImage(10, 1)), read_image(path))
+
+
+def test_photographs_of_phones_are_jpegs_too(tmp_path: Path):
+    first, second = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
+    image = read_at_least(tmp_path / "a.jpg", LeastImage(100, 10))
+    assert image.shape == (3, 12, 16)
+    assert image[0].float().mean() > 200 > 50 > image[2].float().mean()
 
 
 def test_images_of_every_kind_are_decoded_for_their_views(tmp_path: Path):
@@ -118,6 +132,7 @@ def test_images_of_every_kind_are_decoded_for_their_views(tmp_path: Path):
     for images, transform in (
         (ImagesOf(source), crops),
         (ImagesOf(source), views),
+        (ImagesOf(source), MaskedViews(views, (2, 2), 1, 0.5, (0.1, 0.5))),
         (ImagesWith(source, [7]), OfImage(views)),
         (ImagesWithTokens(source, tokens, [0], (2, 2)), AnchoredTransform(crops)),
     ):
