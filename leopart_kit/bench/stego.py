@@ -26,11 +26,14 @@ def bench_stego(seconds: float = 4.0) -> Iterator[str]:
         batch = FeaturePair(*torch.randn(2, BATCH, encoder.embed_dim, grid, grid).unbind())
         trained = [p for group in method.parameter_groups() for p in group.parameters]
         optimizer = torch.optim.Adam(trained, 5e-4)
-        steps, start = 0, time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            optimizer.zero_grad()
-            method(batch, steps).loss.backward()
-            optimizer.step()
-            steps += 1
-        rate = steps / (time.perf_counter() - start)
-        yield f"  {name:14} {rate:5.1f} steps/s"
+        for precision in ("fp32", "bf16"):
+            steps, start = 0, time.perf_counter()
+            while time.perf_counter() - start < seconds:
+                optimizer.zero_grad()
+                with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                    loss = method(batch, steps).loss
+                loss.backward()
+                optimizer.step()
+                steps += 1
+            rate = steps / (time.perf_counter() - start)
+            yield f"  {name:14} {precision}  {rate:5.1f} steps/s"

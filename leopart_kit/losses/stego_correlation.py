@@ -44,12 +44,29 @@ def stego_correlation(
             "features and codes must be [B, D, s, s] and [B, E, s, s] at the same points, got "
             f"{list(features.shape)} and {list(codes.shape)}"
         )
+    maps = (features, other_features, codes, other_codes)
+    return correlation_of_points(*map(unit_points, maps), shift)
+
+
+@full_precision
+def unit_points(maps: Tensor) -> Tensor:
+    """Unit vectors `[B, s · s, D]` of the points of maps `[B, D, s, s]`."""
+    # Rows that lie together: products of them take a third of the time of columns.
+    return F.normalize(maps.flatten(2).transpose(1, 2).contiguous(), dim=2)
+
+
+@full_precision
+def correlation_of_points(
+    features: Tensor, other_features: Tensor, codes: Tensor, other_codes: Tensor, shift: float
+) -> Tensor:
+    """`stego_correlation` of `unit_points`, for points that are compared several times."""
     with torch.no_grad():
-        alike = _cosines(features, other_features)
+        alike = features @ other_features.transpose(1, 2)
         mean = alike.mean()
         alike -= alike.mean(dim=2, keepdim=True)
         alike += mean - alike.mean()
-    return -(_cosines(codes, other_codes).clamp(min=0) * (alike - shift)).mean()
+    cosines = codes @ other_codes.transpose(1, 2)
+    return -(F.relu(cosines) * (alike - shift)).mean()
 
 
 def sample_points(maps: Tensor, points: Tensor) -> Tensor:
@@ -62,9 +79,3 @@ def sample_points(maps: Tensor, points: Tensor) -> Tensor:
 
 def _points(maps: Tensor) -> tuple[int, ...]:
     return (maps.shape[0], *maps.shape[2:])
-
-
-def _cosines(first: Tensor, second: Tensor) -> Tensor:
-    """`[B, s · s, s · s]`: each point of the first with each of the second."""
-    rows, columns = (F.normalize(maps.flatten(2), dim=1) for maps in (first, second))
-    return rows.transpose(1, 2) @ columns

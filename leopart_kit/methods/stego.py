@@ -16,7 +16,11 @@ from torch import Tensor
 from leopart_kit.clustering.nearest_neighbours import nearest_neighbours
 from leopart_kit.data.five_crops import FiveCrops
 from leopart_kit.losses.assignment_statistics import chosen
-from leopart_kit.losses.stego_correlation import sample_points, stego_correlation
+from leopart_kit.losses.stego_correlation import (
+    correlation_of_points,
+    sample_points,
+    unit_points,
+)
 from leopart_kit.methods.building import (
     Built,
     MethodSettings,
@@ -58,25 +62,26 @@ class Stego(Method):
         if len(pair.features) < 2:
             raise ValueError("stego compares the images of a batch: set batch_size to 2 or more")
         head, used = self.encoder.head, self.settings
-        codes, near_codes = head(torch.cat(pair)).chunk(2)
-        features, near_features = head.dropout(torch.cat(pair)).chunk(2)
+        # The channels of a patch lie together, as they are stored: the head's products are faster.
+        crops = torch.cat(pair).contiguous(memory_format=torch.channels_last)
+        codes, near_codes = head(crops).chunk(2)
+        features, near_features = head.dropout(crops).chunk(2)
         here, there, elsewhere = (self._points(features) for _ in range(3))
-        sampled, own = sample_points(features, here), sample_points(codes, here)
-        alike = stego_correlation(sampled, sampled, own, own, used.self_shift)
-        near = stego_correlation(
-            sampled,
-            sample_points(near_features, there),
-            own,
-            sample_points(near_codes, there),
-            used.neighbour_shift,
+        sampled, own = _sampled(features, codes, here)
+        neighbours = _sampled(near_features, near_codes, there)
+        alike = correlation_of_points(sampled, sampled, own, own, used.self_shift)
+        near = correlation_of_points(
+            sampled, neighbours.features, own, neighbours.codes, used.neighbour_shift
         )
         # Sampled once: whichever crop another one is compared with, its points are random ones.
-        others, other_codes = sample_points(features, elsewhere), sample_points(codes, elsewhere)
+        others = _sampled(features, codes, elsewhere)
         far = []
         for _ in range(used.num_random):
             rows = _other_rows(len(features)).to(features.device, non_blocking=True)
             far.append(
-                stego_correlation(sampled, others[rows], own, other_codes[rows], used.random_shift)
+                correlation_of_points(
+                    sampled, others.features[rows], own, others.codes[rows], used.random_shift
+                )
             )
         random = torch.stack(far).mean()
         loss = used.self_weight * alike + used.neighbour_weight * near + used.random_weight * random
@@ -106,6 +111,17 @@ class Stego(Method):
             *split_by_decay("head", self.encoder.head, self.settings.learning_rate),
             ParameterGroup("probe", probe, self.settings.probe_learning_rate, decayed=False),
         ]
+
+
+class _Sampled(NamedTuple):
+    """Unit vectors `[B, s², D]` of features and `[B, s², E]` of codes at the same points."""
+
+    features: Tensor
+    codes: Tensor
+
+
+def _sampled(features: Tensor, codes: Tensor, points: Tensor) -> _Sampled:
+    return _Sampled(*(unit_points(sample_points(maps, points)) for maps in (features, codes)))
 
 
 def _other_rows(number: int) -> Tensor:
@@ -139,7 +155,7 @@ class StoredPairs:
 
     def _features(self, row: int) -> Tensor:
         tokens = np.array(self.stored.tokens[self.stored.indices[row]])
-        return torch.from_numpy(tokens).float().T.unflatten(1, self.stored.grid).contiguous()
+        return torch.from_numpy(tokens).float().T.unflatten(1, self.stored.grid)
 
 
 def neighbours_of(stored: StoredTokens, number: int) -> np.ndarray:
