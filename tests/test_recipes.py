@@ -59,7 +59,8 @@ def check_parts(config: DictConfig) -> None:
         if "crop_size" in config.method:  # of stored features, in place of views
             sizes = [config.method.crop_size]
         assert not any(size % spec.architecture.patch_size for size in sizes)
-    build_settings(config, num_images=1000, world_size=2)
+    # As many as ImageNet has: what warms up in epochs needs more steps than a small set gives.
+    build_settings(config, num_images=1_281_167, world_size=2)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.full_precision import full_precision
 from leopart_kit.losses.view_pairs import without
 
@@ -28,11 +29,12 @@ def across_views_cross_entropy(
         scalar, the mean over images and the G · (V - 1) pairs.
 
     Raises:
-        ValueError: if the shapes do not fit, or there is no pair.
+        ValueError: if the shapes do not fit, there is no pair, or a temperature not above 0.
 
     Source: Caron et al. (SwAV), NeurIPS 2020, equations 1, 2 and 6; Caron et al. (DINO), ICCV 2021,
     equation 3.
     """
+    check_positive(temperature=temperature)
     num_global, num_views = len(targets), len(scores)
     if num_views < max(2, num_global):
         raise ValueError(
@@ -68,8 +70,17 @@ def centred_targets(teacher_scores: Tensor, centre: Tensor, temperature: float =
     Returns:
         `[G, B, K]`, without gradient.
 
+    Raises:
+        ValueError: a centre of another width, or a temperature not above 0.
+
     Source: Caron et al. (DINO), ICCV 2021, section 3.1.
     """
+    check_positive(temperature=temperature)
+    if centre.shape != teacher_scores.shape[-1:]:
+        raise ValueError(
+            f"centre must be [{teacher_scores.shape[-1]}] as the scores are wide, got "
+            f"{list(centre.shape)}"
+        )
     return torch.softmax((teacher_scores.detach() - centre) / temperature, dim=-1)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.region_alignment import align_regions
 
 
@@ -32,8 +33,9 @@ def anchored_cross_entropy(
         scalar; its gradient reaches the student's scores only.
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if the shapes do not fit each other, or a temperature not above 0.
     """
+    check_positive(temperature=temperature)
     batch, height, width, num_prototypes = assignments.shape
     if boxes.shape != (batch, len(student_scores), 4):
         raise ValueError(

@@ -7,6 +7,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.full_precision import full_precision
 from leopart_kit.losses.gathering import gather_rows
 
@@ -33,10 +34,11 @@ def nt_xent(
         scalar.
 
     Raises:
-        ValueError: if the shapes differ or there is one image alone.
+        ValueError: if the shapes differ, there is one image alone, or a temperature not above 0.
 
     Source: Chen et al. (SimCLR), ICML 2020, section 2.1, equation 1.
     """
+    check_positive(temperature=temperature)
     _check_pair(first, second)
     views = [F.normalize(view, dim=1) for view in (first, second)]
     gathered = [gather_rows(view, process_group) for view in views]
@@ -67,10 +69,11 @@ def queue_info_nce(
         scalar.
 
     Raises:
-        ValueError: if the shapes of queries and keys differ.
+        ValueError: if the shapes of queries and keys differ, or a temperature not above 0.
 
     Source: He et al. (MoCo), CVPR 2020, equation 1 and algorithm 1.
     """
+    check_positive(temperature=temperature)
     _check_pair(queries, keys)
     queries, keys, negatives = (F.normalize(x, dim=1) for x in (queries, keys.detach(), negatives))
     positive = (queries * keys).sum(dim=1, keepdim=True)
@@ -97,11 +100,12 @@ def batch_info_nce(
         scalar.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or a temperature not above 0.
 
     Source: Chen et al. (MoCo v3), ICCV 2021, algorithm 1 (which multiplies by 2 · temperature);
     with the roles of image and text exchanged also Radford et al. (CLIP), ICML 2021, figure 3.
     """
+    check_positive(temperature=temperature)
     _check_pair(queries, keys)
     all_keys, offset = gather_rows(F.normalize(keys, dim=1), process_group)
     logits = F.normalize(queries, dim=1) @ all_keys.T / temperature

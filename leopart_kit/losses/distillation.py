@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_positive
+
 
 def distillation_loss(
     student_logits: Tensor, teacher_logits: Tensor, temperature: float = 8.0
@@ -33,8 +35,7 @@ def distillation_loss(
             f"student and teacher logits must both be [B, C], got {list(student_logits.shape)} "
             f"and {list(teacher_logits.shape)}"
         )
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}")
+    check_positive(temperature=temperature)
     with torch.autocast(student_logits.device.type, enabled=False):
         student = torch.log_softmax(student_logits.float() / temperature, dim=1)
         teacher = torch.log_softmax(teacher_logits.detach().float() / temperature, dim=1)

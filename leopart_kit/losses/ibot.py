@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from leopart_kit.losses.across_views import across_views_cross_entropy, centred_targets
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.full_precision import full_precision
 
 
@@ -48,10 +49,15 @@ def ibot_loss(
         (CLS term, patch term), scalars; the loss of the paper is their sum.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, no images, or a temperature not above 0.
 
     Source: Zhou et al. (iBOT), ICLR 2022, equations 1 to 3.
     """
+    check_positive(
+        student_temperature=student_temperature,
+        teacher_temperature=teacher_temperature,
+        teacher_patch_temperature=teacher_patch_temperature,
+    )
     num_global, batch = _check_shapes(
         student_cls, student_patches, student_local_cls, teacher_cls, teacher_patches, mask
     )
@@ -81,8 +87,10 @@ def _check_shapes(
     mask: Tensor,
 ) -> tuple[int, int]:
     """Numbers of global views and of images."""
-    if mask.ndim != 4 or mask.dtype != torch.bool:
-        raise ValueError(f"mask must be bool [G, B, h, w], got {mask.dtype} {list(mask.shape)}")
+    if mask.ndim != 4 or mask.dtype != torch.bool or not mask.numel():
+        raise ValueError(
+            f"mask must be bool [G, B, h, w], none of them 0, got {mask.dtype} {list(mask.shape)}"
+        )
     num_global, batch = mask.shape[:2]
     rows, places, outputs = num_global * batch, mask[0, 0].numel(), student_cls.shape[-1]
     wanted = {

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from leopart_kit.clustering.sinkhorn import sinkhorn_knopp
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.region_alignment import align_regions, cells_inside
 from leopart_kit.losses.view_pairs import without
 
@@ -57,7 +58,7 @@ def leopart_loss(
         scalar; its gradient reaches the student's scores only.
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if the shapes do not fit each other, or a number is not above 0.
 
     Source: Ziegler and Asano (Leopart), CVPR 2022, section 3.1, equations 1 to 4.
     """
@@ -97,7 +98,7 @@ def teacher_assignments(
         `[G, B, h, w, K]`, sums to 1 over the prototypes.
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if the shapes do not fit each other, or a number is not above 0.
     """
     if teacher_scores.ndim != 5:
         raise ValueError(
@@ -145,8 +146,9 @@ def assignment_cross_entropy(
     the gradient of the global batch's loss.
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if the shapes do not fit each other, or a number is not above 0.
     """
+    check_positive(temperature=temperature, patch_size=patch_size, roi_size=roi_size)
     _check_shapes(assignments, student_scores, overlap_in_global, overlap_in_view, foreground)
     num_global = len(assignments)
     with torch.autocast(assignments.device.type, enabled=False):

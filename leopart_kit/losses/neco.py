@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.full_precision import full_precision
 from leopart_kit.losses.gathering import gather_rows
 from leopart_kit.losses.soft_sort import soft_sort
@@ -41,7 +42,7 @@ def neco_loss(
     the student.
 
     Args:
-        teacher_features: `[G, B, h, w, D]` of the G global views.
+        teacher_features: `[G, B, h, w, D]` of the G global views, channels last.
         student_features: V tensors `[B, h_v, w_v, D]`, the G global views first.
         overlap_in_global, overlap_in_view, patch_size, roi_size: see `leopart_loss`.
         steepness: of the sorting network.
@@ -54,14 +55,19 @@ def neco_loss(
         process_group: the processes whose teacher patches are drawn from.
 
     Returns:
-        scalar, finite for any finite input; its gradient reaches the student's features only.
+        scalar, finite for any finite input; its gradient reaches the student's features only. Its
+        least value is the entropy of the teacher's orders, not 0.
 
     Raises:
-        ValueError: the shapes do not fit each other, or there are fewer references than a region
-            has cells.
+        ValueError: the shapes do not fit each other, there are fewer references than a region has
+            cells, a region of one cell, or another number out of range.
 
     Source: Pariza et al. (NeCo), ICLR 2025, section 3.
     """
+    if roi_size < 2:
+        raise ValueError(f"roi_size must be 2 or more: one cell has no order, got {roi_size}")
+    if network not in get_args(Ordering):
+        raise ValueError(f"network must be one of {', '.join(get_args(Ordering))}, got {network!r}")
     teacher, student = aligned_pairs(
         teacher_features,
         student_features,
@@ -89,6 +95,7 @@ def neco_loss(
     # [pairs · B · cells, cells]: each patch and the references of its image.
     theirs, ours = ((patches @ chosen.mT).flatten(0, 2) for patches in (teacher, student))
     if network == "softmax":
+        check_positive(steepness=steepness)
         return similarity_cross_entropy(theirs, ours, temperature=1 / steepness)
     return order_cross_entropy(theirs, ours, steepness, network)
 
@@ -100,9 +107,13 @@ def order_cross_entropy(
     """Mean cross entropy of the soft orders of two sets of rows `[N, n]`.
 
     The value is finite even where the student's order leaves no share for the teacher's.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or see `soft_sort`.
     """
     if network == "softmax":
         raise ValueError("softmax is no order; call similarity_cross_entropy")
+    _check_rows(teacher, student)
     with torch.no_grad():
         _, target = soft_sort(teacher.detach(), steepness, network)
     _, order = soft_sort(student, steepness, network)
@@ -115,11 +126,12 @@ def similarity_cross_entropy(teacher: Tensor, student: Tensor, temperature: floa
     """Mean cross entropy of `softmax(row / temperature)` of two sets of rows `[N, n]`.
 
     The control of NeCo: the same similarities without sorting. The gradient reaches the student's.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or a temperature not above 0.
     """
-    if teacher.shape != student.shape or teacher.ndim != 2:
-        raise ValueError(
-            f"rows must be two [N, n] alike, got {list(teacher.shape)} and {list(student.shape)}"
-        )
+    check_positive(temperature=temperature)
+    _check_rows(teacher, student)
     target = torch.softmax(teacher.detach() / temperature, dim=-1)
     return F.cross_entropy(student / temperature, target)
 
@@ -128,6 +140,13 @@ def drawn_rows(number: int, count: int, generator: torch.Generator | None = None
     """`count` of `number` rows in random order; none a second time before all were there once."""
     rounds = range(-(-count // number))
     return torch.cat([torch.randperm(number, generator=generator) for _ in rounds])[:count]
+
+
+def _check_rows(teacher: Tensor, student: Tensor) -> None:
+    if teacher.shape != student.shape or teacher.ndim != 2 or not teacher.numel():
+        raise ValueError(
+            f"rows must be two [N, n] alike, got {list(teacher.shape)} and {list(student.shape)}"
+        )
 
 
 def _checked(references: Tensor, cells: int, dim: int) -> Tensor:

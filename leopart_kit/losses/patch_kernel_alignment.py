@@ -26,7 +26,7 @@ def patch_kernel_alignment(
             count.
 
     Returns:
-        scalar, at least 0; 0 where no image counts.
+        scalar from 0 (up to rounding) to 2; 0 where no image counts.
 
     Raises:
         ValueError: the shapes do not fit each other.
@@ -41,8 +41,10 @@ def patch_kernel_alignment(
         )
     if ignored is None:
         ignored = torch.zeros(shape, dtype=torch.bool, device=student.device)
-    elif ignored.shape != shape:
-        raise ValueError(f"ignored must be {list(shape)}, got shape {list(ignored.shape)}")
+    elif ignored.shape != shape or ignored.dtype != torch.bool:
+        raise ValueError(
+            f"ignored must be bool {list(shape)}, got {ignored.dtype} {list(ignored.shape)}"
+        )
     counts = ~ignored
     number = counts.sum(dim=1)
     ours, theirs = (_centred_kernel(x, counts, number) for x in (student, teacher.detach()))
@@ -57,7 +59,8 @@ def _centred_kernel(tokens: Tensor, counts: Tensor, number: Tensor) -> Tensor:
 
     The kernel of centred patches is the centred kernel.
     """
-    rows = tokens * counts[..., None]
+    left_out = ~counts[..., None]
+    rows = tokens.masked_fill(left_out, 0)  # whatever they hold, NaN included
     mean = rows.sum(dim=1, keepdim=True) / number.clamp(min=1)[:, None, None]
-    rows = (rows - mean) * counts[..., None]
+    rows = (rows - mean).masked_fill(left_out, 0)
     return rows @ rows.mT

@@ -18,10 +18,13 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from leopart_kit.losses.full_precision import full_precision
 
 Network = Literal["bitonic", "odd_even"]
+
+STEEPEST = 1e38  # its products with gaps of cosines still fit float32
 
 _ROWS_AT_ONCE = 16  # of which all layers stay in a core's cache while they are differentiated
 _ROWS_ON_GPU = 4096  # a GPU has no use for small pieces
@@ -46,12 +49,15 @@ def soft_sort(
         `permutation[:, i, j]` is the share of value i in place j.
 
     Raises:
-        ValueError: values that are no matrix, a steepness below 0, an unknown network.
+        ValueError: values that are no matrix of floating numbers, a steepness out of range, an
+            unknown network.
     """
     if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"values must be [N, n] with n above 0, got shape {list(values.shape)}")
-    if not 0 <= steepness < math.inf:
-        raise ValueError(f"steepness must be 0 or more and finite, got {steepness}")
+    if not values.is_floating_point():
+        raise ValueError(f"values must be floating, got {values.dtype}")
+    if not 0 <= steepness <= STEEPEST:
+        raise ValueError(f"steepness must be from 0 to {STEEPEST:.0e}, got {steepness}")
     if network not in get_args(Network):
         raise ValueError(f"network must be bitonic or odd_even, got {network!r}")
     blocks = sorting_network(values.shape[1], network)
@@ -197,6 +203,7 @@ class _SoftSort(torch.autograd.Function):
         return wires.T, product
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gaps, runs = ctx.saved_tensors, _runs(ctx.blocks)
         by_values, by_product = gradients

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_not_empty
 from leopart_kit.losses.full_precision import full_precision
 
 
@@ -30,7 +31,7 @@ def stego_correlation(
         scalar, the mean over images and pairs of points.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, or no points.
 
     Source: Hamilton et al. (STEGO), ICLR 2022, equations 3 to 5.
     """
@@ -44,6 +45,7 @@ def stego_correlation(
             "features and codes must be [B, D, s, s] and [B, E, s, s] at the same points, got "
             f"{list(features.shape)} and {list(codes.shape)}"
         )
+    check_not_empty(features=features, codes=codes)
     maps = (features, other_features, codes, other_codes)
     return correlation_of_points(*map(unit_points, maps), shift)
 

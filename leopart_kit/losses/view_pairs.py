@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from leopart_kit.losses.arguments import check_positive
 from leopart_kit.losses.region_alignment import align_regions
 
 
@@ -31,6 +32,7 @@ def aligned_pairs(
     Raises:
         ValueError: the shapes do not fit each other, or there are no two views.
     """
+    check_positive(patch_size=patch_size, roi_size=roi_size)
     _check_shapes(teacher_features, student_features, overlap_in_global, overlap_in_view)
     num_global, num_views = len(teacher_features), len(student_features)
     dtype = torch.promote_types(student_features[0].dtype, torch.float32)
@@ -67,9 +69,9 @@ def without(values: Tensor, index: int, dim: int = 1) -> Tensor:
 def _check_shapes(
     teacher: Tensor, student: Sequence[Tensor], in_global: Tensor, in_view: Tensor
 ) -> None:
-    if teacher.ndim != 5:
+    if teacher.ndim != 5 or not teacher.numel():
         raise ValueError(
-            "teacher_features must be [global views, images, h, w, D], got shape "
+            "teacher_features must be [global views, images, h, w, D], none of them 0, got shape "
             f"{list(teacher.shape)}"
         )
     num_global, batch, dim, num_views = *teacher.shape[:2], teacher.shape[-1], len(student)

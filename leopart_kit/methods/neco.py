@@ -12,6 +12,7 @@ from torch import Tensor
 from leopart_kit.data import MultiCropViews
 from leopart_kit.losses import neco_loss
 from leopart_kit.losses.neco import Ordering, drawn_rows
+from leopart_kit.losses.soft_sort import STEEPEST
 from leopart_kit.methods.building import Parts
 from leopart_kit.methods.feature_queue import FeatureQueue
 from leopart_kit.methods.outside_graphs import outside_graphs
@@ -19,6 +20,8 @@ from leopart_kit.methods.paired_views import PairedViews, PairedViewsSettings
 from leopart_kit.methods.patch_embedder import PatchEmbedder
 from leopart_kit.methods.world import process_group, world_rank, world_size
 from leopart_kit.settings import NotNegative, Whole, settings
+
+MOST_TEMPERATURE = 1e6  # of the softmax, which is even long before
 
 
 class NeCo(PairedViews):
@@ -109,6 +112,15 @@ class NeCoSettings(PairedViewsSettings):
     queue_length: Whole = 0
     """Teacher patches from which references are drawn, over all processes; 0: the patches of the
     batch. Released: 8192 for DINOv2 starts, 0 for DINO, Leopart and TimeT."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = 1 / MOST_TEMPERATURE if self.ordering == "softmax" else 0
+        if not least <= self.steepness <= STEEPEST:
+            raise ValueError(
+                f"steepness must be from {least:g} to {STEEPEST:g} with "
+                f"ordering={self.ordering}, got {self.steepness:g}"
+            )
 
     def compared(self, student: PatchEmbedder, teacher: PatchEmbedder | None, parts: Parts) -> NeCo:
         """See `PairedViewsSettings.compared`."""

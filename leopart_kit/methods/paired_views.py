@@ -26,6 +26,14 @@ class PairedViewsSettings(StudentTeacherSettings):
     head: bool = True
     """Compare embeddings of a projection head; false: the tokens themselves."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.roi_size < 2:
+            raise ValueError(
+                f"roi_size={self.roi_size} leaves one cell, which has no other to be compared "
+                "with; use 2 or more"
+            )
+
     def compared(
         self, student: PatchEmbedder, teacher: PatchEmbedder | None, parts: Parts
     ) -> PairedViews:

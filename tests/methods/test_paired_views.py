@@ -173,6 +173,10 @@ def test_alike_tokens_are_warned_of(caplog: pytest.LogCaptureFixture):
         (lambda: method_of("paka", trained_blocks=9), "trained_blocks"),
         (lambda: AnchoredSettings(gram_weight=1.0, gram_teacher="ema"), "gram_teacher"),
         (lambda: NeCoSettings(ordering="bubble"), "ordering"),  # type: ignore[arg-type]
+        (lambda: method_of("neco", roi_size=1), "roi_size"),
+        (lambda: method_of("paka", roi_size=1), "roi_size"),
+        (lambda: NeCoSettings(ordering="softmax", steepness=0.0), "steepness"),
+        (lambda: NeCoSettings(ordering="odd_even", steepness=1e39), "steepness"),
     ],
 )
 def test_settings_that_do_not_fit_are_told(make, named: str):

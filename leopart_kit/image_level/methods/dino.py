@@ -102,7 +102,11 @@ class DINO(Method):
 
     def teacher_temperature(self, step: int) -> float:
         """The teacher's temperature in optimiser step `step`, from 0: a linear rise."""
-        start, end = self.settings.teacher_temperature, self.settings.final_teacher_temperature
+        used = self.settings
+        return self.warmed(step, used.teacher_temperature, used.final_teacher_temperature)
+
+    def warmed(self, step: int, start: float, end: float) -> float:
+        """The point of a linear rise in optimiser step `step`, from 0."""
         if step >= self.warmup_steps:
             return end
         return start + step / self.warmup_steps * (end - start)

@@ -71,13 +71,18 @@ class ImageMethodSettings(MethodSettings):
         """Views of all kinds but `local`, for methods that make targets of them.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is none, or no other view that could be compared with it.
         """
         others = {name: kind.count for name, kind in self.views.items() if name != LOCAL}
         if not sum(others.values()):
             raise ValueError(
                 f"method.views.{next(iter(others), 'first')}.count must be at least 1: views that "
                 "are not local are the targets"
+            )
+        if sum(kind.count for kind in self.views.values()) < 2:
+            raise ValueError(
+                "method.views make one view of an image, which is compared with no other; raise "
+                f"the count of {' or '.join(self.views)}"
             )
         return sum(others.values())
 

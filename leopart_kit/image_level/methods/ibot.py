@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,19 @@ from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import ibot_loss, mean_scores
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.ema import start_statistics
+from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import ParameterGroup, StepOutput
 from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
 from leopart_kit.methods.world import process_group
 from leopart_kit.settings import Count, Positive, Probability, ShareRange, settings
+
+
+class Masked(NamedTuple):
+    """Scores of CLS `[B, K]` and patches `[B, h · w, K]`, and the patch tokens `[B, D, h, w]`."""
+
+    cls: Tensor
+    patches: Tensor
+    tokens: Tensor
 
 
 class MaskedClusterer(ImageClusterer):
@@ -58,11 +67,12 @@ class MaskedClusterer(ImageClusterer):
         token = ParameterGroup("mask_token", [self.mask_token], backbone_rate, decayed=False)
         return [*super().parameter_groups(backbone_rate, head_rate), token]
 
-    def cls_and_patches(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of CLS `[B, K]` and of patches `[B, h · w, K]`; bool mask `[B, h, w]`."""
+    def masked(self, images: Tensor, mask: Tensor) -> Masked:
+        """What the network says of images of which patches are hidden; bool mask `[B, h, w]`."""
         cls, patches = self.backbone.masked_tokens(images, mask, self.mask_token)
         scores = self.scores(self.projection(torch.cat([cls[:, None], patches], dim=1)))
-        return scores[:, 0], scores[:, 1:]
+        maps = patches.transpose(1, 2).unflatten(2, mask.shape[1:])
+        return Masked(scores[:, 0], scores[:, 1:], maps)
 
 
 class IBOT(DINO):
@@ -79,6 +89,7 @@ class IBOT(DINO):
         super().__init__(student, settings, **options)
         self.ibot = settings
         self.register_buffer("centre_patches", torch.zeros_like(self.centre))
+        self.gram = settings.gram_anchor(student.backbone)
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` holds views `[B, 3, s_v, s_v]` and masks `[B, G, h, w]`."""
@@ -87,12 +98,10 @@ class IBOT(DINO):
         whole = torch.cat(views[: self.num_global])
         hidden, none = mask.flatten(0, 1), torch.zeros_like(mask.flatten(0, 1))
         if step == 0:
-            start_statistics(
-                self.teacher, self.student, lambda: self.student.cls_and_patches(whole, hidden)
-            )
+            start_statistics(self.teacher, self.student, lambda: self.student.masked(whole, hidden))
         with torch.no_grad():
-            taught, taught_patches = self.teacher.cls_and_patches(whole, none)
-        scores, patches = self.student.cls_and_patches(whole, hidden)
+            taught, taught_patches, known = self.teacher.masked(whole, none)
+        scores, patches, tokens = self.student.masked(whole, hidden)
         local = views[self.num_global :]
         of_local = torch.cat(self._scores(self.student, local)) if local else None
         temperature = self.teacher_temperature(step)
@@ -107,7 +116,7 @@ class IBOT(DINO):
             centre_patches=self.centre_patches,
             student_temperature=self.ibot.student_temperature,
             teacher_temperature=temperature,
-            teacher_patch_temperature=self.ibot.teacher_patch_temperature,
+            teacher_patch_temperature=self.teacher_patch_temperature(step),
         )
         self._move_centres(taught, taught_patches)
         probabilities = torch.softmax((taught - self.centre) / temperature, dim=-1)
@@ -118,7 +127,24 @@ class IBOT(DINO):
             "usage_entropy": torch.special.entr(probabilities.mean(dim=0)).sum(),
             "target_entropy": torch.special.entr(probabilities).sum(dim=-1).mean(),
         }
-        return StepOutput(cls_term + patch_term, logs)
+        loss = cls_term + patch_term
+        if self.gram is not None:
+            term = self.gram(tokens.chunk(self.num_global), views[: self.num_global], known)
+            loss, logs["gram"] = loss + term, term.detach()
+        return StepOutput(loss, logs)
+
+    def teacher_patch_temperature(self, step: int) -> float:
+        """As `teacher_temperature`, for patches."""
+        used = self.ibot
+        return self.warmed(
+            step, used.teacher_patch_temperature, used.final_teacher_patch_temperature
+        )
+
+    def before_step(self, step: int) -> None:
+        """As of DINO; the teacher of Gram anchoring is renewed where that is due."""
+        super().before_step(step)
+        if self.gram is not None:
+            self.gram.renew(step, self.teacher.backbone)
 
     def _move_centres(self, cls: Tensor, patches: Tensor) -> None:
         share, group = self.ibot.centre_momentum, process_group()
@@ -162,13 +188,15 @@ class MaskedViews:
 
 
 @settings
-class IBOTSettings(DINOSettings):
+class IBOTSettings(DINOSettings, GramSettings):
     """Settings of iBOT; the paper's rate is for each 256 of a batch."""
 
     num_outputs: Count = 8192
     """Outputs of the last layer, which CLS tokens and patches share."""
-    teacher_patch_temperature: Positive = 0.07
-    """Of the teacher's softmax for patches."""
+    teacher_patch_temperature: Positive = 0.04
+    """Of the teacher's softmax for patches, at the start."""
+    final_teacher_patch_temperature: Positive = 0.07
+    """Of the teacher's softmax for patches, after its linear rise."""
     centring: Literal["mean"] = "mean"
     """Guard against one output that wins everywhere: the scores less their running mean."""
     unmasked_share: Probability = 0.5

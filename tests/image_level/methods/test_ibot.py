@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leopart_kit.image_level.data import ViewSettings
 from leopart_kit.image_level.methods.block_mask import block_mask
+from leopart_kit.image_level.methods.dino import DINOSettings
 from leopart_kit.image_level.methods.ibot import IBOT, IBOTSettings, MaskedClusterer, MaskedViews
-from leopart_kit.losses import ibot_loss
+from leopart_kit.image_level.methods.swav import SwAVSettings
+from leopart_kit.losses import gram_anchoring, ibot_loss
 from leopart_kit.methods import ProjectionHead, Prototypes
 from tests.image_level.tiny_networks import normalised_images, tiny_resnet
 from tests.methods.tiny_clusterer import DIM, tiny_vit
@@ -63,8 +67,8 @@ def test_the_loss_is_that_of_what_the_networks_say():
     loss = method([*views, mask], 0).loss
     student, teacher = method.student, method.teacher
     whole, hidden = torch.cat(views[:2]), mask.transpose(0, 1)
-    says: Any = student.cls_and_patches(whole, hidden.flatten(0, 1))
-    taught: Any = teacher.cls_and_patches(whole, torch.zeros(6, 4, 4, dtype=torch.bool))
+    says = student.masked(whole, hidden.flatten(0, 1))[:2]
+    taught = teacher.masked(whole, torch.zeros(6, 4, 4, dtype=torch.bool))[:2]
     local = student.scores(student(views[2]))[:, 0, 0]
     arguments = (*says, local, *taught, hidden)
     first, second = ibot_loss(*arguments, teacher_temperature=0.07)
@@ -88,3 +92,52 @@ def test_without_a_mask_tokens_are_the_network_s_own():
 def test_a_network_without_a_cls_token_is_refused():
     with pytest.raises(ValueError, match="ibot"):
         MaskedClusterer(tiny_resnet(), ProjectionHead(8, 16, 6), Prototypes(6, 5))
+
+
+def test_gram_anchoring_is_a_term_on_the_tokens_of_the_masked_views():
+    views: list[Any] = [normalised_images(3, seed, 32) for seed in (0, 1)]
+    mask = torch.zeros(3, 2, 4, 4, dtype=torch.bool)
+    for teacher in ("start", "ema"):
+        settings_ = IBOTSettings(num_outputs=5, gram_weight=2.0, gram_teacher=teacher)
+        anchored: Any = IBOT(network(), settings_).eval()
+        plain: Any = IBOT(network(), IBOTSettings(num_outputs=5)).eval()
+        output, without = anchored([*views, mask], 0), plain([*views, mask], 0)
+        assert output.logs["gram"] == pytest.approx(0, abs=1e-10), "nothing is hidden or moved yet"
+        torch.testing.assert_close(output.loss, without.loss)
+        hidden = mask.clone()
+        hidden[:, :, :2] = True
+        output = anchored([*views, hidden], 0)
+        student = anchored.student.masked(torch.cat(views), hidden.transpose(0, 1).flatten(0, 1))
+        known = plain.teacher.backbone.patch_tokens(torch.cat(views))
+        expected = 2 * gram_anchoring(*(maps.flatten(2).mT for maps in (student.tokens, known)))
+        torch.testing.assert_close(output.logs["gram"], expected.detach())
+        assert expected > 1e-5
+
+
+def test_the_start_of_gram_anchoring_is_renewed_by_the_teacher():
+    method: Any = IBOT(network(), IBOTSettings(num_outputs=5, gram_weight=1.0, gram_renew_every=2))
+    with torch.no_grad():
+        for parameter in method.teacher.backbone.parameters():
+            parameter.add_(1)
+    saved = {step: None for step in (1, 2)}
+    for step in saved:
+        method.before_step(step)
+        saved[step] = torch.equal(
+            method.gram.encoder.vit.norm.weight, method.teacher.backbone.vit.norm.weight
+        )
+    assert saved == {1: False, 2: True}
+
+
+def test_both_temperatures_of_the_teacher_rise():
+    method = IBOT(network(), IBOTSettings(num_outputs=5), warmup_steps=10)
+    for step, expected in ((0, 0.04), (5, 0.055), (10, 0.07), (99, 0.07)):
+        assert method.teacher_temperature(step) == pytest.approx(expected)
+        assert method.teacher_patch_temperature(step) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("made", [IBOTSettings, DINOSettings, SwAVSettings])
+def test_one_view_is_compared_with_no_other(made: Any):
+    one = {name: replace(view, count=0) for name, view in made().views.items()}
+    one[next(iter(one))] = ViewSettings(count=1)
+    with pytest.raises(ValueError, match=r"method\.views"):
+        made(views=one).num_targets()
