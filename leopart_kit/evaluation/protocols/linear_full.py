@@ -15,13 +15,14 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from leopart_kit.backbones.encoder import covered_share
 from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_batches
 from leopart_kit.evaluation.protocols.probes.checkpoint import HeadsCheckpoint
 from leopart_kit.evaluation.protocols.probes.training import head_loss, is_finite
+from leopart_kit.evaluation.protocols.probes.windows import window_logits
 from leopart_kit.evaluation.protocols.training_split.training_images import (
     left_out,
     missing_classes,
@@ -29,7 +30,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import (
 )
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
-from leopart_kit.evaluation.scores.resizing import classes_at, resize_image
+from leopart_kit.evaluation.scores.resizing import classes_at
 from leopart_kit.evaluation.scores.scoring import Scored
 from leopart_kit.evaluation.segmentation_heads import LinearHead
 from leopart_kit.evaluation.store.store_files import StageCache
@@ -161,10 +162,12 @@ class _Training:
                 f"{images} training images cannot be split to choose a head (holdout "
                 f"{protocol.holdout:g}): raise protocol.holdout or use more images"
             )
+        self.covered = covered_share(*protocol.resolution, task.encoder.patch_size)
         key = {
             "encoder": task.encoder.fingerprint(),
             "train": self.train.fingerprint(),
             "masks": self.train.mask_fingerprint(),
+            "covered": self.covered,
             "protocol": {k: v for k, v in asdict(protocol).items() if k not in _OF_SCORING},
         }
         self.cache = StageCache(task.cache_dir / "linear_full", key, task.run.processes)
@@ -230,7 +233,7 @@ class _Training:
                 for group in optimiser.param_groups:  # a cosine to 0
                     group["lr"] = rate * (1 + math.cos(math.pi * step / protocol.iterations)) / 2
                 optimiser.zero_grad()
-                head_loss(head(tokens), targets).backward()
+                head_loss(head(tokens), targets, self.covered).backward()
                 optimiser.step()
             if (step + 1) % _KEPT_EVERY == 0:
                 kept_on_disk.save(step + 1)
@@ -259,44 +262,6 @@ def full_size_first(scored: Scored) -> Scored:
     ordered = sorted(scored.scores, key=lambda table: table.resolution != "full")
     counts = {t.resolution: scored.per_image[t.resolution] for t in ordered}
     return replace(scored, scores=tuple(ordered), per_image=counts, confusion=None)
-
-
-def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Starts of windows that cover `length` pixels; the last one ends with them."""
-    last = max(length - window, 0)
-    return [*range(0, last, stride), last]
-
-
-def window_logits(
-    task: Task,
-    heads: Mapping[int, LinearHead],
-    image: Tensor,
-    window: tuple[int, int],
-    stride: int,
-) -> dict[int, Tensor]:
-    """Mean logits of overlapping windows, float32 `[C, H, W]` by seed, for an image `[3, ., .]`.
-
-    The image is resized so that it holds one window with its shorter side.
-    """
-    scale = max(window[0] / image.shape[1], window[1] / image.shape[2])
-    height, width = (max(round(s * scale), w) for s, w in zip(image.shape[1:], window, strict=True))
-    image = resize_image(image, (height, width))
-    device, encoder = task.run.device, task.encoder.to(task.run.device).eval()
-    total = {
-        seed: torch.zeros(head.classify.out_channels, height, width, device=device)
-        for seed, head in heads.items()
-    }
-    times = torch.zeros(height, width, device=device)
-    for top in window_starts(height, window[0], stride):
-        for left in window_starts(width, window[1], stride):
-            area = (slice(top, top + window[0]), slice(left, left + window[1]))
-            crop = image[(slice(None), *area)][None].to(device)
-            tokens = encoder.patch_tokens(encoder.preprocess(crop)).float()
-            times[area] += 1
-            for seed, head in heads.items():
-                logits = F.interpolate(head.to(device)(tokens), size=window, mode="bilinear")
-                total[seed][(slice(None), *area)] += logits[0]
-    return {seed: (logits / times).cpu() for seed, logits in total.items()}
 
 
 def _endless(batches: Epoch, start: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:

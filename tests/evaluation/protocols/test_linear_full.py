@@ -14,8 +14,8 @@ from leopart_kit.evaluation.protocols import linear_full
 from leopart_kit.evaluation.protocols.linear_full import (
     LinearFull,
     NormalizedHead,
-    window_starts,
 )
+from leopart_kit.evaluation.protocols.probes.windows import window_starts
 from leopart_kit.report.results_json import to_json, validate
 from tests.evaluation.tiny_data import MeanColour, encoder_of, write_folder
 
