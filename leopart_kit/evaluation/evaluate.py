@@ -86,7 +86,7 @@ def evaluate(
     prior_network = None if prior is None else as_encoder(prior)
     audit: dict[str, Any] = {}
     if fitted_on is not None:
-        found = run.processes.once(lambda: audit_splits(fitted_on, images))
+        found = run.processes.once(lambda: audit_splits(fitted_on, images, track=run.track))
         found.check(run.shared_images)
         audit["split_audit"] = found.details()
 
