@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_bat
 from leopart_kit.evaluation.protocols.probes.checkpoint import HeadsCheckpoint
 from leopart_kit.evaluation.protocols.probes.training import head_loss, is_finite
 from leopart_kit.evaluation.protocols.probes.windows import window_logits
+from leopart_kit.evaluation.protocols.training_split.choice import log_choice, short_names
 from leopart_kit.evaluation.protocols.training_split.training_images import (
     left_out,
     missing_classes,
@@ -91,7 +92,7 @@ class LinearFull:
         clock = Clock()
         work = _Training(self, task)
         found = {seed: work.best(seed) for seed in self.seeds}
-        heads = {seed: head for seed, (head, _) in found.items()}
+        heads = {seed: one.head for seed, one in found.items()}
         clock.lap("training")
         indices = np.array(task.usable)
 
@@ -111,7 +112,8 @@ class LinearFull:
             details={
                 "num_clusters": work.train.num_classes,
                 "training_images": len(work.labels.usable),
-                "miou_on_held_out_images": {str(s): dict(tried) for s, (_, tried) in found.items()},
+                "chosen": [{"seed": seed, "setting": one.name} for seed, one in found.items()],
+                "miou_on_held_out_images": {str(s): dict(one.tried) for s, one in found.items()},
                 "training_images_left_out": left_out(work.train, work.labels.broken),
                 "classes_missing_from_train": missing_classes(work.labels, scored),
             },
@@ -148,6 +150,14 @@ class NormalizedHead(nn.Module):
         return head.eval()
 
 
+class _Best(NamedTuple):
+    """The head that did best on held-out images, its name, and the mIoU of each there."""
+
+    head: LinearHead
+    name: str
+    tried: Mapping[str, float]
+
+
 class _Training:
     """The heads of a grid, trained together on the same crops; what is done is kept on disk."""
 
@@ -173,16 +183,26 @@ class _Training:
         self.cache = StageCache(task.cache_dir / "linear_full", key, task.run.processes)
         self.grid = [(r, d) for r in protocol.learning_rates for d in protocol.weight_decays]
 
-    def best(self, seed: int) -> tuple[LinearHead, Mapping[str, float]]:
-        """The head that is best on held-out images, and the mIoU of each there."""
+    def best(self, seed: int) -> _Best:
+        """Train the heads of a seed, or take the best of them from disk."""
         checkpoint = self.cache.path("heads", {"seed": seed}).with_suffix(".pt")
         found = self.cache.get("heads", {"seed": seed}, lambda: self._choose(seed, checkpoint))
         head = LinearHead(self.task.encoder.embed_dim, self.train.num_classes)
         state = {name: torch.from_numpy(found[name]) for name in head.state_dict()}
         head.load_state_dict(state)
-        names = [f"rate {rate:g}, decay {decay:g}" for rate, decay in self.grid]
+        names = self._names()
         tried = dict(zip(names, found["miou"].tolist(), strict=True))
-        return head.to(self.task.run.device).eval(), tried
+        name = names[int(found["chosen"])]
+        log_choice(seed, tried, name)
+        return _Best(head.to(self.task.run.device).eval(), name, tried)
+
+    def _names(self) -> list[str]:
+        """Names of the heads, in the order of the grid."""
+        rates, decays = (
+            short_names(values)
+            for values in (self.protocol.learning_rates, self.protocol.weight_decays)
+        )
+        return [f"rate {rate}, decay {decay}" for rate in rates for decay in decays]
 
     def _choose(self, seed: int, checkpoint: Path) -> dict[str, np.ndarray]:
         order = np.random.default_rng(seed).permutation(self.labels.usable)
@@ -191,10 +211,11 @@ class _Training:
         scores = [self._miou(head.folded(), held) if is_finite(head) else -1.0 for head in heads]
         if max(scores) < 0:
             raise ValueError("training diverged at every rate: lower protocol.learning_rates")
-        best = heads[int(np.argmax(scores))].folded().cpu()
+        chosen = int(np.argmax(scores))  # the first of equal ones
+        best = heads[chosen].folded().cpu()
         state = {name: value.numpy() for name, value in best.state_dict().items()}
         checkpoint.unlink(missing_ok=True)
-        return {**state, "miou": np.maximum(scores, 0.0)}
+        return {**state, "miou": np.maximum(scores, 0.0), "chosen": np.array(chosen)}
 
     def _fit(self, images: Sequence[int], seed: int, checkpoint: Path) -> list[NormalizedHead]:
         protocol, run = self.protocol, self.task.run

@@ -69,7 +69,10 @@ def test_colours_are_learnt_at_full_size_and_a_run_goes_on(tmp_path: Path, monke
     assert whole.scores[0].resolution == "full"
     assert whole.metrics["miou"].mean > 90
     validate(to_json(whole))
-    assert len(whole.details["miou_on_held_out_images"]["0"]) == 2
+    tried = whole.details["miou_on_held_out_images"]["0"]
+    assert set(tried) == {"rate 0.03, decay 0.001", "rate 0.1, decay 0.001"}
+    [chosen] = whole.details["chosen"]
+    assert chosen == {"seed": 0, "setting": max(tried, key=tried.__getitem__)}
 
     monkeypatch.setattr(linear_full, "_KEPT_EVERY", 10)
     with pytest.raises(KeyboardInterrupt):

@@ -24,6 +24,7 @@ from leopart_kit.evaluation.protocols.probes.batches import (
 )
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.evaluation.protocols.probes.training import fit_heads, is_finite
+from leopart_kit.evaluation.protocols.training_split.choice import short_names
 from leopart_kit.evaluation.protocols.training_split.training_images import training_images
 from leopart_kit.evaluation.scores.resizing import classes_at
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
@@ -95,7 +96,7 @@ class HeadTraining:
                 best,
                 list(tried),
             )
-        return best, {f"{rate:g}": score for rate, score in zip(tried, scores, strict=True)}
+        return best, dict(zip(short_names(tried), scores, strict=True))
 
     def heads(self, rate: float) -> dict[int, Head]:
         """One head a seed; several processes train a share of the seeds each."""
@@ -176,7 +177,8 @@ class HeadTraining:
             self._miou(head, self.store, out, self.targets[out]) if is_finite(head) else 0.0
             for head in heads
         ]
-        shown = ", ".join(f"{r:g}: {score:.1f}" for r, score in zip(rates, scores, strict=True))
+        named = zip(short_names(rates), scores, strict=True)
+        shown = ", ".join(f"{name}: {score:.1f}" for name, score in named)
         logger.info("mIoU on %d held-out images by learning rate: %s", held, shown)
         return {"miou": np.array(scores)}
 
