@@ -101,6 +101,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """Start of the random numbers."""
 Positive = Annotated[float, Field(gt=0)]
 """A number above 0."""
+Temperature = Annotated[float, Field(ge=1e-6)]
+"""Divisor of cosine similarities in a softmax, from 1e-6: float32 tells no finer ones apart."""
 NotNegative = Annotated[float, Field(ge=0)]
 """A number from 0."""
 Share = Annotated[float, Field(gt=0, le=1)]

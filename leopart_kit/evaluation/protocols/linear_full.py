@@ -16,11 +16,12 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from leopart_kit.backbones.encoder import covered_share
+from leopart_kit.backbones.encoder import covered_share, grid_size
 from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_batches
 from leopart_kit.evaluation.protocols.probes.checkpoint import HeadsCheckpoint
+from leopart_kit.evaluation.protocols.probes.normalized_head import NormalizedHead
 from leopart_kit.evaluation.protocols.probes.training import head_loss, is_finite
 from leopart_kit.evaluation.protocols.probes.windows import window_logits
 from leopart_kit.evaluation.protocols.training_split.choice import log_choice, short_names
@@ -122,32 +123,15 @@ class LinearFull:
         )
 
 
-class NormalizedHead(nn.Module):
-    """Batch norm and one 1 × 1 convolution, tokens `[B, D, h, w]` → logits `[B, C, h, w]`."""
-
-    def __init__(self, embed_dim: int, num_classes: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(embed_dim)
-        self.classify = nn.Conv2d(embed_dim, num_classes, 1)
-        nn.init.normal_(self.classify.weight, std=0.01)
-        nn.init.zeros_(self.classify.bias)  # type: ignore[arg-type]
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits on the grid of the tokens."""
-        return self.classify(self.norm(tokens))
-
-    @torch.no_grad()
-    def folded(self) -> LinearHead:
-        """The same function as one linear layer: at test, batch norm is a scale and a shift."""
-        norm, weight = self.norm, self.classify.weight
-        mean, variance = (norm.get_buffer(f"running_{name}") for name in ("mean", "var"))
-        scale = norm.weight * torch.rsqrt(variance + norm.eps)
-        shift = norm.bias - mean * scale
-        head = LinearHead(weight.shape[1], weight.shape[0])
-        head.classify.weight.copy_(weight * scale[None, :, None, None])
-        bias = self.classify.get_parameter("bias") + weight[:, :, 0, 0] @ shift
-        head.classify.get_parameter("bias").copy_(bias)
-        return head.eval()
+def check_batches(num_images: int, protocol: LinearFull, patch_size: int) -> None:
+    """Raise `ValueError` for a batch of one token: batch norm cannot learn from it."""
+    smallest = num_images % protocol.batch_size or min(protocol.batch_size, num_images)
+    if smallest == 1 and grid_size(*protocol.resolution, patch_size) == (1, 1):
+        raise ValueError(
+            f"protocol.batch_size {protocol.batch_size} leaves a batch of one image, and "
+            f"protocol.resolution {list(protocol.resolution)} is one patch of {patch_size} px: "
+            "batch norm needs more; raise one of the two"
+        )
 
 
 class _Best(NamedTuple):
@@ -172,6 +156,7 @@ class _Training:
                 f"{images} training images cannot be split to choose a head (holdout "
                 f"{protocol.holdout:g}): raise protocol.holdout or use more images"
             )
+        check_batches(images - self.held, protocol, task.encoder.patch_size)
         self.covered = covered_share(*protocol.resolution, task.encoder.patch_size)
         key = {
             "encoder": task.encoder.fingerprint(),

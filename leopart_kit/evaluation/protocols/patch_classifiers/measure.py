@@ -11,6 +11,7 @@ import torch
 
 from leopart_kit.clustering.projection import Standardizer
 from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.protocols.in_context.labels import check_whole_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.patches import Patches, label_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.settings import PatchClassifierSettings
 from leopart_kit.evaluation.protocols.training_split.choice import log_choice
@@ -46,11 +47,7 @@ class PatchClassification:
         self.train = training_images(task)
         self.labels = task.labels_of(self.train)
         patch_size = task.encoder.patch_size
-        if any(side % patch_size for side in settings.resolution):
-            raise ValueError(
-                f"resolution {list(settings.resolution)} must be whole patches of {patch_size} px, "
-                "since patches take their class from the masks"
-            )
+        check_whole_patches(settings.resolution, patch_size)
         held_out(len(self.labels.usable), settings.holdout, 0)  # before hours of extraction
         self.store = task.features(settings.resolution)
         source = task.features_of(self.train, self.labels.usable, settings.resolution)
