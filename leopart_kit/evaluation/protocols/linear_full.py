@@ -119,7 +119,7 @@ class LinearFull:
                 "classes_missing_from_train": missing_classes(work.labels, scored),
             },
             heads=heads,
-            **maps.kept(),
+            **maps.kept(work.train.class_names),
         )
 
 

@@ -191,5 +191,5 @@ def measure_patches(
             "classes_missing_from_train": missing_classes(work.labels, scored),
         },
         broken=store.broken,
-        **maps.kept(),
+        **maps.kept(work.train.class_names),
     )

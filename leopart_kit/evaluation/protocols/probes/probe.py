@@ -27,7 +27,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import (
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
 from leopart_kit.evaluation.scores.scoring import Scored
-from leopart_kit.evaluation.segmentation_heads import HeadKind, load_head
+from leopart_kit.evaluation.segmentation_heads import HeadKind, classes_of_head, load_head
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 
 
@@ -47,13 +47,14 @@ def measure_probe(
         path = Path(settings.head).expanduser()
         head = load_head(path, kind, store.embed_dim, tuple(dataset.class_names)).to(run.device)
         heads: Mapping[int, Head] = {settings.seeds[0]: head}
+        names = classes_of_head(path)
         details |= {"head": str(path), "num_clusters": head.classify.out_channels}
         clock.lap("features")
     else:
         training = HeadTraining(settings, task, store, make_head)
         clock.lap("features")
         rate, tried = training.rate()
-        heads = training.heads(rate)
+        heads, names = training.heads(rate), training.dataset.class_names
         details |= {"learning_rate": rate, "miou_on_held_out_images": dict(tried)}
         clock.lap("training")
 
@@ -78,7 +79,7 @@ def measure_probe(
         details=details,
         broken=store.broken,
         heads=heads,
-        **maps.kept(),
+        **maps.kept(names),
     )
 
 
