@@ -46,6 +46,10 @@ def test_a_head_names_its_classes(tmp_path: Path, protocol: str, capfd: pytest.C
         f"output_dir={again}",
     )
     assert read_results(again)["dataset"]["class_names"] == list(NAMES)
+    for folder in (first, again):
+        counted = (folder / "report.html").read_text().split('class="lead">')[1].split(".\n")[0]
+        assert "images" in counted
+        assert "cluster" not in counted
     page = (again / "report.html").read_text()
     assert "cluster 1" not in page
     assert any(f"Prediction of im00: {name}" in page for name in NAMES)

@@ -111,7 +111,6 @@ class LinearFull:
             timing_seconds=clock.seconds,
             scored=full_size_first(scored),
             details={
-                "num_clusters": work.train.num_classes,
                 "training_images": len(work.labels.usable),
                 "chosen": [{"seed": seed, "setting": one.name} for seed, one in found.items()],
                 "miou_on_held_out_images": {str(s): dict(one.tried) for s, one in found.items()},

@@ -46,6 +46,7 @@ def test_classes_of_the_training_images_or_of_a_head_are_named(tmp_path: Path, p
         assert result.dataset.class_names == NAMES
         assert (result.dataset.num_classes, result.dataset.classes_present) == (4, ())
         assert result.cluster_maps is None
+        assert "num_clusters" not in {**result.details, **labelled.details}
         validate(to_json(result))
         found, expected = dict(iter_masks(result, bare)), dict(iter_masks(labelled, train))
         for name, mask in found.items():

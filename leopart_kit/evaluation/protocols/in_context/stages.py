@@ -135,7 +135,6 @@ class InContextStages:
             for draw, memory in memories.items()
         }
         return {
-            "num_clusters": self.train.num_classes,
             "training_images_left_out": left_out(self.train, broken),
             "classes_missing_from_train": missing_classes(
                 replace(self.labels, pixels=shown), scored

@@ -182,7 +182,6 @@ def measure_patches(
         timing_seconds=clock.seconds,
         scored=scored,
         details={
-            "num_clusters": work.train.num_classes,
             "training_images": len(work.patches.store),
             "training_patches": len(work.patches.classes()),
             "chosen": [{"seed": seed, "setting": name} for seed, name in chosen.items()],

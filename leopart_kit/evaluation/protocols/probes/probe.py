@@ -48,7 +48,7 @@ def measure_probe(
         head = load_head(path, kind, store.embed_dim, tuple(dataset.class_names)).to(run.device)
         heads: Mapping[int, Head] = {settings.seeds[0]: head}
         names = classes_of_head(path)
-        details |= {"head": str(path), "num_clusters": head.classify.out_channels}
+        details |= {"head": str(path)}
         clock.lap("features")
     else:
         training = HeadTraining(settings, task, store, make_head)
