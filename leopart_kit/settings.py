@@ -101,6 +101,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """Start of the random numbers."""
 Positive = Annotated[float, Field(gt=0)]
 """A number above 0."""
+Temperature = Annotated[float, Field(ge=1e-6)]
+"""Divisor of cosine similarities in a softmax, from 1e-6: float32 tells no finer ones apart."""
 NotNegative = Annotated[float, Field(ge=0)]
 """A number from 0."""
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -128,14 +130,18 @@ Seeds = Annotated[
     AfterValidator(_distinct),
 ]
 """Distinct seeds, at least one; a number n stands for 0 to n - 1."""
-Positives = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]
-"""Numbers above 0, at least one."""
-Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
-"""Whole numbers from 1, at least one."""
-Shares = Annotated[tuple[Share, ...], Field(strict=False, min_length=1)]
-"""Parts of a whole, at least one."""
-NotNegatives = Annotated[tuple[NotNegative, ...], Field(strict=False, min_length=1)]
-"""Numbers from 0, at least one."""
+Positives = Annotated[
+    tuple[Positive, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)
+]
+"""Distinct numbers above 0, at least one."""
+Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+"""Distinct whole numbers from 1, at least one."""
+Shares = Annotated[tuple[Share, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+"""Distinct parts of a whole, at least one."""
+NotNegatives = Annotated[
+    tuple[NotNegative, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)
+]
+"""Distinct numbers from 0, at least one."""
 
 
 def several(kind: Any, at_least: int = 1) -> Any:

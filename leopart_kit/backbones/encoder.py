@@ -36,6 +36,12 @@ def grid_size(height: int, width: int, patch_size: int) -> tuple[int, int]:
     return -(-height // patch_size), -(-width // patch_size)
 
 
+def covered_share(height: int, width: int, patch_size: int) -> tuple[float, float]:
+    """Share of the patch grid that an image itself covers, down and across; the rest is padding."""
+    rows, columns = grid_size(height, width, patch_size)
+    return height / (rows * patch_size), width / (columns * patch_size)
+
+
 def pad_to_grid(images: Tensor, patch_size: int) -> Tensor:
     """Pad `[B, C, H, W]` with zeros, right and below, to whole patches.
 

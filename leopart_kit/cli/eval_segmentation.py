@@ -30,7 +30,7 @@ from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.data.palettes import class_palette
+from leopart_kit.data.palettes import class_palette, voc_colormap
 from leopart_kit.evaluation import (
     Benchmark,
     Result,
@@ -61,10 +61,12 @@ from leopart_kit.report import (
 from leopart_kit.report.page import PAGE_NAME
 from leopart_kit.report.results_json import RESULTS_NAME
 from leopart_kit.settings import Group, Text, Whole, settings
+from leopart_kit.whole_file import write_whole_text
 
 logger = logging.getLogger(__name__)
 
 OVERVIEW_NAME, MASKS_NAME = "overview.png", "masks"
+CLASSES_NAME = "classes.txt"  # of masks/, a name a line, as dataset=folder reads it
 
 
 @settings
@@ -137,12 +139,15 @@ def write_outputs(
     `results.json` comes last: where it is, everything is, however the run ended.
     """
     (output_dir / RESULTS_NAME).unlink(missing_ok=True)  # of an earlier run, no longer true
+    names = result.dataset.class_names
     for seed, head in result.heads.items():
-        save_head(head, output_dir / f"head_seed{seed}.safetensors", dataset.class_names)
+        save_head(head, output_dir / f"head_seed{seed}.safetensors", names)
     if config.masks:
         masks, total = iter_masks(result, dataset), len(result.image_names)
         palette = mask_palette(result, dataset)
         write_masks(masks, total, output_dir / MASKS_NAME, palette, track=rich_progress)
+        if result.class_maps is not None or result.matching is not None:
+            write_whole_text(output_dir / CLASSES_NAME, "".join(f"{name}\n" for name in names))
     samples = collect_samples(result, dataset, config.page_images)
     write_page(
         result,
@@ -155,9 +160,8 @@ def write_outputs(
         ],
     )
     if samples:
-        colours = class_palette(dataset.class_names)  # as on the page
-        write_overview(samples, output_dir / OVERVIEW_NAME, colours)
-        write_pictures(samples, result.dataset.class_names, output_dir)
+        write_overview(samples, output_dir / OVERVIEW_NAME, class_palette(names))  # as the page
+        write_pictures(samples, names, output_dir)
     write_results(result, output_dir)
 
 
@@ -218,7 +222,7 @@ def measure_predictions(config: DictConfig, run: RunSettings) -> tuple[Result, S
 def mask_palette(result: Result, dataset: SegmentationDataset) -> np.ndarray:
     """The data set's colours where clusters have classes, else a colour for each cluster."""
     if result.matching is not None or result.class_maps is not None:
-        return dataset.palette
+        return dataset.palette if dataset.num_classes else voc_colormap()  # a folder's own
     return cluster_palette(int(result.details["num_clusters"]))
 
 

@@ -86,7 +86,7 @@ def evaluate(
     prior_network = None if prior is None else as_encoder(prior)
     audit: dict[str, Any] = {}
     if fitted_on is not None:
-        found = run.processes.once(lambda: audit_splits(fitted_on, images))
+        found = run.processes.once(lambda: audit_splits(fitted_on, images, track=run.track))
         found.check(run.shared_images)
         audit["split_audit"] = found.details()
 
@@ -180,15 +180,16 @@ def _dataset_info(
     scores = measured.scored.scores
     full = next((table for table in scores if table.resolution == "full"), next(iter(scores), None))
     present = [score.id for score in full.per_class if score.pixels] if full else []
+    names = tuple(dataset.class_names) or measured.class_names
     return DatasetInfo(
         name=dataset.name,
         split=dataset.split,
         root=str(dataset.root),
         label_set=dataset.label_set.name,
         num_images=len(measured.indices),
-        num_classes=dataset.num_classes,
+        num_classes=len(names),
         classes_present=tuple(present),
-        class_names=tuple(dataset.class_names),
+        class_names=names,
         broken=broken,
         notes=tuple(dataset.notes),
     )

@@ -63,7 +63,10 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The data a result stands on, and every sample it does not stand on."""
+    """The data a result stands on, and every sample it does not stand on.
+
+    Images without masks have the classes that were predicted for them, if any.
+    """
 
     name: str
     split: str

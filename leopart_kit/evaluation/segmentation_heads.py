@@ -85,6 +85,11 @@ def save_head(head: LinearHead | FcnHead, path: Path, class_names: tuple[str, ..
     return write_tensors(head.state_dict(), path, {"head": json.dumps(description)})
 
 
+def classes_of_head(path: Path) -> tuple[str, ...]:
+    """Names of the classes that a head predicts; raises as `load_head`."""
+    return _read(path)[0].class_names
+
+
 def load_head(
     path: Path, kind: HeadKind, embed_dim: int, class_names: tuple[str, ...]
 ) -> LinearHead | FcnHead:
@@ -97,15 +102,7 @@ def load_head(
         FileNotFoundError: there is no such file.
         ValueError: it is no head, or one of another kind, other tokens or other classes.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no head at {path}; a run with this protocol writes head_seed0 …")
-    try:
-        with safe_open(path, framework="pt") as file:
-            description = _Description.parse((file.metadata() or {})["head"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        check_weights(state)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no head written by a probe: {error}") from error
+    description, state = _read(path)
     if description.kind != kind:
         raise ValueError(f"{path} is a {description.kind} head; set protocol accordingly")
     names = description.class_names
@@ -135,6 +132,19 @@ def load_head(
         )
     head.load_state_dict(state)
     return head.eval()
+
+
+def _read(path: Path) -> tuple[_Description, dict[str, Tensor]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"no head at {path}; a run with this protocol writes head_seed0 …")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = _Description.parse((file.metadata() or {})["head"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        check_weights(state)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no head written by a probe: {error}") from error
+    return description, state
 
 
 @dataclass(frozen=True)

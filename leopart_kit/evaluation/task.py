@@ -170,7 +170,7 @@ class Measurement:
     """The parts of a `Result` that depend on the protocol; see there.
 
     `indices` are the images of the data set that were measured, `broken` those that could not be
-    read, with the reason.
+    read, with the reason. `class_names` are the predicted classes, for images without masks.
     """
 
     indices: np.ndarray
@@ -181,6 +181,7 @@ class Measurement:
     broken: Mapping[int, str] = field(default_factory=dict)
     cluster_maps: Maps | None = None
     class_maps: Maps | None = None
+    class_names: tuple[str, ...] = ()
     heads: Mapping[int, LinearHead | FcnHead] = field(default_factory=dict)
     objects: ObjectView | None = None
 

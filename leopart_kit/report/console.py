@@ -32,7 +32,8 @@ def print_result(result: Result, console: Console) -> None:
         if result.benchmark and result.benchmark.published:
             console.print(Padding(_published_table(result.benchmark), (0, 0, 1, 0)))
     else:
-        console.print("No ground truth: clusters and pictures, no scores.", style="yellow")
+        shown = "clusters" if result.class_maps is None else "predicted classes"
+        console.print(f"No ground truth: {shown} and pictures, no scores.", style="yellow")
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")

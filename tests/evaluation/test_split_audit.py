@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from leopart_kit.data import SegmentationDataset, as_dataset, load_dataset
-from leopart_kit.evaluation import RunSettings, evaluate
+from leopart_kit.evaluation import RunSettings, evaluate, same_images
 from leopart_kit.evaluation.protocols.linear import LinearProbe
 from leopart_kit.evaluation.split_audit import audit_splits
 from leopart_kit.image_level.data.loading import load_classification
@@ -82,6 +83,76 @@ def test_a_copy_under_another_name_and_another_picture_of_one_name(tmp_path: Pat
         found.check("stop")
 
 
+def in_other_metadata(pixels: np.ndarray, target: Path) -> None:
+    """The very pixels of a JPEG, whose file says more."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    head, rest = file.getvalue()[:2], file.getvalue()[2:]
+    target.with_suffix(".jpg").write_bytes(head + b"\xff\xfe\x00\x07hello" + rest)
+
+
+def as_png(pixels: np.ndarray, target: Path) -> None:
+    Image.fromarray(decoded(pixels)).save(target.with_suffix(".png"))
+
+
+def as_packed_tiff(pixels: np.ndarray, target: Path) -> None:
+    Image.fromarray(decoded(pixels)).save(target.with_suffix(".tif"), compression="tiff_lzw")
+
+
+def decoded(pixels: np.ndarray) -> np.ndarray:
+    """As a JPEG of these pixels is read."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return np.array(Image.open(file))
+
+
+@pytest.mark.parametrize("write", [in_other_metadata, as_png, as_packed_tiff])
+def test_a_copy_that_was_written_anew_is_found_with_its_partner(tmp_path: Path, write):
+    draw = np.random.default_rng(0)
+    noise = draw.integers(0, 256, (3, 32, 24, 3), dtype=np.uint8)
+    for split, names in (("train", "ab"), ("val", "cd")):
+        (tmp_path / split / "images").mkdir(parents=True)
+        for name, pixels in zip(names, noise[:2] if split == "train" else noise[1:], strict=True):
+            place = tmp_path / split / "images" / name
+            if name == "c":
+                write(pixels, place)
+            else:
+                Image.fromarray(pixels).save(place.with_suffix(".jpg"))
+    train, val = (load_dataset("folder", tmp_path / split, "all") for split in ("train", "val"))
+    found = audit_splits(train, val)
+    assert found.by_content == (("b", "c"),)
+    with pytest.raises(ValueError, match=r"share 1 images.*\bb\b.*\bc\b"):
+        found.check("by_content")
+    assert "b" in found.note().split()
+    arrays = as_dataset([decoded(pixels) for pixels in noise[1:]])
+    assert audit_splits(train, arrays).by_content == (("b", "000000"),)
+    assert audit_splits(arrays, train).by_content == (("000000", "b"),)
+
+
+@settings(deadline=None, max_examples=30)
+@given(*[st.lists(st.integers(0, 4), min_size=1, max_size=8) for _ in range(2)])
+def test_every_shared_image_of_either_split_is_named(one: list[int], other: list[int]):
+    def of(values: list[int]) -> SegmentationDataset:
+        return as_dataset([np.full((8, 8, 3), value, np.uint8) for value in values])
+
+    found = audit_splits(of(one), of(other))
+    pairs = [(int(a), int(b)) for a, b in found.by_content]
+    assert all(one[a] == other[b] for a, b in pairs)
+    assert {a for a, _ in pairs} == {a for a, value in enumerate(one) if value in other}
+    assert {b for _, b in pairs} == {b for b, value in enumerate(other) if value in one}
+    assert len(pairs) <= len(one) + len(other)
+
+
+def test_too_many_files_are_compared_by_their_bytes_and_it_is_said(tmp_path: Path, monkeypatch):
+    train, val = splits(write_voc_lists(tmp_path, train=[1, 2], val=[2, 3]))
+    for name in ("MOST_PIXELS", "MOST_IMAGES"):
+        with monkeypatch.context() as patched:
+            patched.setattr(same_images, name, 2)
+            found = audit_splits(train, val)
+        assert found.by_content == (("im2", "im2"),)
+        assert found.details()["compared_by"] == "bytes"
+
+
 def test_a_run_stops_before_the_encoder_unless_told_otherwise(tmp_path: Path):
     train, val = splits(write_voc_lists(tmp_path, train=[1, 2, 3], val=[3, 4]))
     fn = MeanColour()
@@ -90,7 +161,12 @@ def test_a_run_stops_before_the_encoder_unless_told_otherwise(tmp_path: Path):
     assert not fn.batches
     result = evaluate(encoder_of(fn), val, PROBE, RunSettings(shared_images="allow"), train=train)
     audit = to_json(result)["details"]["split_audit"]
-    assert audit == {"train": "voc train", "shared_by_content": ["im3"], "shared_by_name": []}
+    assert audit == {
+        "train": "voc train",
+        "shared_by_content": [{"train": "im3", "measured": "im3"}],
+        "shared_by_name": [],
+        "compared_by": "pixels",
+    }
     clean = evaluate(encoder_of(fn), val.spread(2), PROBE, train=train.spread(1))
     assert clean.details["split_audit"]["shared_by_content"] == []
 

@@ -11,17 +11,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
+from leopart_kit.backbones.encoder import covered_share, grid_size
 from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_batches
 from leopart_kit.evaluation.protocols.probes.checkpoint import HeadsCheckpoint
+from leopart_kit.evaluation.protocols.probes.normalized_head import NormalizedHead
 from leopart_kit.evaluation.protocols.probes.training import head_loss, is_finite
+from leopart_kit.evaluation.protocols.probes.windows import window_logits
+from leopart_kit.evaluation.protocols.training_split.choice import log_choice, short_names
 from leopart_kit.evaluation.protocols.training_split.training_images import (
     left_out,
     missing_classes,
@@ -29,7 +32,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import (
 )
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
-from leopart_kit.evaluation.scores.resizing import classes_at, resize_image
+from leopart_kit.evaluation.scores.resizing import classes_at
 from leopart_kit.evaluation.scores.scoring import Scored
 from leopart_kit.evaluation.segmentation_heads import LinearHead
 from leopart_kit.evaluation.store.store_files import StageCache
@@ -90,7 +93,7 @@ class LinearFull:
         clock = Clock()
         work = _Training(self, task)
         found = {seed: work.best(seed) for seed in self.seeds}
-        heads = {seed: head for seed, (head, _) in found.items()}
+        heads = {seed: one.head for seed, one in found.items()}
         clock.lap("training")
         indices = np.array(task.usable)
 
@@ -108,43 +111,34 @@ class LinearFull:
             timing_seconds=clock.seconds,
             scored=full_size_first(scored),
             details={
-                "num_clusters": work.train.num_classes,
                 "training_images": len(work.labels.usable),
-                "miou_on_held_out_images": {str(s): dict(tried) for s, (_, tried) in found.items()},
+                "chosen": [{"seed": seed, "setting": one.name} for seed, one in found.items()],
+                "miou_on_held_out_images": {str(s): dict(one.tried) for s, one in found.items()},
                 "training_images_left_out": left_out(work.train, work.labels.broken),
                 "classes_missing_from_train": missing_classes(work.labels, scored),
             },
             heads=heads,
-            **maps.kept(),
+            **maps.kept(work.train.class_names),
         )
 
 
-class NormalizedHead(nn.Module):
-    """Batch norm and one 1 × 1 convolution, tokens `[B, D, h, w]` → logits `[B, C, h, w]`."""
+def check_batches(num_images: int, protocol: LinearFull, patch_size: int) -> None:
+    """Raise `ValueError` for a batch of one token: batch norm cannot learn from it."""
+    smallest = num_images % protocol.batch_size or min(protocol.batch_size, num_images)
+    if smallest == 1 and grid_size(*protocol.resolution, patch_size) == (1, 1):
+        raise ValueError(
+            f"protocol.batch_size {protocol.batch_size} leaves a batch of one image, and "
+            f"protocol.resolution {list(protocol.resolution)} is one patch of {patch_size} px: "
+            "batch norm needs more; raise one of the two"
+        )
 
-    def __init__(self, embed_dim: int, num_classes: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(embed_dim)
-        self.classify = nn.Conv2d(embed_dim, num_classes, 1)
-        nn.init.normal_(self.classify.weight, std=0.01)
-        nn.init.zeros_(self.classify.bias)  # type: ignore[arg-type]
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits on the grid of the tokens."""
-        return self.classify(self.norm(tokens))
+class _Best(NamedTuple):
+    """The head that did best on held-out images, its name, and the mIoU of each there."""
 
-    @torch.no_grad()
-    def folded(self) -> LinearHead:
-        """The same function as one linear layer: at test, batch norm is a scale and a shift."""
-        norm, weight = self.norm, self.classify.weight
-        mean, variance = (norm.get_buffer(f"running_{name}") for name in ("mean", "var"))
-        scale = norm.weight * torch.rsqrt(variance + norm.eps)
-        shift = norm.bias - mean * scale
-        head = LinearHead(weight.shape[1], weight.shape[0])
-        head.classify.weight.copy_(weight * scale[None, :, None, None])
-        bias = self.classify.get_parameter("bias") + weight[:, :, 0, 0] @ shift
-        head.classify.get_parameter("bias").copy_(bias)
-        return head.eval()
+    head: LinearHead
+    name: str
+    tried: Mapping[str, float]
 
 
 class _Training:
@@ -161,25 +155,38 @@ class _Training:
                 f"{images} training images cannot be split to choose a head (holdout "
                 f"{protocol.holdout:g}): raise protocol.holdout or use more images"
             )
+        check_batches(images - self.held, protocol, task.encoder.patch_size)
+        self.covered = covered_share(*protocol.resolution, task.encoder.patch_size)
         key = {
             "encoder": task.encoder.fingerprint(),
             "train": self.train.fingerprint(),
             "masks": self.train.mask_fingerprint(),
+            "covered": self.covered,
             "protocol": {k: v for k, v in asdict(protocol).items() if k not in _OF_SCORING},
         }
         self.cache = StageCache(task.cache_dir / "linear_full", key, task.run.processes)
         self.grid = [(r, d) for r in protocol.learning_rates for d in protocol.weight_decays]
 
-    def best(self, seed: int) -> tuple[LinearHead, Mapping[str, float]]:
-        """The head that is best on held-out images, and the mIoU of each there."""
+    def best(self, seed: int) -> _Best:
+        """Train the heads of a seed, or take the best of them from disk."""
         checkpoint = self.cache.path("heads", {"seed": seed}).with_suffix(".pt")
         found = self.cache.get("heads", {"seed": seed}, lambda: self._choose(seed, checkpoint))
         head = LinearHead(self.task.encoder.embed_dim, self.train.num_classes)
         state = {name: torch.from_numpy(found[name]) for name in head.state_dict()}
         head.load_state_dict(state)
-        names = [f"rate {rate:g}, decay {decay:g}" for rate, decay in self.grid]
+        names = self._names()
         tried = dict(zip(names, found["miou"].tolist(), strict=True))
-        return head.to(self.task.run.device).eval(), tried
+        name = names[int(found["chosen"])]
+        log_choice(seed, tried, name)
+        return _Best(head.to(self.task.run.device).eval(), name, tried)
+
+    def _names(self) -> list[str]:
+        """Names of the heads, in the order of the grid."""
+        rates, decays = (
+            short_names(values)
+            for values in (self.protocol.learning_rates, self.protocol.weight_decays)
+        )
+        return [f"rate {rate}, decay {decay}" for rate in rates for decay in decays]
 
     def _choose(self, seed: int, checkpoint: Path) -> dict[str, np.ndarray]:
         order = np.random.default_rng(seed).permutation(self.labels.usable)
@@ -188,10 +195,11 @@ class _Training:
         scores = [self._miou(head.folded(), held) if is_finite(head) else -1.0 for head in heads]
         if max(scores) < 0:
             raise ValueError("training diverged at every rate: lower protocol.learning_rates")
-        best = heads[int(np.argmax(scores))].folded().cpu()
+        chosen = int(np.argmax(scores))  # the first of equal ones
+        best = heads[chosen].folded().cpu()
         state = {name: value.numpy() for name, value in best.state_dict().items()}
         checkpoint.unlink(missing_ok=True)
-        return {**state, "miou": np.maximum(scores, 0.0)}
+        return {**state, "miou": np.maximum(scores, 0.0), "chosen": np.array(chosen)}
 
     def _fit(self, images: Sequence[int], seed: int, checkpoint: Path) -> list[NormalizedHead]:
         protocol, run = self.protocol, self.task.run
@@ -230,7 +238,7 @@ class _Training:
                 for group in optimiser.param_groups:  # a cosine to 0
                     group["lr"] = rate * (1 + math.cos(math.pi * step / protocol.iterations)) / 2
                 optimiser.zero_grad()
-                head_loss(head(tokens), targets).backward()
+                head_loss(head(tokens), targets, self.covered).backward()
                 optimiser.step()
             if (step + 1) % _KEPT_EVERY == 0:
                 kept_on_disk.save(step + 1)
@@ -259,44 +267,6 @@ def full_size_first(scored: Scored) -> Scored:
     ordered = sorted(scored.scores, key=lambda table: table.resolution != "full")
     counts = {t.resolution: scored.per_image[t.resolution] for t in ordered}
     return replace(scored, scores=tuple(ordered), per_image=counts, confusion=None)
-
-
-def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Starts of windows that cover `length` pixels; the last one ends with them."""
-    last = max(length - window, 0)
-    return [*range(0, last, stride), last]
-
-
-def window_logits(
-    task: Task,
-    heads: Mapping[int, LinearHead],
-    image: Tensor,
-    window: tuple[int, int],
-    stride: int,
-) -> dict[int, Tensor]:
-    """Mean logits of overlapping windows, float32 `[C, H, W]` by seed, for an image `[3, ., .]`.
-
-    The image is resized so that it holds one window with its shorter side.
-    """
-    scale = max(window[0] / image.shape[1], window[1] / image.shape[2])
-    height, width = (max(round(s * scale), w) for s, w in zip(image.shape[1:], window, strict=True))
-    image = resize_image(image, (height, width))
-    device, encoder = task.run.device, task.encoder.to(task.run.device).eval()
-    total = {
-        seed: torch.zeros(head.classify.out_channels, height, width, device=device)
-        for seed, head in heads.items()
-    }
-    times = torch.zeros(height, width, device=device)
-    for top in window_starts(height, window[0], stride):
-        for left in window_starts(width, window[1], stride):
-            area = (slice(top, top + window[0]), slice(left, left + window[1]))
-            crop = image[(slice(None), *area)][None].to(device)
-            tokens = encoder.patch_tokens(encoder.preprocess(crop)).float()
-            times[area] += 1
-            for seed, head in heads.items():
-                logits = F.interpolate(head.to(device)(tokens), size=window, mode="bilinear")
-                total[seed][(slice(None), *area)] += logits[0]
-    return {seed: (logits / times).cpu() for seed, logits in total.items()}
 
 
 def _endless(batches: Epoch, start: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:

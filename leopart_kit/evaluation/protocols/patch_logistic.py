@@ -19,6 +19,7 @@ from leopart_kit.data import IGNORE_INDEX
 from leopart_kit.evaluation.protocols.patch_classifiers.measure import measure_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.patches import Patches
 from leopart_kit.evaluation.protocols.patch_classifiers.settings import PatchClassifierSettings
+from leopart_kit.evaluation.protocols.training_split.choice import short_names
 from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Measurement, Task
 from leopart_kit.settings import Count, Positive, Positives, settings
@@ -46,7 +47,8 @@ class PatchLogistic(PatchClassifierSettings):
             ValueError: the training patches show one class, no or too few training images with
                 masks, or a resolution that is not whole patches.
         """
-        strength_of = {f"C = {c:.3g}": c for c in self.strengths}
+        names = [f"C = {name}" for name in short_names(self.strengths)]
+        strength_of = dict(zip(names, self.strengths, strict=True))
 
         def classify(
             known: Patches, asked: Patches, names: Sequence[str], cache: StageCache

@@ -111,9 +111,6 @@ class PredictedMaps:
         run.processes.wait()
         return Scored()
 
-    def kept(self) -> dict[str, Any]:
-        """The maps as a field of `Measurement`.
-
-        Without masks nobody named the classes here: they are shown as clusters are.
-        """
-        return {"class_maps" if self.task.dataset.num_classes else "cluster_maps": self.class_maps}
+    def kept(self, class_names: Sequence[str]) -> dict[str, Any]:
+        """The maps, and the classes that were learned, as fields of `Measurement`."""
+        return {"class_maps": self.class_maps, "class_names": tuple(class_names)}

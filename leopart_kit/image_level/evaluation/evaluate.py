@@ -86,7 +86,7 @@ def evaluate_image_level(
     # Folders of classes number their images anew in every split: names say nothing.
     audited: tuple[str, ...] = ()
     if any(LABELS_USED[name].fit for name in settings.evaluations):
-        audit = audit_splits(train.images, test.images, names=False)
+        audit = audit_splits(train.images, test.images, names=False, track=run.track)
         audit.check(run.shared_images)
         audited = (audit.note(),)
     clock = Clock()

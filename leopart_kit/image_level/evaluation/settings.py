@@ -10,11 +10,11 @@ from leopart_kit.settings import (
     Count,
     NotNegative,
     NotNegatives,
-    Positive,
     Positives,
     Seeds,
     ShareRange,
     Shares,
+    Temperature,
     Text,
     settings,
     several,
@@ -31,7 +31,7 @@ class KnnSettings:
 
     neighbours: Count = 20
     """Training images that vote."""
-    temperature: Positive = 0.07
+    temperature: Temperature = 0.07
     """A vote weighs exp(cosine / temperature)."""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from leopart_kit.evaluation.protocols.in_context.memory import Memory
 from leopart_kit.evaluation.protocols.in_context.protocol import InContext
 from leopart_kit.evaluation.protocols.training_split.augmented_images import AugmentedImages
 from leopart_kit.evaluation.protocols.training_split.shares import drawn_images
+from leopart_kit.image_level.evaluation.settings import KnnSettings
 from tests.evaluation.tiny_data import NAMES, PATCH, SIDE, MeanColour, encoder_of, write_folder
 
 SETTINGS = InContext(
@@ -221,10 +223,13 @@ def test_lists_that_do_not_fit_are_named(tmp_path: Path, text, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"memory_size": 129}, "memory_size"),
-        ({"memory_size": 2}, "the 2 entries"),
-        ({"train_share": 0.1}, "train_share"),
-        ({"resolution": (36, 32)}, r"\[36, 32\]"),
+        ({"memory_size": 129}, r"protocol\.memory_size 129 .* 128 patches"),
+        ({"memory_size": 2}, r"the 2 entries.*protocol\.neighbours or raise protocol\.memory_size"),
+        ({"neighbours": 129}, r"the 128 entries.*protocol\.neighbours or use more .*images"),
+        ({"neighbours": 129, "memory_size": 128}, r"the 128 entries.*use more .*images"),
+        ({"train_share": 0.1}, r"protocol\.train_share"),
+        ({"train_share": 0.125}, r"protocol\.train_share.*protocol\.classes_left_out"),
+        ({"resolution": (36, 32)}, r"protocol\.resolution \[36, 32\]"),
     ],
 )
 def test_what_the_training_images_cannot_give_is_said_first(tmp_path, change, message):
@@ -233,6 +238,24 @@ def test_what_the_training_images_cannot_give_is_said_first(tmp_path, change, me
     with pytest.raises(ValueError, match=message):
         measure(replace(SETTINGS, **change), images, images, encoder=encoder_of(fn))
     assert not fn.batches, "before any image was encoded"
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-39, 9e-7])
+def test_a_temperature_below_what_float32_tells_apart_is_refused(temperature: float):
+    with pytest.raises(ValueError, match=r"^temperature"):
+        replace(SETTINGS, temperature=temperature)
+    with pytest.raises(ValueError, match=r"^temperature"):
+        KnnSettings(temperature=temperature)
+
+
+@pytest.mark.parametrize(
+    ("crops", "said"), [(0, "64 patches of 4 images"), (2, "128 patches of 4 images, 2 crops")]
+)
+def test_the_log_counts_images_and_their_crops(tmp_path: Path, caplog, crops: int, said: str):
+    images = write_folder(tmp_path / "data", 4)
+    with caplog.at_level(logging.INFO, "leopart_kit.evaluation.protocols.in_context"):
+        measure(replace(SETTINGS, num_augmentations=crops), images, images)
+    assert said in caplog.text
 
 
 def test_no_training_images(tmp_path: Path):

@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from leopart_kit.evaluation import RunSettings, evaluate
 from leopart_kit.evaluation.protocols import linear_full
-from leopart_kit.evaluation.protocols.linear_full import (
-    LinearFull,
-    NormalizedHead,
-    window_starts,
-)
+from leopart_kit.evaluation.protocols.linear_full import LinearFull
+from leopart_kit.evaluation.protocols.probes.normalized_head import NormalizedHead
+from leopart_kit.evaluation.protocols.probes.windows import window_starts
 from leopart_kit.report.results_json import to_json, validate
 from tests.evaluation.tiny_data import MeanColour, encoder_of, write_folder
 
@@ -69,7 +67,10 @@ def test_colours_are_learnt_at_full_size_and_a_run_goes_on(tmp_path: Path, monke
     assert whole.scores[0].resolution == "full"
     assert whole.metrics["miou"].mean > 90
     validate(to_json(whole))
-    assert len(whole.details["miou_on_held_out_images"]["0"]) == 2
+    tried = whole.details["miou_on_held_out_images"]["0"]
+    assert set(tried) == {"rate 0.03, decay 0.001", "rate 0.1, decay 0.001"}
+    [chosen] = whole.details["chosen"]
+    assert chosen == {"seed": 0, "setting": max(tried, key=tried.__getitem__)}
 
     monkeypatch.setattr(linear_full, "_KEPT_EVERY", 10)
     with pytest.raises(KeyboardInterrupt):
@@ -81,10 +82,26 @@ def test_colours_are_learnt_at_full_size_and_a_run_goes_on(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(
+    "change", [{"batch_size": 1}, {"batch_size": 3, "resolution": (8, 8)}, {"resolution": (8, 8)}]
+)
+def test_small_batches_that_can_be_trained_are(tmp_path: Path, change):
+    images = write_folder(tmp_path, 8)
+    protocol = replace(PROTOCOL, iterations=3, **change)
+    run = RunSettings(shared_images="allow")
+    assert evaluate(encoder_of(MeanColour()), images, protocol, run, train=images).metrics
+
+
+@pytest.mark.parametrize(
     ("change", "images", "message"),
     [
         ({}, 1, "1 training"),
         ({"learning_rates": (1e30,)}, 8, "learning_rates"),
+        (
+            {"batch_size": 1, "resolution": (8, 8)},
+            8,
+            r"protocol\.batch_size 1 .*\[8, 8\]",
+        ),
+        ({"batch_size": 5, "resolution": (8, 8)}, 8, r"protocol\.batch_size 5 "),  # 6 = 5 + 1
     ],
 )
 def test_what_cannot_be_trained_is_named(tmp_path: Path, change, images, message):

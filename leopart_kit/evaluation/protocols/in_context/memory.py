@@ -143,9 +143,8 @@ def build_memory(
         ValueError: more patches are asked for than there are.
     """
     stores = [source.store for source in sources]
-    capacity = check_memory_size(
-        choice.memory_size, sum(map(len, stores)), stores[0].tokens.shape[1]
-    )
+    patches = sum(map(len, stores)) * stores[0].tokens.shape[1]
+    capacity = check_memory_size(choice.memory_size, patches)
     key, processes = asdict(choice), cache.processes
     path = cache.path("memory", key).with_suffix(".npy")
     shape = (capacity, sources[0].dataset.num_classes)
@@ -159,14 +158,13 @@ def build_memory(
     return Memory(stores, found["rows"], counts, found["pixels"])
 
 
-def check_memory_size(memory_size: int | None, num_images: int, patches: int) -> int:
+def check_memory_size(memory_size: int | None, patches: int) -> int:
     """The largest number of entries; `ValueError` for more than there are patches."""
-    available = num_images * patches
     if memory_size is None:
-        return available
-    if memory_size > available:
+        return patches
+    if memory_size > patches:
         raise ValueError(
-            f"memory_size {memory_size:,} is more than the {available:,} patches of {num_images:,} "
+            f"protocol.memory_size {memory_size:,} is more than the {patches:,} patches of the "
             "training images: lower it, or set it to null for all of them"
         )
     return memory_size
@@ -214,7 +212,9 @@ def _choose(
     with RowWriter(file) as writer:
         writer.write(before, counts[:filled])
     chosen_rows = np.concatenate([part for part, _ in parts])
-    logger.info("memory: %d patches of %d images", len(chosen_rows), len(images))
+    crops = f", {len(sources)} crops of each" if len(sources) > 1 else ""
+    shown = len({index for _, index in images})
+    logger.info("memory: %d patches of %d images%s", len(chosen_rows), shown, crops)
     return {"rows": chosen_rows, "pixels": np.sum([p for _, p in parts], axis=0)}
 
 

@@ -61,5 +61,5 @@ class InContext(InContextSettings):
             scored=scored,
             details=stages.details(memories, scored, clock.seconds["search"]),
             broken=stages.store.broken,
-            **maps.kept(),
+            **maps.kept(stages.train.class_names),
         )

@@ -8,6 +8,7 @@ from typing import Literal
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.clustering.nearest_faiss import import_faiss
 from leopart_kit.data import ClassHistogram, SegmentationDataset
+from leopart_kit.evaluation.protocols.in_context.labels import check_whole_patches
 from leopart_kit.evaluation.protocols.in_context.memory import check_memory_size
 from leopart_kit.evaluation.protocols.training_split.shares import (
     classes_left_out,
@@ -17,10 +18,10 @@ from leopart_kit.evaluation.protocols.training_split.shares import (
 from leopart_kit.settings import (
     Count,
     PathText,
-    Positive,
     Seeds,
     Share,
     Size,
+    Temperature,
     Text,
     Whole,
     settings,
@@ -57,7 +58,7 @@ class InContextSettings:
     and the class scores 0."""
     neighbours: Count = 30
     """Entries whose labels a patch takes."""
-    temperature: Positive = 0.02
+    temperature: Temperature = 0.02
     """Of the softmax over their cosine similarities."""
     index: Literal["exact", "faiss"] = "exact"
     """Search: exact looks at all entries; faiss is an approximate inverted file."""
@@ -113,11 +114,15 @@ class InContextSettings:
             chosen = listed_images(train, labels.usable, file)
         missing = classes_left_out(labels, chosen)
         if missing and self.classes_left_out == "stop":
-            which = f"train_share {self.train_share:g}, seed {seed}" if file is None else str(file)
+            which = (
+                f"protocol.train_share {self.train_share:g}, seed {seed}"
+                if file is None
+                else str(file)
+            )
             raise ValueError(
                 f"{which}: {len(chosen)} of {len(labels.usable)} training images show no "
                 f"{', '.join(missing[:5])}{', …' * (len(missing) > 5)}; take other seeds, more "
-                "images or classes_left_out=allow"
+                "images or protocol.classes_left_out=allow"
             )
         return chosen
 
@@ -129,19 +134,17 @@ class InContextSettings:
         """
         if self.index == "faiss":
             import_faiss()
-        if any(side % patch_size for side in self.resolution):
-            raise ValueError(
-                f"resolution {list(self.resolution)} must be whole patches of {patch_size} px, "
-                "since patches take their labels from the masks"
-            )
+        check_whole_patches(self.resolution, patch_size)
         rows, columns = grid_size(*self.resolution, patch_size)
-        images = num_train * max(self.num_augmentations, 1)
-        self.check_neighbours(check_memory_size(self.memory_size, images, rows * columns))
+        patches = num_train * max(self.num_augmentations, 1) * rows * columns
+        self.check_neighbours(check_memory_size(self.memory_size, patches), patches)
 
-    def check_neighbours(self, entries: int) -> None:
-        """Raise `ValueError` for more neighbours than entries."""
+    def check_neighbours(self, entries: int, patches: int) -> None:
+        """Raise `ValueError` for more neighbours than entries; `patches` are all that there are."""
         if self.neighbours > entries:
+            larger = self.memory_size is not None and self.memory_size < patches
             raise ValueError(
                 f"{self.neighbours} neighbours are more than the {entries} entries of the memory: "
-                "lower neighbours or raise memory_size"
+                "lower protocol.neighbours or "
+                f"{'raise protocol.memory_size' if larger else 'use more training images'}"
             )

@@ -83,7 +83,9 @@ class InContextStages:
         sources, processes = self.sources[draw], self.task.run.processes
         cache = StageCache(sources[0].store.folder / "stages", self._key(draw), processes)
         memory = build_memory(sources, cache, self._choice(draw), self.task.run.track)
-        self.settings.check_neighbours(len(memory))
+        stores = [source.store for source in sources]
+        patches = sum(map(len, stores)) * stores[0].tokens.shape[1]
+        self.settings.check_neighbours(len(memory), patches)
         return memory
 
     def _choice(self, draw: int) -> MemoryChoice:
@@ -133,7 +135,6 @@ class InContextStages:
             for draw, memory in memories.items()
         }
         return {
-            "num_clusters": self.train.num_classes,
             "training_images_left_out": left_out(self.train, broken),
             "classes_missing_from_train": missing_classes(
                 replace(self.labels, pixels=shown), scored

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,8 +11,10 @@ import torch
 
 from leopart_kit.clustering.projection import Standardizer
 from leopart_kit.data import SegmentationDataset
+from leopart_kit.evaluation.protocols.in_context.labels import check_whole_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.patches import Patches, label_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.settings import PatchClassifierSettings
+from leopart_kit.evaluation.protocols.training_split.choice import log_choice
 from leopart_kit.evaluation.protocols.training_split.training_images import (
     left_out,
     missing_classes,
@@ -27,8 +28,6 @@ from leopart_kit.evaluation.store.features import FeatureStore
 from leopart_kit.evaluation.store.store_files import StageCache
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 from leopart_kit.metrics import ConfusionMatrix, segmentation_scores
-
-logger = logging.getLogger(__name__)
 
 # From patches to learn from, patches to name and settings by their names: classes uint8
 # [images, h·w] by each setting. `cache` keeps what takes long.
@@ -48,11 +47,7 @@ class PatchClassification:
         self.train = training_images(task)
         self.labels = task.labels_of(self.train)
         patch_size = task.encoder.patch_size
-        if any(side % patch_size for side in settings.resolution):
-            raise ValueError(
-                f"resolution {list(settings.resolution)} must be whole patches of {patch_size} px, "
-                "since patches take their class from the masks"
-            )
+        check_whole_patches(settings.resolution, patch_size)
         held_out(len(self.labels.usable), settings.holdout, 0)  # before hours of extraction
         self.store = task.features(settings.resolution)
         source = task.features_of(self.train, self.labels.usable, settings.resolution)
@@ -104,10 +99,7 @@ class PatchClassification:
 
         key = {"seed": seed, "candidates": list(candidates)}
         found = self.task.run.processes.once(lambda: self.cache.get("choice", key, compute))
-        scores = dict(zip(candidates, found["miou"].tolist(), strict=True))
-        shown = ", ".join(f"{name}: {score:.1f}" for name, score in scores.items())
-        logger.info("mIoU on held-out training images: %s", shown)
-        return scores
+        return dict(zip(candidates, found["miou"].tolist(), strict=True))
 
     def predict(self, chosen: str) -> np.ndarray:
         """Classes of all patches of the measured images, uint8 `[N, h·w]`."""
@@ -165,6 +157,9 @@ def measure_patches(
         seed: max(scores, key=scores.__getitem__) if scores else candidates[0]
         for seed, scores in tried.items()
     }
+    for seed, name in chosen.items():
+        if tried[seed]:
+            log_choice(seed, tried[seed], name)
     clock.lap("choice")
     found = {name: work.predict(name) for name in dict.fromkeys(chosen.values())}
     clock.lap("classification")
@@ -187,7 +182,6 @@ def measure_patches(
         timing_seconds=clock.seconds,
         scored=scored,
         details={
-            "num_clusters": work.train.num_classes,
             "training_images": len(work.patches.store),
             "training_patches": len(work.patches.classes()),
             "chosen": [{"seed": seed, "setting": name} for seed, name in chosen.items()],
@@ -196,5 +190,5 @@ def measure_patches(
             "classes_missing_from_train": missing_classes(work.labels, scored),
         },
         broken=store.broken,
-        **maps.kept(),
+        **maps.kept(work.train.class_names),
     )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from leopart_kit.backbones.encoder import covered_share
 from leopart_kit.data import ClassHistogram
 from leopart_kit.evaluation.protocols.probes.batches import (
     Epoch,
@@ -23,6 +24,7 @@ from leopart_kit.evaluation.protocols.probes.batches import (
 )
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
 from leopart_kit.evaluation.protocols.probes.training import fit_heads, is_finite
+from leopart_kit.evaluation.protocols.training_split.choice import short_names
 from leopart_kit.evaluation.protocols.training_split.training_images import training_images
 from leopart_kit.evaluation.scores.resizing import classes_at
 from leopart_kit.evaluation.segmentation_heads import FcnHead, LinearHead
@@ -47,6 +49,7 @@ class HeadTraining:
     Attributes:
         labels: what the masks of the training images hold.
         store: patch tokens of those that can be used; a place is a row of its `indices`.
+        covered: share of their grid that images cover.
 
     Raises:
         ValueError: there are no training images, or they have no masks.
@@ -60,6 +63,7 @@ class HeadTraining:
         self.dataset = training_images(task)
         self.labels: ClassHistogram = task.labels_of(self.dataset)
         self.store = task.features_of(self.dataset, self.labels.usable, settings.resolution)
+        self.covered = covered_share(*settings.resolution, task.encoder.patch_size)
         used = {k: v for k, v in asdict(settings).items() if k not in _OF_SCORING}
         # Not shared: every process trains the heads of its own seeds.
         self.cache = StageCache(
@@ -67,6 +71,7 @@ class HeadTraining:
             {
                 "masks": self.dataset.mask_fingerprint(),
                 "images": self.store.indices.tolist(),
+                "covered": self.covered,
                 "settings": used,
                 "head": type(make_head(1, 1)).__name__,
             },
@@ -91,7 +96,7 @@ class HeadTraining:
                 best,
                 list(tried),
             )
-        return best, {f"{rate:g}": score for rate, score in zip(tried, scores, strict=True)}
+        return best, dict(zip(short_names(tried), scores, strict=True))
 
     def heads(self, rate: float) -> dict[int, Head]:
         """One head a seed; several processes train a share of the seeds each."""
@@ -117,6 +122,7 @@ class HeadTraining:
                 self.settings,
                 seed=seed,
                 checkpoint=self.cache.path("head", key).with_suffix(".pt"),
+                covered=self.covered,
                 rate=self._miou_of_first_batches if released else None,
                 device=self.task.run.device,
                 track=self.task.run.track,
@@ -162,6 +168,7 @@ class HeadTraining:
             settings,
             seed=seed,
             checkpoint=checkpoint,
+            covered=self.covered,
             device=self.task.run.device,
             track=self.task.run.track,
         )
@@ -170,7 +177,8 @@ class HeadTraining:
             self._miou(head, self.store, out, self.targets[out]) if is_finite(head) else 0.0
             for head in heads
         ]
-        shown = ", ".join(f"{r:g}: {score:.1f}" for r, score in zip(rates, scores, strict=True))
+        named = zip(short_names(rates), scores, strict=True)
+        shown = ", ".join(f"{name}: {score:.1f}" for name, score in named)
         logger.info("mIoU on %d held-out images by learning rate: %s", held, shown)
         return {"miou": np.array(scores)}
 
@@ -219,11 +227,14 @@ class HeadTraining:
         counts = ConfusionMatrix(self.dataset.num_classes, self.dataset.num_classes)
         for place, target in zip(places.tolist(), targets, strict=True):
             tokens = tokens_of(store, np.array([place])).to(self.task.run.device)
-            counts.update(target, predicted_classes(head(tokens), self.settings.train_resolution))
+            size = self.settings.train_resolution
+            counts.update(target, predicted_classes(head(tokens), size, self.covered))
         classes = torch.arange(self.dataset.num_classes)
         return segmentation_scores(counts.counts, classes).miou_present
 
 
-def predicted_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits `[1, C, h, w]` → the class of every pixel, int64 `[*size]`."""
-    return classes_at(logits[0], size).cpu()
+def predicted_classes(
+    logits: Tensor, size: tuple[int, int], covered: tuple[float, float]
+) -> Tensor:
+    """Logits `[1, C, h, w]` → the class of every pixel, int64 `[*size]`, see `enlarge`."""
+    return classes_at(logits[0], size, covered).cpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.backbones.encoder import covered_share
 from leopart_kit.evaluation.protocols.probes.batches import tokens_of
 from leopart_kit.evaluation.protocols.probes.heads import (
     Head,
@@ -25,7 +27,7 @@ from leopart_kit.evaluation.protocols.training_split.training_images import (
 from leopart_kit.evaluation.result import LabelsUsed
 from leopart_kit.evaluation.scores.predicted_maps import PredictedMaps
 from leopart_kit.evaluation.scores.scoring import Scored
-from leopart_kit.evaluation.segmentation_heads import HeadKind, load_head
+from leopart_kit.evaluation.segmentation_heads import HeadKind, classes_of_head, load_head
 from leopart_kit.evaluation.task import Clock, Measurement, Task
 
 
@@ -45,13 +47,14 @@ def measure_probe(
         path = Path(settings.head).expanduser()
         head = load_head(path, kind, store.embed_dim, tuple(dataset.class_names)).to(run.device)
         heads: Mapping[int, Head] = {settings.seeds[0]: head}
-        details |= {"head": str(path), "num_clusters": head.classify.out_channels}
+        names = classes_of_head(path)
+        details |= {"head": str(path)}
         clock.lap("features")
     else:
         training = HeadTraining(settings, task, store, make_head)
         clock.lap("features")
         rate, tried = training.rate()
-        heads = training.heads(rate)
+        heads, names = training.heads(rate), training.dataset.class_names
         details |= {"learning_rate": rate, "miou_on_held_out_images": dict(tried)}
         clock.lap("training")
 
@@ -61,7 +64,9 @@ def measure_probe(
         return {seed: head(tokens) for seed, head in heads.items()}
 
     sizes = settings.resolution, settings.score_resolution
-    maps = PredictedMaps(task, len(store), sizes[1], logits_of, predicted_classes)
+    covered = covered_share(*settings.resolution, task.encoder.patch_size)
+    classes_of = partial(predicted_classes, covered=covered)
+    maps = PredictedMaps(task, len(store), sizes[1], logits_of, classes_of)
     scored = maps.score(store.indices, tuple(heads), *sizes)
     clock.lap("scoring")
     if training is not None:
@@ -74,7 +79,7 @@ def measure_probe(
         details=details,
         broken=store.broken,
         heads=heads,
-        **maps.kept(),
+        **maps.kept(names),
     )
 
 

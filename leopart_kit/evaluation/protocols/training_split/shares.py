@@ -16,8 +16,8 @@ def drawn_images(usable: Sequence[int], share: float, seed: int) -> list[int]:
     number = round(share * len(usable))
     if share * len(usable) < 1:
         raise ValueError(
-            f"train_share {share:g} of {len(usable)} training images is less than one image: "
-            "raise it"
+            f"protocol.train_share {share:g} of {len(usable)} training images is less than one "
+            "image: raise it"
         )
     order = np.random.default_rng(seed).permutation(len(usable))[:number]
     return [usable[place] for place in np.sort(order)]
