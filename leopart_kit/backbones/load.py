@@ -13,6 +13,7 @@ from torch import Tensor
 from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.attention import TimmModule
 from leopart_kit.backbones.checkpoints import read_checkpoint
+from leopart_kit.backbones.custom import make_custom
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.file_kinds import WEIGHT_SUFFIXES
 from leopart_kit.backbones.filled import build_convolutional, build_vit
@@ -20,22 +21,23 @@ from leopart_kit.backbones.handcrafted import HandcraftedEncoder
 from leopart_kit.backbones.package_file import package_weights
 from leopart_kit.backbones.position_embedding import check_grid
 from leopart_kit.backbones.precision import Precision
+from leopart_kit.backbones.saved_backbone import load_backbone
 from leopart_kit.backbones.vit import Facet, ViTEncoder
 from leopart_kit.backbones.weights import hub_weights, seeded, shipped_weights
 from leopart_kit.backbones.zoo import ZOO, EncoderSpec, list_encoders
-from leopart_kit.parts import close_names, import_named, unknown_choice
+from leopart_kit.parts import close_names, unknown_choice
 
 EncoderLike = Encoder | str | Path | Callable[[Tensor], object]
 
 _RANDOM = ("random", "none")
-_WITHOUT_WEIGHTS = ("handcrafted", "custom")
+_WITHOUT_SPEC = ("handcrafted", "custom")
 _OPTIONS = {
     "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network", "grid"},
     "dilated ResNet": {"weights", "precision", "network", "patch_size"},
     "ResNet": {"weights", "precision", "network"},
     "AlexNet": {"weights", "precision", "network"},
     "handcrafted": {"patch_size"},
-    "custom": {"factory", "factory_options"},
+    "custom": {"weights", "precision", "factory", "factory_options"},
 }
 
 
@@ -61,10 +63,12 @@ def load_encoder(
             `handcrafted` or `custom`.
         weights: `auto` (local cache, then the hub through timm; the package for the demo's
             encoders; random for a network that is there to be trained from scratch), a checkpoint
-            file in any layout that `read_checkpoint` knows, or `random` (also `none`).
+            file in any layout that `read_checkpoint` knows, or `random` (also `none`). `custom`
+            takes what a training has saved of it.
         block: of a vision transformer, -1 the last.
         facet: of that block, `token` (its output) or `key`, `query`, `value` (of its attention).
-        precision: `fp32`, or `bf16` for autocast (tokens are float32 either way).
+        precision: `fp32`, or `bf16` for autocast (tokens are float32 either way). A factory with
+            a parameter `precision` receives it.
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
         network: which network of a file that holds several, see `read_checkpoint`.
         grid: rows and columns, in patches, of the positions in the weight file, where these are
@@ -86,7 +90,7 @@ def load_encoder(
     """
     name, network = _text("name", name), _text("network", network)
     weights = weights if isinstance(weights, Path) else _text("weights", weights)
-    spec = None if name in _WITHOUT_WEIGHTS else _find_spec(name)
+    spec = None if name in _WITHOUT_SPEC else _find_spec(name)
     given = {
         "weights": None if str(weights) in ("auto", *_RANDOM) else weights,
         "block": block if block != -1 else None,
@@ -102,7 +106,11 @@ def load_encoder(
     _check_options(name, _kind(spec) if spec else name, given)
     if spec is None:
         if name == "custom":
-            return _custom(factory, factory_options or {}).eval()
+            with seeded(seed):
+                made = make_custom(factory, factory_options or {}, precision)
+            if given["weights"] is not None:
+                load_backbone(made, Path(weights).expanduser())
+            return made.eval()
         return HandcraftedEncoder(8 if patch_size is None else patch_size).eval()
     path, source = _locate(spec, weights)
     if path is None and grid is not None:
@@ -134,10 +142,11 @@ def _text(setting: str, value: object) -> str:
     raise ValueError(f"encoder.{setting}={value!r} must be a text")
 
 
-def takes_patch_size(name: str) -> bool:
-    """True if `patch_size` is an option of the encoder of this name."""
-    kind = name if name in _WITHOUT_WEIGHTS else _kind(_find_spec(name))
-    return "patch_size" in _OPTIONS[kind]
+def has_option(name: str, option: str) -> bool:
+    """True if an option of `load_encoder` is one of the encoder of this name."""
+    name = _text("name", name)
+    kind = name if name in _WITHOUT_SPEC else _kind(_find_spec(name))
+    return option in _OPTIONS[kind]
 
 
 def _kind(spec: EncoderSpec) -> str:
@@ -189,24 +198,6 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
     if str(weights) == "auto":
         return hub_weights(spec.timm_name if spec.on_timm_hub else None, spec.name, spec.release)
     return Path(weights).expanduser(), str(weights)
-
-
-def _custom(factory: str | None, options: Mapping[str, object]) -> Encoder:
-    """Call the user's factory, `package.module:function`, and make an encoder of what it returns.
-
-    Raises `ValueError` if it cannot be imported or returns something that is no encoder.
-    """
-    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise ValueError(f"encoder.factory_options={options!r} must be names with values")
-    made = import_named(factory, "encoder.factory")(**options)
-    if isinstance(made, Encoder):
-        return made
-    if not callable(made):
-        raise ValueError(
-            f"encoder.factory={factory} returned a {type(made).__name__}: return "
-            "Encoder.from_module(fn, patch_size, embed_dim, mean, std)"
-        )
-    return Encoder.from_module(made)
 
 
 def as_encoder(given: EncoderLike) -> Encoder:
