@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.attention import TimmModule
-from leopart_kit.backbones.checkpoints import read_checkpoint
+from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
 from leopart_kit.backbones.custom import make_custom
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.file_kinds import WEIGHT_SUFFIXES
@@ -30,6 +31,7 @@ from leopart_kit.parts import close_names, unknown_choice
 EncoderLike = Encoder | str | Path | Callable[[Tensor], object]
 
 _RANDOM = ("random", "none")
+_STEGO_HEAD = re.compile(r"(^|\.)head\.(linear|nonlinear)\.")
 _WITHOUT_SPEC = ("handcrafted", "custom")
 _OPTIONS = {
     "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network", "grid"},
@@ -117,6 +119,8 @@ def load_encoder(
         raise ValueError(f"encoder.grid={list(grid)} is of a weight file, and {name} is random")
     positions = None if grid is None else check_grid(grid)
     loaded = None if path is None else read_checkpoint(path, network, positions)
+    if loaded is not None:
+        _check_whole(loaded[1], name)
     with seeded(seed):
         if spec.architecture.kind != "ViT":
             stride = 16 if patch_size is None else patch_size
@@ -133,6 +137,18 @@ def load_encoder(
         facet=facet,
         precision=precision,
     ).eval()
+
+
+def _check_whole(report: CheckpointReport, name: str) -> None:
+    """Raise `ValueError` for what STEGO has trained: without its head that is the frozen start."""
+    keys = report.dropped
+    if any(k.endswith("centroids") for k in keys) and any(_STEGO_HEAD.search(k) for k in keys):
+        raise ValueError(
+            f"{report.path} holds a head of STEGO, without which {name} is as it was before the "
+            "training: load both by encoder=custom "
+            "encoder.factory=leopart_kit.methods.stego_encoder:load_stego "
+            f"'encoder.factory_options={{weights: {report.path}, name: {name}}}'"
+        )
 
 
 def _text(setting: str, value: object) -> str:
