@@ -117,6 +117,7 @@ class RunParts:
             seed=self.config.seed,
             max_steps=self.settings.max_steps,
             images_per_step=images,
+            batch_size=self.config.batch_size,
             first=self.fabric.is_global_zero,
             resumes=self.resumes,
             features=self.features,
