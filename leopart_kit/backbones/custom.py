@@ -36,14 +36,8 @@ def make_custom(
         made = Encoder.from_module(made)
     if isinstance(made, FunctionEncoder):
         made.name = str(factory)
-    if precision == "fp32" or knows_precision:
-        return made
-    if not isinstance(made, FunctionEncoder):
-        raise ValueError(
-            f"precision={precision}: encoder.factory={factory} makes a {type(made).__name__}, of "
-            "which it is not known; give that function a parameter precision, or set precision=fp32"
-        )
-    made.run_in(precision)
+    if precision != "fp32" and not knows_precision:
+        made.run_in(precision)
     return made
 
 

@@ -15,6 +15,7 @@ from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
 from leopart_kit.backbones.module_weights import fill_module
+from leopart_kit.backbones.precision import Precision, check_precision
 from leopart_kit.identity import hash_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -182,6 +183,20 @@ class Encoder(
     def tokens_and_attention(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """`patch_tokens` and `attention` of the same images; a ViT runs once for both."""
         return self.patch_tokens(images), self.attention(images)
+
+    def run_in(self, precision: Precision) -> None:
+        """Run in a precision from now on; tokens are float32 either way.
+
+        Raises `ValueError` where the class of the encoder knows none, or there is no such one.
+        """
+        check_precision(precision)
+        if not hasattr(self, "precision"):
+            raise ValueError(
+                f"precision={precision}: {self.name} is a {type(self).__name__}, which knows none; "
+                "give what makes it a parameter precision, or set precision=fp32"
+            )
+        self.precision = precision
+        self.settings = {**self.settings, "precision": precision}
 
     def saved_weights(self) -> dict[str, Tensor]:
         """Tensors of a file that `load_encoder` reads, by their names there."""

@@ -16,7 +16,7 @@ from leopart_kit.backbones.encoder import (
     pad_to_grid,
 )
 from leopart_kit.backbones.module_layout import PatchFeatures, find_layout
-from leopart_kit.backbones.precision import Precision, autocast_to, check_precision
+from leopart_kit.backbones.precision import Precision, autocast_to
 from leopart_kit.backbones.token_grid import token_grid
 from leopart_kit.identity import describe, describe_module
 
@@ -77,12 +77,6 @@ class FunctionEncoder(Encoder):
             },
         )
         self.fn = fn
-
-    def run_in(self, precision: Precision) -> None:
-        """Run under autocast, or no longer; tokens are float32 either way."""
-        check_precision(precision)
-        self.precision = precision
-        self.settings["precision"] = precision
 
     @property
     def saved_module(self) -> nn.Module:

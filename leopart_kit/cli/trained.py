@@ -89,12 +89,6 @@ def plan_training(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
     config = compose_command("train", said)
     last = rounds_of(config, folder, said)[-1].config
     asked = read_method(last)
-    changed = sorted(node.keys() - {"name", "weights", "seed"})
-    if asked.loader is not None and changed:
-        raise ValueError(
-            f"trained: method={last.method.name} saves a head on the encoder as it is; leave out "
-            f"{', '.join(changed)}"
-        )
     return PlannedTraining(node, folder, config, said, asked)
 
 

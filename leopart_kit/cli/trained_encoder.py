@@ -19,6 +19,8 @@ from leopart_kit.methods import MethodSettings
 
 logger = logging.getLogger(__name__)
 
+_OF_THE_START = ("name", "weights", "network", "grid", "seed")  # the head stands on what is left
+
 
 def build_student(config: DictConfig) -> Encoder:
     """The encoder that a training starts from.
@@ -55,14 +57,17 @@ def trained_node(asked: MethodSettings, node: Mapping[str, Any], weights: str) -
     """The group `encoder` once a method has trained the encoder of this node."""
     if asked.loader is None:
         return {**node, "weights": weights, "network": "auto"}
-    options = {"weights": weights, "name": node["name"]}
+    default = node_of(EncoderSettings)
+    other = {k: v for k, v in node.items() if k not in _OF_THE_START and v != default[k]}
+    options = {"weights": weights, "name": node["name"], **other}
     return {"name": "custom", "factory": asked.loader, "factory_options": options}
 
 
 def words_of_trained(config: DictConfig, weights: str) -> list[str]:
-    """The words by which other commands choose what a training has left."""
-    default = node_of(EncoderSettings) | {"seed": config.encoder.get("seed")}
+    """The words by which other commands measure what a training has left, as it has done."""
+    default = node_of(EncoderSettings)
     made = trained_node(read_method(config), plain(config.encoder), weights)
-    words = words_of_encoder(made.pop("name"))
-    words += [word_of(f"encoder.{k}", v) for k, v in made.items() if v != default.get(k)]
-    return words
+    words = words_of_encoder(made["name"])
+    chosen = {k: v for k, v in made.items() if k not in ("name", "seed") and v != default[k]}
+    words += [word_of(f"encoder.{key}", value) for key, value in chosen.items()]
+    return words if config.precision == "fp32" else [*words, f"precision={config.precision}"]

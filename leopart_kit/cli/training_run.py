@@ -78,8 +78,7 @@ def run_training(
     after = report.evaluate(student, "after")
     if after.encoder.sha256 == before.encoder.sha256:
         logger.warning("the training has left the encoder as it was: look at the learning rates")
-    report.write(before, after, command)
-    logger.info("trained: %s", shlex.join(words_of_trained(config, student.weights)))
+    report.write(before, after, command, shlex.join(words_of_trained(config, student.weights)))
     if benchmarks:
         report.benchmarks(student, benchmarks)
     run.record()
