@@ -258,14 +258,22 @@ def read_part(packages: Sequence[str], values: Mapping[str, Any], group: str) ->
     if name is None:
         given, known = ", ".join(options) or "none", ", ".join(list_parts(packages))
         raise ValueError(f"no {group} is chosen (settings given: {given}); choose one of {known}")
-    if name == "custom":
-        factory = options.pop("factory", None)
-        cls = import_named(factory, f"{group}.factory")
-        if not is_settings(cls):
-            raise ValueError(f"{group}.factory={factory} must be a class under @settings")
-    else:
-        cls = find_part(packages, str(name), group)
-    return read_settings(cls, options, group)
+    factory = options.pop("factory", None) if name == "custom" else None
+    return read_settings(class_of_part(packages, str(name), factory, group), options, group)
+
+
+def class_of_part(packages: Sequence[str], name: str, factory: str | None, group: str) -> type:
+    """The class of settings that a name means, or that the `factory` of `custom` names.
+
+    Raises:
+        ValueError: no such part, or no class of settings.
+    """
+    if name != "custom":
+        return find_part(packages, name, group)
+    cls = import_named(factory, f"{group}.factory")
+    if not is_settings(cls):
+        raise ValueError(f"{group}.factory={factory} must be a class under @settings")
+    return cls
 
 
 def unknown_setting(name: str, known: Sequence[str], group: str, deeper: Sequence[str] = ()) -> str:

@@ -51,6 +51,7 @@ SMALL = {
     r"tools/train.*method.factory": ["evaluation.protocol.resolution=[112,112]"],
     # They ask for bfloat16: two steps take minutes where the processor emulates it.
     r"recipe=\w+_cpu_minutes": ["precision=fp32", "views.local_size=56"],
+    r"recipe=\w+_cpu_minutes.*=custom": ["views.local_size=48"],  # patches of 16
     r"recipe=leopart_vits16_coco": [
         "views.num_local=1",
         "views.local_size=48",

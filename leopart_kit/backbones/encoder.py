@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
-from leopart_kit.backbones.module_layout import find_layout
-from leopart_kit.backbones.token_grid import token_grid
-from leopart_kit.identity import describe, describe_module, hash_weights
+from leopart_kit.backbones.module_weights import fill_module
+from leopart_kit.backbones.precision import Precision, check_precision
+from leopart_kit.identity import hash_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -190,9 +190,32 @@ class Encoder(
         """`patch_tokens` and `attention` of the same images; a ViT runs once for both."""
         return self.patch_tokens(images), self.attention(images)
 
+    def run_in(self, precision: Precision) -> None:
+        """Run in a precision from now on; tokens are float32 either way.
+
+        Raises `ValueError` where the class of the encoder knows none, or there is no such one.
+        """
+        check_precision(precision)
+        if not hasattr(self, "precision"):
+            raise ValueError(
+                f"precision={precision}: {self.name} is a {type(self).__name__}, which knows none; "
+                "give what makes it a parameter precision, or set precision=fp32"
+            )
+        self.precision = precision
+        self.settings = {**self.settings, "precision": precision}
+
     def saved_weights(self) -> dict[str, Tensor]:
         """Tensors of a file that `load_encoder` reads, by their names there."""
-        return self.state_dict()
+        return self.saved_module.state_dict()
+
+    def take_weights(self, weights: Mapping[str, object]) -> None:
+        """Take tensors as `saved_weights` gives them; raises as `fill_module`."""
+        fill_module(self.saved_module, weights)
+
+    @property
+    def saved_module(self) -> nn.Module:
+        """The module whose names `saved_weights` has: the network without what is around it."""
+        return self
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the weights and all settings that change the output."""
@@ -255,64 +278,6 @@ class Encoder(
 
         Raises `ValueError` for what is no encoder, and says what is missing.
         """
-        if not callable(fn) or isinstance(fn, type):
-            raise ValueError(f"from_module needs a callable, got a {type(fn).__name__}")
-        if (patch_size is None) != (embed_dim is None):
-            raise ValueError(
-                f"patch_size={patch_size} and embed_dim={embed_dim}: give both or neither"
-            )
-        mean = _said(fn, "mean", IMAGENET_MEAN) if mean is None else as_triple(mean)
-        std = _said(fn, "std", IMAGENET_STD) if std is None else as_triple(std)
-        network = fn
-        if patch_size is None or embed_dim is None:
-            network, patch_size, embed_dim = find_layout(fn, _label(fn))
-        return _FunctionEncoder(network, _label(fn), patch_size, embed_dim, mean, std)
+        from leopart_kit.backbones.function_encoder import encoder_of  # which needs this class
 
-
-def _said(fn: object, name: str, default: Triple) -> Triple:
-    """Mean or std as a network itself names it."""
-    config = getattr(fn, "pretrained_cfg", None)
-    said = getattr(fn, name, config.get(name) if isinstance(config, dict) else None)
-    return as_triple(said) if isinstance(said, (list, tuple)) else default
-
-
-def _label(fn: object) -> str:
-    return f"custom:{getattr(fn, '__qualname__', type(fn).__qualname__)}"
-
-
-class _FunctionEncoder(Encoder):
-    def __init__(
-        self,
-        fn: Callable[[Tensor], object],
-        name: str,
-        patch_size: int,
-        embed_dim: int,
-        mean: Triple,
-        std: Triple,
-    ) -> None:
-        super().__init__(
-            name=name,
-            embed_dim=embed_dim,
-            patch_size=patch_size,
-            mean=mean,
-            std=std,
-            settings={
-                "function": describe_module(fn) if isinstance(fn, nn.Module) else describe(fn)
-            },
-        )
-        self.fn = fn
-
-    def patch_tokens(self, images: Tensor) -> Tensor:
-        images = pad_to_grid(images, self.patch_size)
-        grid = grid_size(images.shape[-2], images.shape[-1], self.patch_size)
-        try:
-            output = self.fn(images)
-        except AssertionError as error:  # how timm refuses a size
-            raise ValueError(
-                f"{self.name} stops at images {list(images.shape)} ({error}): make it for any size "
-                "(timm: dynamic_img_size=True), or resize the images to its own"
-            ) from error
-        try:
-            return token_grid(output, len(images), self.embed_dim, grid)
-        except ValueError as error:
-            raise ValueError(f"{self.name}, images {list(images.shape)}: {error}") from error
+        return encoder_of(fn, patch_size, embed_dim, mean, std)

@@ -24,7 +24,8 @@ class EncoderSettings:
     name: Text
     """Of the zoo, or of a timm model."""
     weights: PathText = "auto"
-    """File of a checkpoint; auto: the release's own, random: none."""
+    """File of a checkpoint; auto: the release's own, random: none. Of name=custom, what a training
+    has saved."""
     block: int = -1
     """Block whose tokens are taken; -1: the last."""
     facet: Literal["token", "key", "query", "value"] = "token"
@@ -36,7 +37,8 @@ class EncoderSettings:
     patch_size: Count | None = None
     """Of handcrafted, 8 by default; stride of a dilated ResNet, 16 or 8."""
     factory: Text | None = None
-    """Your own function, package.module:function, for name=custom."""
+    """Your own function, package.module:function, for name=custom; a parameter precision of it
+    receives that of the run."""
     factory_options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of that function."""
     seed: Seed = 0

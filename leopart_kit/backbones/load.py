@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from leopart_kit.backbones.architecture import Architecture
 from leopart_kit.backbones.attention import TimmModule
-from leopart_kit.backbones.checkpoints import read_checkpoint
+from leopart_kit.backbones.checkpoints import CheckpointReport, read_checkpoint
+from leopart_kit.backbones.custom import make_custom
 from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, as_triple
 from leopart_kit.backbones.file_kinds import WEIGHT_SUFFIXES
 from leopart_kit.backbones.filled import build_convolutional, build_vit
@@ -20,22 +22,24 @@ from leopart_kit.backbones.handcrafted import HandcraftedEncoder
 from leopart_kit.backbones.package_file import package_weights
 from leopart_kit.backbones.position_embedding import check_grid
 from leopart_kit.backbones.precision import Precision
+from leopart_kit.backbones.saved_backbone import load_backbone
 from leopart_kit.backbones.vit import Facet, ViTEncoder
 from leopart_kit.backbones.weights import hub_weights, seeded, shipped_weights
 from leopart_kit.backbones.zoo import ZOO, EncoderSpec, list_encoders
-from leopart_kit.parts import close_names, import_named, unknown_choice
+from leopart_kit.parts import close_names, unknown_choice
 
 EncoderLike = Encoder | str | Path | Callable[[Tensor], object]
 
 _RANDOM = ("random", "none")
-_WITHOUT_WEIGHTS = ("handcrafted", "custom")
+_STEGO_HEAD = re.compile(r"(^|\.)head\.(linear|nonlinear)\.")
+_WITHOUT_SPEC = ("handcrafted", "custom")
 _OPTIONS = {
     "ViT": {"weights", "block", "facet", "precision", "drop_path_rate", "network", "grid"},
     "dilated ResNet": {"weights", "precision", "network", "patch_size"},
     "ResNet": {"weights", "precision", "network"},
     "AlexNet": {"weights", "precision", "network"},
     "handcrafted": {"patch_size"},
-    "custom": {"factory", "factory_options"},
+    "custom": {"weights", "precision", "factory", "factory_options"},
 }
 
 
@@ -61,10 +65,12 @@ def load_encoder(
             `handcrafted` or `custom`.
         weights: `auto` (local cache, then the hub through timm; the package for the demo's
             encoders; random for a network that is there to be trained from scratch), a checkpoint
-            file in any layout that `read_checkpoint` knows, or `random` (also `none`).
+            file in any layout that `read_checkpoint` knows, or `random` (also `none`). `custom`
+            takes what a training has saved of it.
         block: of a vision transformer, -1 the last.
         facet: of that block, `token` (its output) or `key`, `query`, `value` (of its attention).
-        precision: `fp32`, or `bf16` for autocast (tokens are float32 either way).
+        precision: `fp32`, or `bf16` for autocast (tokens are float32 either way). A factory with
+            a parameter `precision` receives it.
         drop_path_rate: stochastic depth of the last block in training, rising from 0.
         network: which network of a file that holds several, see `read_checkpoint`.
         grid: rows and columns, in patches, of the positions in the weight file, where these are
@@ -86,7 +92,7 @@ def load_encoder(
     """
     name, network = _text("name", name), _text("network", network)
     weights = weights if isinstance(weights, Path) else _text("weights", weights)
-    spec = None if name in _WITHOUT_WEIGHTS else _find_spec(name)
+    spec = None if name in _WITHOUT_SPEC else _find_spec(name)
     given = {
         "weights": None if str(weights) in ("auto", *_RANDOM) else weights,
         "block": block if block != -1 else None,
@@ -102,13 +108,19 @@ def load_encoder(
     _check_options(name, _kind(spec) if spec else name, given)
     if spec is None:
         if name == "custom":
-            return _custom(factory, factory_options or {}).eval()
+            with seeded(seed):
+                made = make_custom(factory, factory_options or {}, precision)
+            if given["weights"] is not None:
+                load_backbone(made, Path(weights).expanduser())
+            return made.eval()
         return HandcraftedEncoder(8 if patch_size is None else patch_size).eval()
     path, source = _locate(spec, weights)
     if path is None and grid is not None:
         raise ValueError(f"encoder.grid={list(grid)} is of a weight file, and {name} is random")
     positions = None if grid is None else check_grid(grid)
     loaded = None if path is None else read_checkpoint(path, network, positions)
+    if loaded is not None:
+        _check_whole(loaded[1], name)
     with seeded(seed):
         if spec.architecture.kind != "ViT":
             stride = 16 if patch_size is None else patch_size
@@ -127,6 +139,18 @@ def load_encoder(
     ).eval()
 
 
+def _check_whole(report: CheckpointReport, name: str) -> None:
+    """Raise `ValueError` for what STEGO has trained: without its head that is the frozen start."""
+    keys = report.dropped
+    if any(k.endswith("centroids") for k in keys) and any(_STEGO_HEAD.search(k) for k in keys):
+        raise ValueError(
+            f"{report.path} holds a head of STEGO, without which {name} is as it was before the "
+            "training: load both by encoder=custom "
+            "encoder.factory=leopart_kit.methods.stego_encoder:load_stego "
+            f"'encoder.factory_options={{weights: {report.path}, name: {name}}}'"
+        )
+
+
 def _text(setting: str, value: object) -> str:
     """A name or path as text: one of digits alone, such as a file called 3, is read as a number."""
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
@@ -134,10 +158,11 @@ def _text(setting: str, value: object) -> str:
     raise ValueError(f"encoder.{setting}={value!r} must be a text")
 
 
-def takes_patch_size(name: str) -> bool:
-    """True if `patch_size` is an option of the encoder of this name."""
-    kind = name if name in _WITHOUT_WEIGHTS else _kind(_find_spec(name))
-    return "patch_size" in _OPTIONS[kind]
+def has_option(name: str, option: str) -> bool:
+    """True if an option of `load_encoder` is one of the encoder of this name."""
+    name = _text("name", name)
+    kind = name if name in _WITHOUT_SPEC else _kind(_find_spec(name))
+    return option in _OPTIONS[kind]
 
 
 def _kind(spec: EncoderSpec) -> str:
@@ -189,24 +214,6 @@ def _locate(spec: EncoderSpec, weights: str | Path) -> tuple[Path | None, str]:
     if str(weights) == "auto":
         return hub_weights(spec.timm_name if spec.on_timm_hub else None, spec.name, spec.release)
     return Path(weights).expanduser(), str(weights)
-
-
-def _custom(factory: str | None, options: Mapping[str, object]) -> Encoder:
-    """Call the user's factory, `package.module:function`, and make an encoder of what it returns.
-
-    Raises `ValueError` if it cannot be imported or returns something that is no encoder.
-    """
-    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise ValueError(f"encoder.factory_options={options!r} must be names with values")
-    made = import_named(factory, "encoder.factory")(**options)
-    if isinstance(made, Encoder):
-        return made
-    if not callable(made):
-        raise ValueError(
-            f"encoder.factory={factory} returned a {type(made).__name__}: return "
-            "Encoder.from_module(fn, patch_size, embed_dim, mean, std)"
-        )
-    return Encoder.from_module(made)
 
 
 def as_encoder(given: EncoderLike) -> Encoder:

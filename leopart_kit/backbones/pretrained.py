@@ -17,7 +17,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from leopart_kit.backbones.encoder import Encoder
-from leopart_kit.backbones.load import load_encoder, takes_patch_size
+from leopart_kit.backbones.load import has_option, load_encoder
 from leopart_kit.backbones.saved_backbone import save_backbone
 from leopart_kit.input_files import parse_json, read_text
 from leopart_kit.whole_file import whole_file
@@ -65,7 +65,7 @@ def _options(encoder: Encoder) -> dict[str, Any]:
     """Arguments of `load_encoder` besides the weights."""
     options: dict[str, Any] = {"name": encoder.name}
     try:
-        has_patch_size = takes_patch_size(encoder.name)
+        has_patch_size = has_option(encoder.name, "patch_size")
     except ValueError as error:
         raise _no_name(encoder, "it is made by code that the files do not hold") from error
     given = {name: encoder.settings[name] for name in _SETTINGS if name in encoder.settings}

@@ -29,6 +29,22 @@ def save_backbone(encoder: Encoder, path: Path, precision: SavedPrecision = "fp3
     return write_tensors(state, path, {"format": "pt", "encoder": encoder.name})
 
 
+def load_backbone(encoder: Encoder, path: Path) -> None:
+    """Give an encoder the weights that `save_backbone` wrote of one like it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or of another network.
+    """
+    try:
+        encoder.take_weights(load_file(path))
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}; it must be the backbone.safetensors of a training of {encoder.name}"
+        ) from error
+    encoder.weights = str(path)
+
+
 def saved_precision(path: Path) -> SavedPrecision:
     """The precision in which `save_backbone` wrote the weights of a file.
 

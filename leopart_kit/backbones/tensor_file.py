@@ -20,7 +20,11 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     Raises:
         OSError: the file cannot be written; carries its name.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    state: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        own = value.detach().cpu().contiguous()
+        tied = any(own.data_ptr() == other.data_ptr() for other in state.values())
+        state[name] = own.clone() if tied else own  # the format has no two names for one tensor
     # Not `save_file`, whose error on a full disk is none of the system's.
     content = memoryview(save(state, metadata=dict(metadata)))
     end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")

@@ -176,9 +176,10 @@ class ViTEncoder(Encoder):
             x = self.vit.norm(x).float()
         return x[:, 0], x[:, self.num_prefix :]
 
-    def saved_weights(self) -> dict[str, Tensor]:
-        """The network's own, in timm's naming."""
-        return self.vit.state_dict()
+    @property
+    def saved_module(self) -> TimmModule:
+        """The network of timm, in whose naming weights are saved."""
+        return self.vit
 
     @property
     def num_prefix(self) -> int:

@@ -47,11 +47,20 @@ def storage_fault(value: Tensor) -> str | None:
     return None
 
 
+def value_fault(value: Tensor) -> str | None:
+    """The reason why a tensor, of whole numbers too, cannot be a module's; `None` where it can."""
+    return storage_fault(value) or (_infinity(value) if value.is_floating_point() else None)
+
+
 def _number_fault(value: Tensor) -> str | None:
     if not value.is_floating_point():
         return f"is {_kind(value)}"
     if value.numel() == 0:
         return f"is empty (shape {list(value.shape)})"
+    return _infinity(value)
+
+
+def _infinity(value: Tensor) -> str | None:
     # A sum is not finite if a term is not, and costs no mask; finite terms may overflow it.
     total = value.float().sum()
     if not torch.isfinite(total) and not torch.isfinite(value.float()).all():

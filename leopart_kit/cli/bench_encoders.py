@@ -104,20 +104,8 @@ class Network:
         if self.failure is not None:
             raise self.failure
         if self.training is not None:
-            made = self.training.run()
-            if self._has_loader:
-                made["factory_options"]["precision"] = self.entry.precision
-            self.node = OmegaConf.create(made)
-        return build_encoder(self.node, self.precision)
-
-    @property
-    def precision(self) -> str:
-        """As `encoder` takes it: a method's own loader has it among its options."""
-        return "fp32" if self._has_loader else self.entry.precision
-
-    @property
-    def _has_loader(self) -> bool:
-        return self.training is not None and self.training.method.loader is not None
+            self.node = OmegaConf.create(self.training.run())
+        return build_encoder(self.node, self.entry.precision)
 
     def results(self, benchmark: str) -> Path:
         """Folder of its results on a benchmark."""

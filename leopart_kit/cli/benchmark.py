@@ -156,7 +156,7 @@ def _measure(
     def prepare(words: Sequence[str]) -> DictConfig:
         said = {key_of(word) for word in words}
         kept = {key: value for key, value in passed_on.items() if key not in said}
-        own = {**kept, "encoder": network.node, "precision": network.precision}
+        own = {**kept, "encoder": network.node, "precision": entry.precision}
         return merge_settings(compose(words), own)
 
     training = None if network.training is None else network.training.folder

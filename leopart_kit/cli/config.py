@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra import compose, initialize_config_dir
@@ -133,12 +134,12 @@ def command_help(
         try:
             overrides = prepare_words(words, groups_of(config_name))
             composed = compose(config_name, overrides=overrides, return_hydra_config=True)
+            template = composed.hydra.help.template
+            with open_dict(composed):
+                del composed["hydra"]
+            return help_page(cls, composed, template)
         except (*USER_ERRORS, *expected) as error:
             _fail(error)
-    template = composed.hydra.help.template
-    with open_dict(composed):
-        del composed["hydra"]
-    return help_page(cls, composed, template)
 
 
 def keep_settings(config: DictConfig, output_dir: Path) -> None:
@@ -158,7 +159,7 @@ def _choices(group: str) -> str:
     return ", ".join(sorted(names))
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception) -> NoReturn:
     logging.getLogger(__name__).debug("failed", exc_info=error)
     sys.exit(f"error: {describe_error(error)}")
 

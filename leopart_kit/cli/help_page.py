@@ -11,8 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from omegaconf import DictConfig, OmegaConf
 from pydantic.fields import FieldInfo
 
-from leopart_kit.parts import find_part
-from leopart_kit.settings import declared, group_of, is_settings
+from leopart_kit.cli.declared import node_of
+from leopart_kit.settings import class_of_part, declared, group_of, is_settings
 
 WIDTH = 100
 _INDENTED: dict[str, Any] = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
@@ -66,7 +66,7 @@ def _listing(
     inner: list[tuple[str, type, Any, str, bool]] = []
     for setting in declared(cls):
         name, value = f"{group}{setting.name}", values.get(setting.name)
-        part = _class_of(setting.kind, value)
+        part = _class_of(setting.kind, value, name)
         if part is not None and isinstance(value, Mapping):
             heading = setting.words or _first_sentence(part)
             named = {name: value}
@@ -80,15 +80,20 @@ def _listing(
     for name, part, value, heading, repeated in inner:
         chosen = f"={value['name']}" if "name" in value else ""
         yield "\n" + textwrap.fill(f"{name}{chosen}: {heading}", WIDTH)
+        if chosen == "=custom":  # of which the node knows what was given alone
+            value = {**node_of(part), **value}
         yield from _listing(part, value, f"{name}.", repeated)
 
 
-def _class_of(kind: Any, value: Any) -> type | None:
-    """The class of settings that a mapping stands for."""
+def _class_of(kind: Any, value: Any, setting: str) -> type | None:
+    """The class of settings that a mapping stands for; of `custom`, once its factory is given."""
     group = group_of(kind)
     if group is not None and group.packages:
-        name = value.get("name") if isinstance(value, Mapping) else None
-        return None if name in (None, "custom") else find_part(group.packages, name, "part")
+        chosen = value if isinstance(value, Mapping) else {}
+        name, factory = chosen.get("name"), chosen.get("factory")
+        if name is None or (name == "custom" and factory in (None, "???")):
+            return None
+        return class_of_part(group.packages, name, factory, setting)
     return next((k for k in (kind, *get_args(kind)) if is_settings(k)), None)
 
 

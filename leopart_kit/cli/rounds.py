@@ -14,13 +14,14 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME
-from leopart_kit.cli.build import build_dataset, build_encoder
+from leopart_kit.cli.build import build_dataset
 from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.config import compose_command, groups_of
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
+from leopart_kit.cli.trained_encoder import build_student
 from leopart_kit.cli.training_run import run_early_round, run_training
 from leopart_kit.cli.words import word_of
 from leopart_kit.training import build_fabric, check_folder, recorded_identity
@@ -47,11 +48,6 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
     """
     if config.rounds == 1:
         return run_training(config, folder, command)
-    if config.encoder.get("factory"):
-        raise ValueError(
-            "rounds: the next round loads backbone.safetensors, which an encoder.factory of your "
-            "own cannot: set rounds=1, and start each training from its code"
-        )
     fabric = build_fabric(config.accelerator)
     folder = fabric.broadcast(folder)
     *earlier, last = rounds_of(config, folder, words)
@@ -116,7 +112,7 @@ def has_ended(config: DictConfig, folder: Path, num_processes: int = 1) -> bool:
     if not (folder / BACKBONE_NAME).is_file():
         return False
     dataset = build_dataset(config.dataset)
-    encoder = build_encoder(config.encoder, config.precision, read_method(config).drop_path)
+    encoder = build_student(config)
     settings = build_settings(config, len(dataset), num_processes)
     identity = training_identity(config, settings, encoder, dataset, num_processes)
     check_folder(folder, "auto", identity, num_processes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -83,14 +82,6 @@ def read_method(config: DictConfig) -> MethodSettings:
     return asked
 
 
-def trained_node(asked: MethodSettings, name: str, weights: str) -> dict[str, Any]:
-    """Changes of the group `encoder` once a method has trained the encoder of this name."""
-    if asked.loader is None:
-        return {"weights": weights}
-    options = {"weights": weights, "name": name}
-    return {"name": "custom", "factory": asked.loader, "factory_options": options}
-
-
 @dataclass(frozen=True)
 class RunParts:
     """The configuration of a run and what has been built of it so far."""
@@ -103,8 +94,13 @@ class RunParts:
     output_dir: Path
 
     def build(self, method: MethodSettings) -> tuple[Method, SeededSamples]:
-        """The method and what it is trained on; raises as `MethodSettings.build`."""
+        """The method and what it is trained on.
+
+        Raises:
+            ValueError: as `MethodSettings.build`, or as `check_learns`.
+        """
         built = method.build(self.parts())
+        check_learns(built.method, self.encoder, self.settings)
         images = built.images
         if self.config.views.reduced_decoding:
             images = decoded_for(images, built.transform)
@@ -121,6 +117,7 @@ class RunParts:
             seed=self.config.seed,
             max_steps=self.settings.max_steps,
             images_per_step=images,
+            batch_size=self.config.batch_size,
             first=self.fabric.is_global_zero,
             resumes=self.resumes,
             features=self.features,
@@ -152,4 +149,26 @@ class RunParts:
                 track=rich_progress if processes.first else quiet,
                 processes=processes,
             )
+        )
+
+
+def check_learns(method: Method, start: Encoder, settings: TrainingSettings) -> None:
+    """Raise `ValueError` for a training that would leave the encoder as it is.
+
+    That is one of an encoder without parameters, and one that gives out a teacher which never
+    moves.
+    """
+    trained = {id(p) for group in method.parameter_groups() for p in group.parameters}
+    given_out = [*method.encoder.parameters()]
+    if trained.isdisjoint(map(id, (*start.parameters(), *given_out))):
+        raise ValueError(
+            f"encoder {start.name} has no parameter that is trained: choose another one; your own "
+            "encoder.factory must return an nn.Module, or Encoder.from_module of one, since a "
+            "function around a network hides its parameters"
+        )
+    still = settings.momentum == settings.final_momentum == 1
+    if still and given_out and trained.isdisjoint(map(id, given_out)):
+        raise ValueError(
+            "trainer.momentum=1: this method gives out its teacher, which would stay as it is; set "
+            "trainer.momentum or trainer.final_momentum below 1"
         )

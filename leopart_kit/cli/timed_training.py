@@ -24,8 +24,9 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_dataset, build_encoder
+from leopart_kit.cli.build import build_dataset
 from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
+from leopart_kit.cli.trained_encoder import build_student
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.training import (
     TrainingSettings,
@@ -144,7 +145,7 @@ def _run(
         config.cache_dir = str(output_dir / "features")
         seed_everything(config.seed)
         asked = read_method(config)
-        encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
+        encoder = build_student(config)
         parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
         method, samples = parts.build(asked)
         loader = build_loader(config, samples, fabric)

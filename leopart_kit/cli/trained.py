@@ -16,7 +16,8 @@ from leopart_kit.cli.declared import encoder_node
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.repeating import command_for, words_for
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
-from leopart_kit.cli.run_parts import read_method, trained_node
+from leopart_kit.cli.run_parts import read_method
+from leopart_kit.cli.trained_encoder import trained_node
 from leopart_kit.cli.words import word_of
 from leopart_kit.methods import MethodSettings
 from leopart_kit.report.page import PAGE_NAME
@@ -68,8 +69,7 @@ class PlannedTraining:
     def run(self) -> dict[str, Any]:
         """Train, or take what was trained before; the node of the trained encoder."""
         weights = str(train_once(self.config, self.folder, self.words))
-        made = trained_node(self.method, self.node["name"], weights)
-        return made if self.method.loader else {**self.node, **made}
+        return trained_node(self.method, self.node, weights)
 
 
 def plan_training(node: Mapping[str, Any], words: Sequence[str], folder: Path) -> PlannedTraining:
@@ -89,12 +89,6 @@ def plan_training(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
     config = compose_command("train", said)
     last = rounds_of(config, folder, said)[-1].config
     asked = read_method(last)
-    changed = sorted(node.keys() - {"name", "weights", "seed"})
-    if asked.loader is not None and changed:
-        raise ValueError(
-            f"trained: method={last.method.name} saves a head on the encoder as it is; leave out "
-            f"{', '.join(changed)}"
-        )
     return PlannedTraining(node, folder, config, said, asked)
 
 

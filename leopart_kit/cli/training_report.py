@@ -152,11 +152,16 @@ class TrainingReport:
         if self.processes.first:
             Console().print(benchmark_table(cells, plain(reproduce.expected)))
 
-    def write(self, before: Result, after: Result, command: str) -> None:
-        """Print what the training changed and write `report.html`."""
-        self.processes.together(lambda: self._write(before, after, command))
+    def write(self, before: Result, after: Result, command: str, encoder: str) -> None:
+        """Print what the training changed and write `report.html`.
 
-    def _write(self, before: Result, after: Result, command: str) -> None:
+        Args:
+            command: that repeats it.
+            encoder: the words by which other commands choose the trained encoder.
+        """
+        self.processes.together(lambda: self._write(before, after, command, encoder))
+
+    def _write(self, before: Result, after: Result, command: str, encoder: str) -> None:
         if not self.processes.first:
             return
         number = self.config.evaluation.page_images
@@ -173,7 +178,7 @@ class TrainingReport:
             command=command,
             opening=training_opening(before, after),
             sections=[
-                training_section(metrics, before, after),
+                training_section(metrics, before, after, encoder),
                 *explore_result(after, pictures, self._tokens["after"], earlier),
             ],
         )
@@ -181,3 +186,4 @@ class TrainingReport:
         for name, summary in after.metrics.items():
             logger.info("%s: %.1f → %.1f", name, before.metrics[name].mean, summary.mean)
         logger.info("page: %s", self.output_dir / "report.html")
+        logger.info("trained: %s", encoder)

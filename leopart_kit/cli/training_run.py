@@ -16,22 +16,15 @@ from torch import nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, SavedPrecision, save_backbone
-from leopart_kit.cli.build import build_dataset, build_encoder
+from leopart_kit.cli.build import build_dataset
 from leopart_kit.cli.cells import choose_benchmarks
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings
-from leopart_kit.cli.declared import words_of_encoder
 from leopart_kit.cli.reuse import training_identity
-from leopart_kit.cli.run_parts import (
-    RunParts,
-    build_loader,
-    build_settings,
-    read_method,
-    trained_node,
-)
+from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
+from leopart_kit.cli.trained_encoder import build_student, words_of_trained
 from leopart_kit.cli.training_report import TrainingReport
-from leopart_kit.cli.words import word_of
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.identity import Identity
 from leopart_kit.image_level.data.assignments import write_assignments
@@ -71,7 +64,7 @@ def run_training(
     run = prepare_training(config, output_dir)
     report = TrainingReport(config, run.dataset, run.output_dir, run.fabric.device, run.processes)
     run.processes.once(lambda: keep_settings(whole or config, run.output_dir))
-    start = run.encoder if whole is None else build_encoder(whole.encoder, config.precision)
+    start = run.encoder if whole is None else build_student(whole)
     before = report.evaluate(start, "before")
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
@@ -85,12 +78,7 @@ def run_training(
     after = report.evaluate(student, "after")
     if after.encoder.sha256 == before.encoder.sha256:
         logger.warning("the training has left the encoder as it was: look at the learning rates")
-    report.write(before, after, command)
-    if config.encoder.name != "custom":
-        made = trained_node(read_method(config), config.encoder.name, student.weights)
-        words = words_of_encoder(made.pop("name", config.encoder.name))
-        words += [word_of(f"encoder.{key}", value) for key, value in made.items()]
-        logger.info("trained: %s", shlex.join(words))
+    report.write(before, after, command, shlex.join(words_of_trained(config, student.weights)))
     if benchmarks:
         report.benchmarks(student, benchmarks)
     run.record()
@@ -178,30 +166,17 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     seed_everything(config.seed)
     asked = read_method(config)
     dataset = processes.after_first(lambda: build_dataset(config.dataset))
-    encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
+    encoder = build_student(config)
     settings = build_settings(config, len(dataset), fabric.world_size)
     identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
     processes.once(lambda: check_folder(output_dir, settings.resume, identity, processes.count))
     parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
-    check_learns(method, settings)
     method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)
     return Training(
         fabric, processes, output_dir, dataset, encoder, settings, identity, method, loader, loggers
     )
-
-
-def check_learns(method: Method, settings: TrainingSettings) -> None:
-    """Raise `ValueError` for a method that gives out its teacher, where that never moves."""
-    trained = {id(p) for group in method.parameter_groups() for p in group.parameters}
-    given_out = list(method.encoder.parameters())
-    still = settings.momentum == settings.final_momentum == 1
-    if still and given_out and trained.isdisjoint(map(id, given_out)):
-        raise ValueError(
-            "trainer.momentum=1: this method gives out its teacher, which would stay as it is; set "
-            "trainer.momentum or trainer.final_momentum below 1"
-        )
 
 
 def share_batch_norm(method: Method, fabric: Fabric) -> Method:

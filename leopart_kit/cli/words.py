@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z_/][\w./:-]*", re.ASCII)
 _NO_TEXT = ("null", "true", "false", "nan", "inf", "infinity")
 
 

@@ -108,6 +108,7 @@ class Parts:
         seed: of the run.
         max_steps: optimiser steps of the whole run.
         images_per_step: of all processes together.
+        batch_size: images that one process sees at once.
         first: this process fits what others receive from it.
         resumes: a checkpoint will fill the method.
         features: stored patch tokens of a data set at a resolution `(H, W)`, in every process.
@@ -121,6 +122,7 @@ class Parts:
     seed: int
     max_steps: int
     images_per_step: int
+    batch_size: int
     first: bool
     resumes: bool
     features: Callable[[SegmentationDataset, tuple[int, int]], StoredTokens]

@@ -59,8 +59,7 @@ class Stego(Method):
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` is a collated `FeaturePair`, features `[B, D, h, w]`."""
         pair = FeaturePair(*batch)
-        if len(pair.features) < 2:
-            raise ValueError("stego compares the images of a batch: set batch_size to 2 or more")
+        _check_batch(len(pair.features))
         head, used = self.encoder.head, self.settings
         # The channels of a patch lie together, as they are stored: the head's products are faster.
         crops = torch.cat(pair).contiguous(memory_format=torch.channels_last)
@@ -167,11 +166,7 @@ def neighbours_of(stored: StoredTokens, number: int) -> np.ndarray:
     Source: Hamilton et al. (STEGO), ICLR 2022, section 4.
     """
     rows, patches = len(stored.indices), stored.grid[0] * stored.grid[1]
-    if rows <= number:
-        raise ValueError(
-            f"{rows} crops have no {number} neighbours each: use more images, or lower "
-            "method.num_neighbours"
-        )
+    _check_crops(rows, number)  # fewer than there are images where some cannot be read
     means = torch.cat([c.unflatten(0, (-1, patches)).mean(dim=1) for c in stored.chunks()])
     means = F.normalize(means, dim=1)
     _, found = nearest_neighbours(means, [means], number + 1)
@@ -179,6 +174,19 @@ def neighbours_of(stored: StoredTokens, number: int) -> np.ndarray:
     # Where equal images push a crop out of its own list, its last neighbour goes instead.
     others = [near[near != row][:number] for near, row in zip(found, own, strict=True)]
     return torch.stack(others).numpy()
+
+
+def _check_batch(number: int) -> None:
+    if number < 2:
+        raise ValueError("stego compares the images of a batch: set batch_size to 2 or more")
+
+
+def _check_crops(number: int, neighbours: int) -> None:
+    if number <= neighbours:
+        raise ValueError(
+            f"{number} crops have no {neighbours} neighbours each: use more images, or lower "
+            "method.num_neighbours"
+        )
 
 
 @settings
@@ -227,6 +235,8 @@ class StegoSettings(MethodSettings):
         """See `MethodSettings.build`."""
         check_patches({"method.crop_size": self.crop_size}, parts.encoder)
         images = FiveCrops(parts.dataset) if self.five_crops else parts.dataset
+        _check_batch(parts.batch_size)
+        _check_crops(len(images), self.num_neighbours)
         stored = parts.features(images, (self.crop_size, self.crop_size))
         pairs = StoredPairs(stored, neighbours_of(stored, self.num_neighbours))
         head = StegoHead(parts.encoder.embed_dim, self.code_dim, self.dropout)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder, load_encoder
 from leopart_kit.backbones.files import load_file
+from leopart_kit.backbones.module_weights import fill_module
 from leopart_kit.backbones.precision import Precision
 
 HEAD, PROBE = "head.", "centroids"
@@ -43,11 +46,20 @@ class StegoEncoder(Encoder):
         backbone: frozen here.
         head: features → codes.
         centroids: `[K, E]` of the cluster probe; `unsupervised_27` can take them for k-means'.
+
+    Raises:
+        ValueError: the network has tensors of the names that the head's have in a file.
     """
 
     centroids: nn.Parameter
 
     def __init__(self, backbone: Encoder, head: StegoHead, centroids: Tensor) -> None:
+        taken = next(filter(_is_trained, backbone.saved_weights()), None)
+        if taken is not None:
+            raise ValueError(
+                f"encoder {backbone.name} has a tensor {taken}, as STEGO's head has in its file: "
+                "call it otherwise in the network"
+            )
         super().__init__(
             name=backbone.name,
             embed_dim=centroids.shape[1],
@@ -82,12 +94,27 @@ class StegoEncoder(Encoder):
 
     def saved_weights(self) -> dict[str, Tensor]:
         """Tensors of a file that `load_stego` reads: the backbone's own names, and the head's."""
-        head = {f"{HEAD}{name}": value for name, value in self.head.state_dict().items()}
-        return {**self.backbone.saved_weights(), **head, PROBE: self.centroids.detach()}
+        return {**self.backbone.saved_weights(), **self._trained_part().state_dict()}
+
+    def take_weights(self, weights: Mapping[str, object]) -> None:
+        """See `Encoder.take_weights`."""
+        own = {key for key in weights if _is_trained(key)}
+        fill_module(self._trained_part(), {key: weights[key] for key in own})
+        self.backbone.take_weights({k: v for k, v in weights.items() if k not in own})
+
+    def _trained_part(self) -> nn.Module:
+        """Head and probe alone, under their names in files."""
+        part = nn.Module()
+        part.head, part.centroids = self.head, self.centroids
+        return part
+
+
+def _is_trained(key: str) -> bool:
+    return key.startswith(HEAD) or key == PROBE
 
 
 def load_stego(
-    weights: str | os.PathLike[str], name: str, precision: Precision = "fp32"
+    weights: str | os.PathLike[str], name: str, precision: Precision = "fp32", **options: Any
 ) -> StegoEncoder:
     """The encoder that a training with `method=stego` has saved.
 
@@ -97,31 +124,32 @@ def load_stego(
     Args:
         weights: the file.
         name: of the backbone, as `load_encoder` takes it.
-        precision: of the backbone; the head stays in fp32.
+        precision: of the backbone; the head stays in fp32. On a command line, that of the run.
+        options: what else `load_encoder` takes, as the training had it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no head of STEGO, or another backbone than that.
+        ValueError: it holds no whole head of STEGO, or another backbone than that.
     """
     state = load_file(Path(weights))
-    head = {key.removeprefix(HEAD): v for key, v in state.items() if key.startswith(HEAD)}
-    wanted = {"linear.weight", "linear.bias", "nonlinear.0.weight", "nonlinear.0.bias"}
     centroids = state.get(PROBE)
-    if not wanted <= head.keys() or not isinstance(centroids, Tensor):
+    if not isinstance(centroids, Tensor) or centroids.ndim != 2 or not centroids.numel():
+        tensor = isinstance(centroids, Tensor)
+        fault = f"has the shape {list(centroids.shape)}" if tensor else "is missing"
         raise ValueError(
-            f"{weights} holds no head of STEGO ({HEAD}linear.weight, …, {PROBE}); set weights to "
-            "the backbone.safetensors of a training with method=stego"
+            f"{weights}: {PROBE} {fault}; set weights to the backbone.safetensors of a training "
+            "with method=stego"
         )
-    own = {key: v for key, v in state.items() if not key.startswith(HEAD) and key != PROBE}
-    backbone = load_encoder(name, "random", precision=precision)
-    module = getattr(backbone, "vit", backbone)
+    backbone = load_encoder(name, "random", precision=precision, **options)
+    clusters, code_dim = centroids.shape
+    head = StegoHead(backbone.embed_dim, code_dim)
+    encoder = StegoEncoder(backbone, head, torch.empty(clusters, code_dim))
     try:
-        module.load_state_dict(own)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{weights} has another backbone than name={name}: {reason}") from error
-    made = StegoHead(backbone.embed_dim, centroids.shape[1])
-    made.load_state_dict(head)
-    encoder = StegoEncoder(backbone, made, torch.as_tensor(centroids).float())
+        encoder.take_weights(state)
+    except ValueError as error:
+        raise ValueError(
+            f"{weights}: {error}; it must be the backbone.safetensors of a training with "
+            f"method=stego on name={name}"
+        ) from error
     encoder.weights = str(weights)
     return encoder.eval()

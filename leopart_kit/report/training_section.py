@@ -52,7 +52,7 @@ def training_opening(before: Result, after: Result) -> Section:
     return Section("change", "What the training changed", "training_opening.html", data)
 
 
-def training_section(metrics: Rows, before: Result, after: Result) -> Section:
+def training_section(metrics: Rows, before: Result, after: Result, encoder: str = "") -> Section:
     """The section of `write_page` on what a training changed; works without ground truth.
 
     Args:
@@ -60,6 +60,7 @@ def training_section(metrics: Rows, before: Result, after: Result) -> Section:
             `loss_over_log_prototypes`, `learning_rate/…`, `prototypes_used`, `assignment_entropy`,
             `usage_entropy` and `evaluation/…`, of those that are there.
         before, after: the encoder evaluated without and with the training, by the same protocol.
+        encoder: the words by which commands choose what was trained, if they are to be shown.
     """
     rows = comparison(before, after)
     data = {
@@ -67,6 +68,7 @@ def training_section(metrics: Rows, before: Result, after: Result) -> Section:
         "num_seeds": len(after.metrics["miou"].per_seed) if after.scores else 0,
         "paired": any(row.change_interval is not None for row in rows),
         "charts": training_charts(metrics, before, after),
+        "encoder": encoder,
     }
     return Section("training", "The training", "training.html", data)
 

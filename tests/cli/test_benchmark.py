@@ -51,7 +51,7 @@ def test_every_cell_has_figures_or_a_reason(board: list[str], tmp_path: Path):
         assert "no data: set roots.voc=DIR" in (tmp_path / "board" / name).read_text()
     cell = tmp_path / "board" / "mine" / "here"
     name = json.loads((cell / "results.json").read_text())["encoder"]["name"]
-    assert name.startswith("custom:mean_colours")
+    assert name == "tests.cli.mean_colours:mean_colours"
     assert (cell / "report.html").is_file()
 
 

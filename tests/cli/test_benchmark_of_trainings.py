@@ -56,7 +56,6 @@ def test_methods_are_trained_once_and_measured_beside_their_start(
         ('trained: "method=leopart", training_seeds: [0, 1]', "seed=1", "seed"),
         ('trained: "method=leopart", training_seeds: [1, 1]', "", "training_seeds"),
         ("training_seeds: [0, 1]", "", "training_seeds"),
-        ('block: 0, trained: "method=stego"', "", "block"),
         ('trained: "method=stego rounds=2"', "", "method=stego"),
     ],
 )
@@ -82,17 +81,19 @@ def test_a_head_that_is_trained_is_measured_on_the_encoder_it_stands_on(
     words += " evaluation.page_images=0 evaluation.protocol.num_clusters=3"
     words += f" dataset=folder dataset.root={folder}"
     given = [
-        f'encoders={{head: {{name: test_vit, weights: random, trained: "{words}"}}}}',
+        f'encoders={{head: {{name: test_vit, weights: random, block: 2, trained: "{words}"}}}}',
         "precision=bf16",
         f'benchmarks={{here: "dataset=folder dataset.root={folder}"}}',
         f'overrides="{TINY} protocol.pca_dim=4 protocol.num_clusters=5"', "page_images=0",
         f"output_dir={tmp_path / 'board'}",
     ]  # fmt: skip
     run_command_line(main, "leopart bench", given)
-    encoder = read_results(tmp_path / "board/head/here")["settings"]["encoder"]
+    settings = read_results(tmp_path / "board/head/here")["settings"]
+    encoder = settings["encoder"]
     assert encoder["factory"].endswith(":load_stego")
     assert encoder["factory_options"]["name"] == "test_vit"
-    assert encoder["factory_options"]["precision"] == "bf16"
+    assert encoder["factory_options"]["block"] == 2
+    assert settings["precision"] == "bf16"
 
 
 def test_without_a_data_set_each_is_trained_anew_on_the_images_of_what_is_measured(

@@ -141,7 +141,7 @@ def test_another_encoder_than_the_models_is_refused(images: Path, tmp_path: Path
         "encoder=handcrafted",
         f"output_dir={tmp_path / 'second'}",
     )
-    assert "encoder custom:" in message
+    assert "encoder tests.cli.mean_colours:mean_colours " in message
 
 
 def test_a_sheet_for_every_twelve_images_in_the_colours_of_the_legend(tmp_path: Path):

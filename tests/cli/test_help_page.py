@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,64 @@ def test_the_page_shows_what_was_chosen(
 def test_what_cannot_be_chosen_is_told(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit, match="unknown method 'lepart'"):
         page_of("train", capsys, "method=lepart")
+
+
+OWN = '''
+from leopart_kit.settings import Count, settings
+
+@settings
+class Own:
+    """A part of the user's."""
+
+    name_of_its_own: Count = 41
+    """What nobody else has."""
+
+plain = dict
+'''
+
+
+@pytest.fixture
+def own_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "own_part.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "own_part:Own"
+
+
+CUSTOM = [
+    ("train", "method"),
+    ("train", "dataset"),
+    ("train", "evaluation.protocol"),
+    ("train", "evaluation.dataset"),
+    ("eval_segmentation", "protocol"),
+    ("eval_segmentation", "dataset"),
+    ("eval_image_level", "dataset"),
+]
+
+
+def choice(node: str) -> str:
+    group = node.rpartition(".")[2]
+    return f"{group}=custom" if group == node else f"{group}@{node}=custom"
+
+
+@pytest.mark.parametrize(("command", "node"), CUSTOM)
+def test_a_part_of_the_users_is_shown_as_any_other(
+    command: str, node: str, own_part: str, capsys: pytest.CaptureFixture[str]
+):
+    words = [choice(node), f"{node}.factory={own_part}"]
+    page = page_of(command, capsys, *words)
+    assert f"{node}=custom: A part of the user's." in page
+    assert f"{node}.name_of_its_own=41" in page
+    assert "What nobody else has." in page
+    changed = page_of(command, capsys, *words, f"{node}.name_of_its_own=7")
+    assert f"{node}.name_of_its_own=7" in changed
+    assert f"{node}.name_of_its_own=41" not in changed
+    assert "output_dir=" in page_of(command, capsys, choice(node)), "without it, the rest"
+
+
+@pytest.mark.parametrize(("command", "node"), CUSTOM)
+@pytest.mark.parametrize("factory", ["own_part:plain", "own_part:Other", "nowhere:Own", "own"])
+def test_a_part_that_cannot_be_shown_is_told(
+    command: str, node: str, factory: str, own_part: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit, match=f"error: {node}.factory"):
+        page_of(command, capsys, choice(node), f"{node}.factory={factory}")

@@ -29,6 +29,7 @@ from leopart_kit.training import (
     train,
 )
 from tests.cli.command import error_of_command, run_command_line
+from tests.cli.train_command import write_images
 from tests.image_level.methods.tiny_image_methods import Stopped, _stop_before
 from tests.methods.tiny_clusterer import DIM, patchy_images, tiny_vit
 from tests.training.test_training_resume import assert_same, last_state
@@ -176,3 +177,24 @@ def test_from_the_command_line_to_learned_clusters(tmp_path: Path):
     assert "protocol.clusters" in line
     with pytest.raises(ValueError, match=r"backbone\.safetensors"):
         load_stego(saved, "test_vit2")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["batch_size=1"], "batch_size"),
+        (["batch_size=1", "trainer.accumulate_steps=4"], "batch_size"),
+        (["dataset.limit=1"], "method.num_neighbours"),
+        (["method.num_neighbours=30"], "method.num_neighbours"),
+        (["method.five_crops=false"], "method.num_neighbours"),
+    ],
+)
+def test_what_cannot_work_is_told_before_any_feature(words: list[str], told: str, tmp_path: Path):
+    root = write_images(tmp_path / "images", 6)
+    run = [
+        "dataset=folder", f"dataset.root={root}", "method=stego", "encoder=timm",
+        "encoder.name=test_vit", "encoder.weights=random", "method.crop_size=64", "batch_size=4",
+        "accelerator=cpu", f"output_dir={tmp_path / 'run'}", *words,
+    ]  # fmt: skip
+    assert told in error_of_command(train_cli.main, "leopart train", run)
+    assert not (tmp_path / "run/features").exists()
