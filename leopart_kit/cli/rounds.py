@@ -19,6 +19,7 @@ from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.config import compose_command, groups_of
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.reuse import training_identity
+from leopart_kit.cli.round_checks import check_number, check_rounds
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_run import run_early_round, run_training
@@ -46,6 +47,7 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
         ValueError: a setting that does not fit, or a folder that holds another training.
     """
     if config.rounds == 1:
+        check_number(folder, 1)
         return run_training(config, folder, command)
     if config.encoder.get("factory"):
         raise ValueError(
@@ -54,7 +56,10 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
         )
     fabric = build_fabric(config.accelerator)
     folder = fabric.broadcast(folder)
-    *earlier, last = rounds_of(config, folder, words)
+    found = rounds_of(config, folder, words)
+    check_number(folder, len(found))
+    check_rounds(found)
+    *earlier, last = found
     for number, one in enumerate(earlier, 1):
         logger.info("round %d of %d", number, len(earlier) + 1)
         if config.trainer.resume == "never" or not has_ended(*one, fabric.world_size):

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_part, plain
+from leopart_kit.cli.build import build_dataset, build_encoder, build_part, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.data.least_image import decoded_for
@@ -24,11 +24,18 @@ from leopart_kit.training import (
     SeededSamples,
     TrainingLoader,
     TrainingSettings,
+    build_fabric,
     default_num_workers,
     list_checkpoints,
     processes_of,
     steps_for_epochs,
 )
+
+
+def fabric_of(config: DictConfig) -> Fabric:
+    """The device and the processes of a training, in its precision."""
+    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
+    return build_fabric(config.accelerator, precision)
 
 
 def build_loader(config: DictConfig, samples: SeededSamples, fabric: Fabric) -> TrainingLoader:
@@ -101,6 +108,21 @@ class RunParts:
     settings: TrainingSettings
     fabric: Fabric
     output_dir: Path
+
+    @classmethod
+    def of(
+        cls, config: DictConfig, method: MethodSettings, fabric: Fabric, output_dir: Path
+    ) -> RunParts:
+        """The data set, the encoder and the numbers of a run, built in every process.
+
+        Raises:
+            ValueError: a setting that does not fit.
+            FileNotFoundError: a file of the images or of the weights is missing.
+        """
+        dataset = processes_of(fabric).after_first(lambda: build_dataset(config.dataset))
+        encoder = build_encoder(config.encoder, config.precision, method.drop_path)
+        settings = build_settings(config, len(dataset), fabric.world_size)
+        return cls(config, encoder, dataset, settings, fabric, output_dir)
 
     def build(self, method: MethodSettings) -> tuple[Method, SeededSamples]:
         """The method and what it is trained on; raises as `MethodSettings.build`."""

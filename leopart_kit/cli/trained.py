@@ -15,6 +15,7 @@ from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import encoder_node
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.repeating import command_for, words_for
+from leopart_kit.cli.round_checks import check_number
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
 from leopart_kit.cli.run_parts import read_method, trained_node
 from leopart_kit.cli.words import word_of
@@ -46,7 +47,9 @@ def is_trained(config: DictConfig, folder: Path, words: Sequence[str]) -> bool:
     """True if this training has ended in a folder; another training there is an error."""
     if not (folder / PAGE_NAME).is_file():
         return False
-    return all(has_ended(*one) for one in rounds_of(config, folder, words))
+    found = rounds_of(config, folder, words)
+    check_number(folder, len(found))
+    return all(has_ended(*one) for one in found)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, SavedPrecision, save_backbone
-from leopart_kit.cli.build import build_dataset, build_encoder
+from leopart_kit.cli.build import build_encoder
 from leopart_kit.cli.cells import choose_benchmarks
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings
@@ -25,7 +25,7 @@ from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.run_parts import (
     RunParts,
     build_loader,
-    build_settings,
+    fabric_of,
     read_method,
     trained_node,
 )
@@ -41,7 +41,6 @@ from leopart_kit.report import writable_output_dir
 from leopart_kit.training import (
     TrainingLoader,
     TrainingSettings,
-    build_fabric,
     check_folder,
     find_loggers,
     processes_of,
@@ -167,8 +166,7 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     """
     loggers = find_loggers(read_command(TrainCommand, config).logger)
     writable_output_dir(output_dir)
-    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
-    fabric = build_fabric(config.accelerator, precision)
+    fabric = fabric_of(config)
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
     processes = processes_of(fabric)
@@ -177,12 +175,10 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     check_shared(output_dir, processes)
     seed_everything(config.seed)
     asked = read_method(config)
-    dataset = processes.after_first(lambda: build_dataset(config.dataset))
-    encoder = build_encoder(config.encoder, config.precision, asked.drop_path)
-    settings = build_settings(config, len(dataset), fabric.world_size)
+    parts = RunParts.of(config, asked, fabric, output_dir)
+    dataset, encoder, settings = parts.dataset, parts.encoder, parts.settings
     identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
     processes.once(lambda: check_folder(output_dir, settings.resume, identity, processes.count))
-    parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
     check_learns(method, settings)
     method = share_batch_norm(method, fabric)
