@@ -22,7 +22,7 @@ from leopart_kit.cli.reuse import training_identity
 from leopart_kit.cli.round_checks import check_number, check_rounds
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
-from leopart_kit.cli.training_run import run_early_round, run_training
+from leopart_kit.cli.training_run import WholeTraining, run_early_round, run_training
 from leopart_kit.cli.words import word_of
 from leopart_kit.training import build_fabric, check_folder, recorded_identity
 
@@ -61,11 +61,12 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
     check_rounds(found)
     *earlier, last = found
     for number, one in enumerate(earlier, 1):
-        logger.info("round %d of %d", number, len(earlier) + 1)
+        logger.info("round %d of %d: %s", number, len(found), one.config.method.name)
         if config.trainer.resume == "never" or not has_ended(*one, fabric.world_size):
             run_early_round(*one)
-    logger.info("the last of %d rounds", len(earlier) + 1)
-    run_training(last.config, last.folder, command, config)
+    logger.info("the last of %d rounds: %s", len(found), last.config.method.name)
+    whole = WholeTraining(config, {one.folder: one.config.method.name for one in earlier})
+    run_training(last.config, last.folder, command, whole)
 
 
 def rounds_of(config: DictConfig, folder: Path, words: Sequence[str]) -> list[Round]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.processes import ALONE, Processes, shared_scratch_folder
 from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.report import (
+    EarlierRound,
     explore_result,
     print_result,
     training_opening,
@@ -41,7 +42,7 @@ from leopart_kit.report import (
     write_page,
     write_results,
 )
-from leopart_kit.training import read_metrics
+from leopart_kit.training.metrics_log import METRICS_NAME, read_metrics
 
 # Where nothing says how many clusters the pictures of unlabelled images should have.
 CLUSTERS_TO_SHOW, MOST_CLUSTERS_TO_SHOW = 20, 500
@@ -152,29 +153,42 @@ class TrainingReport:
         if self.processes.first:
             Console().print(benchmark_table(cells, plain(reproduce.expected)))
 
-    def write(self, before: Result, after: Result, command: str) -> None:
-        """Print what the training changed and write `report.html`."""
-        self.processes.together(lambda: self._write(before, after, command))
+    def write(
+        self, before: Result, after: Result, command: str, rounds: Mapping[Path, str]
+    ) -> None:
+        """Print what the training changed and write `report.html`.
 
-    def _write(self, before: Result, after: Result, command: str) -> None:
+        Args:
+            rounds: folder and method of every training that this one goes on from.
+        """
+        self.processes.together(lambda: self._write(before, after, command, rounds))
+
+    def _write(
+        self, before: Result, after: Result, command: str, rounds: Mapping[Path, str]
+    ) -> None:
         if not self.processes.first:
             return
         number = self.config.evaluation.page_images
         pictures_before, pictures = (
             collect_samples(result, self.dataset, number) for result in (before, after)
         )
-        earlier = (pictures_before, self._tokens["before"])
-        metrics = read_metrics(self.output_dir / "metrics.jsonl")
+        seen_before = (pictures_before, self._tokens["before"])
+        metrics = read_metrics(self.output_dir / METRICS_NAME)
+        logs = {folder / METRICS_NAME: method for folder, method in rounds.items()}
+        earlier = [  # somebody may have made room since a round ended
+            EarlierRound(method, read_metrics(log) if log.is_file() else [])
+            for log, method in logs.items()
+        ]
         write_page(
             after,
             pictures,
             self.output_dir,
             samples_before=pictures_before,
             command=command,
-            opening=training_opening(before, after),
+            opening=training_opening(before, after, earlier),
             sections=[
-                training_section(metrics, before, after),
-                *explore_result(after, pictures, self._tokens["after"], earlier),
+                training_section(metrics, before, after, earlier),
+                *explore_result(after, pictures, self._tokens["after"], seen_before),
             ],
         )
         print_result(after, Console())

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
@@ -17,7 +17,7 @@ from torch import nn
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, SavedPrecision, save_backbone
 from leopart_kit.cli.build import build_encoder
-from leopart_kit.cli.cells import choose_benchmarks
+from leopart_kit.cli.cells import choose_benchmarks, merge_settings
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings
 from leopart_kit.cli.declared import words_of_encoder
@@ -56,21 +56,29 @@ from leopart_kit.training.progress_bar import quiet_progress
 logger = logging.getLogger(__name__)
 
 
+class WholeTraining(NamedTuple):
+    """A training in rounds as it was asked for; folder and method of each round but the last."""
+
+    config: DictConfig
+    earlier: Mapping[Path, str]
+
+
 def run_training(
-    config: DictConfig, output_dir: Path, command: str, whole: DictConfig | None = None
+    config: DictConfig, output_dir: Path, command: str, whole: WholeTraining | None = None
 ) -> None:
     """One training with all it leaves on disk, `identity.json` last.
 
     Args:
         command: that repeats it, for the page.
-        whole: what was asked for, where this is the last of several rounds: the page shows its
-            encoder as the one before.
+        whole: where this is the last of several rounds, all of which the page shows.
     """
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
     run = prepare_training(config, output_dir)
-    report = TrainingReport(config, run.dataset, run.output_dir, run.fabric.device, run.processes)
-    run.processes.once(lambda: keep_settings(whole or config, run.output_dir))
-    start = run.encoder if whole is None else build_encoder(whole.encoder, config.precision)
+    asked = config if whole is None else whole.config
+    recorded = merge_settings(config.copy(), {"rounds": asked.rounds})
+    report = TrainingReport(recorded, run.dataset, run.output_dir, run.fabric.device, run.processes)
+    run.processes.once(lambda: keep_settings(asked, run.output_dir))
+    start = run.encoder if whole is None else build_encoder(asked.encoder, config.precision)
     before = report.evaluate(start, "before")
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
@@ -84,7 +92,7 @@ def run_training(
     after = report.evaluate(student, "after")
     if after.encoder.sha256 == before.encoder.sha256:
         logger.warning("the training has left the encoder as it was: look at the learning rates")
-    report.write(before, after, command)
+    report.write(before, after, command, {} if whole is None else whole.earlier)
     if config.encoder.name != "custom":
         made = trained_node(read_method(config), config.encoder.name, student.weights)
         words = words_of_encoder(made.pop("name", config.encoder.name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -132,6 +133,14 @@ def table_title(resolution_name: str, refinement: str) -> str:
 def share(percent: float) -> str:
     """A share of the whole in percent; a small one does not read as nothing."""
     return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+
+
+def rounds(methods: Sequence[str]) -> str:
+    """`leopart, then neco`, `leopart in 2 rounds`: the methods of trainings one after another."""
+    runs = [(method, len(list(same))) for method, same in groupby(methods)]
+    return ", then ".join(
+        method if number == 1 else f"{method} in {number} rounds" for method, number in runs
+    )
 
 
 def how_spread(num_seeds: int) -> str:

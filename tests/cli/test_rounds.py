@@ -50,7 +50,10 @@ def test_rounds_are_trainings_one_after_the_other(images: Path, by_hand: Path, t
     before, after = (read_results(tmp_path / "evaluation" / name) for name in ("before", "after"))
     assert before["encoder"]["weights"] == "random"  # the start of all rounds, not of the last
     assert before["encoder"]["sha256"] != after["encoder"]["sha256"]
-    assert "rounds=" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "rounds=" in page
+    assert page.count("Loss in nats over the steps") == 2
+    assert after["settings"]["rounds"] == ["", "method.temperature=0.2"]
 
 
 def test_rounds_that_have_ended_are_not_made_again(
@@ -83,6 +86,7 @@ def test_a_round_may_choose_another_method(images: Path, by_hand: Path, tmp_path
     leopart_train(images, tmp_path, *LEOPART, 'rounds=["","method=paka method.head=false"]')
     assert backbone(tmp_path / "rounds" / "1") == backbone(by_hand / "1")
     assert read_results(tmp_path / "evaluation/after")["settings"]["method"]["name"] == "paka"
+    assert "trained by leopart, then paka" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
