@@ -123,16 +123,31 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
         keep_settings(config, output_dir)
     shown = repeated_by("leopart bench", "benchmark", config)
     passed_on = {key: config[key] for key in _PASSED_ON}
-    cells: list[Cell] = included(command)
+    made: list[Cell] = []
     for name, own in networks.items():
         for network in own:
-            cells += _measure(name, network, compose, passed_on, run)
+            made += _measure(name, network, compose, passed_on, run)
         if processes.first:
-            text = write_all(command, cells, output_dir, shown)
+            text = write_all(command, [*included(command), *made], output_dir, shown)
     processes.wait()
     if processes.first:
         Console().print(Markdown(text))
         logger.info("leaderboard: %s", output_dir / "leaderboard.html")
+    _check_measured(made, output_dir)
+
+
+def _check_measured(made: Sequence[Cell], output_dir: Path) -> None:
+    """Raise `ValueError` if every cell failed; a warning says how many of them did."""
+    failed = [cell for cell in made if cell.folder is None]
+    if not failed:
+        return
+    told = f"; {output_dir / 'leaderboard.md'} says why"
+    if len(failed) < len(made):
+        return logger.warning("%d of %d cells have no figures%s", len(failed), len(made), told)
+    first = failed[0]
+    raise ValueError(
+        f"nothing was measured, {first.encoder} on {first.benchmark}: {first.reason}{told}"
+    )
 
 
 def _networks(name: str, entry: Entry, *rest: Any) -> list[Network]:

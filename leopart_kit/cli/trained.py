@@ -80,10 +80,14 @@ def plan_training(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
 
     Raises:
         ValueError: a setting that does not exist or does not fit, or words that choose another
-            encoder.
+            encoder or another folder.
     """
-    if any(word.lstrip("+").startswith(("encoder=", "encoder.")) for word in words):
-        raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
+    for word in words:
+        key = key_of(word)
+        if key.partition(".")[0] == "encoder":
+            raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
+        if key == "output_dir":
+            raise ValueError(f"trained: lies in the entry's own folder; leave out {word}")
     start = [f"encoder={encoder_node(node['name'])}"]
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
     chosen = [word for word in words if word.startswith("recipe=")]
