@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from omegaconf import DictConfig, OmegaConf
 from pydantic.fields import FieldInfo
 
+from leopart_kit.cli.declared import node_of
 from leopart_kit.parts import find_part
 from leopart_kit.settings import declared, group_of, is_settings
 
@@ -77,8 +78,11 @@ def _listing(
             yield f"  {name}={_shown(value)}"
             said = f"{describe_kind(setting.kind)}. {setting.words}"
             yield from [] if known else [textwrap.fill(said, WIDTH, **_INDENTED)]
+            entry = _class_of_entries(setting.kind)
+            if entry is not None:
+                inner.append((f"{name}.NAME", entry, node_of(entry), _first_sentence(entry), False))
     for name, part, value, heading, repeated in inner:
-        chosen = f"={value['name']}" if "name" in value else ""
+        chosen = f"={value['name']}" if value.get("name") else ""
         yield "\n" + textwrap.fill(f"{name}{chosen}: {heading}", WIDTH)
         yield from _listing(part, value, f"{name}.", repeated)
 
@@ -90,6 +94,12 @@ def _class_of(kind: Any, value: Any) -> type | None:
         name = value.get("name") if isinstance(value, Mapping) else None
         return None if name in (None, "custom") else find_part(group.packages, name, "part")
     return next((k for k in (kind, *get_args(kind)) if is_settings(k)), None)
+
+
+def _class_of_entries(kind: Any) -> type | None:
+    """The class of settings of each entry, where there may be a mapping of them or none."""
+    inner = [arg for k in get_args(kind) if get_origin(k) is dict for arg in get_args(k)]
+    return next((arg for arg in inner if is_settings(arg)), None)
 
 
 def _is_mapping(kind: Any) -> bool:

@@ -17,7 +17,8 @@ from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.training_report import TrainingReport
 from leopart_kit.cli.training_run import check_learns
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.training import find_loggers, has_begun, processes_of
+from leopart_kit.training import find_loggers, processes_of
+from leopart_kit.training.run_record import has_begun
 
 
 def check_rounds(rounds: Sequence[tuple[DictConfig, Path]]) -> None:

@@ -34,7 +34,6 @@ from leopart_kit.evaluation.protocols.overclustering import Overclustering
 from leopart_kit.processes import ALONE, Processes, shared_scratch_folder
 from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.report import (
-    EarlierRound,
     explore_result,
     print_result,
     training_opening,
@@ -42,6 +41,7 @@ from leopart_kit.report import (
     write_page,
     write_results,
 )
+from leopart_kit.report.training_section import EarlierRound
 from leopart_kit.training.metrics_log import METRICS_NAME, read_metrics
 
 # Where nothing says how many clusters the pictures of unlabelled images should have.

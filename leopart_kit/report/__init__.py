@@ -32,12 +32,11 @@ from leopart_kit.report.results_json import (
     writable_output_dir,
     write_results,
 )
-from leopart_kit.report.training_section import EarlierRound, training_opening, training_section
+from leopart_kit.report.training_section import training_opening, training_section
 
 __all__ = [
     "Cell",
     "ClusterFacts",
-    "EarlierRound",
     "Section",
     "Stage",
     "build_leaderboard",

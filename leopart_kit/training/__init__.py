@@ -11,7 +11,6 @@ from leopart_kit.training.progress_bar import training_bar
 from leopart_kit.training.randomness import seed_everything
 from leopart_kit.training.run_record import (
     check_folder,
-    has_begun,
     record_run,
     recorded_identity,
 )
@@ -37,7 +36,6 @@ __all__ = [
     "cosine_schedule",
     "default_num_workers",
     "find_loggers",
-    "has_begun",
     "list_checkpoints",
     "processes_of",
     "read_metrics",

@@ -208,8 +208,22 @@ def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[st
 
 
 @pytest.mark.parametrize(
+    ("said", "run"),
+    [("only=h*", {"here"}), ("only=[her?]", {"here"}), ("only=[aw*,here]", {"here", "away"})],
+)
+def test_only_the_benchmarks_that_were_asked_for_are_run(
+    board: list[str], tmp_path: Path, said: str, run: set[str]
+):
+    benchmark(*board, said)
+    assert set(rows(tmp_path / "board")) == run
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
+        (["only=here", "+encoders.mine.only=away", "+encoders.classical.only=away"], "only"),
+        (["only=[]"], "only"),
+        (["only=[here,nowhere]"], "only: no benchmark is 'nowhere'"),
         (["encoders=null"], "no encoder"),
         (["benchmarks=null"], "no benchmark"),
         (["+benchmarks.voc_k2=null"], "unknown benchmark 'voc_k2'"),

@@ -11,10 +11,10 @@ from PIL import Image
 
 from leopart_kit.evaluation.result import Result, Sample, ScoreTable
 from leopart_kit.metrics import paired_bootstrap
-from leopart_kit.report import EarlierRound, training_opening, training_section
+from leopart_kit.report import training_opening, training_section
 from leopart_kit.report.page import render_page
 from leopart_kit.report.sample_view import sample_views
-from leopart_kit.report.training_section import comparison, training_charts
+from leopart_kit.report.training_section import EarlierRound, comparison, training_charts
 from leopart_kit.report.wording import METRIC_NAMES
 from tests.report.test_page import Page
 
