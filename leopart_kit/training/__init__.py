@@ -9,11 +9,7 @@ from leopart_kit.training.metrics_log import read_metrics
 from leopart_kit.training.parameter_groups import adamw
 from leopart_kit.training.progress_bar import training_bar
 from leopart_kit.training.randomness import seed_everything
-from leopart_kit.training.run_record import (
-    check_folder,
-    record_run,
-    recorded_identity,
-)
+from leopart_kit.training.run_record import check_folder, record_run, recorded_identity
 from leopart_kit.training.sampler import steps_for_epochs
 from leopart_kit.training.samples import SeededSamples
 from leopart_kit.training.schedules import cosine_schedule
