@@ -30,6 +30,8 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Padding(_score_table(result), (1, 0)))
         console.print(Padding(_class_table(result.scores), (0, 0, 1, 0)))
         if result.benchmark and result.benchmark.published:
+            for name, text in wording.changes(result.benchmark):
+                console.print(Text(f"{name} = {text}", style="yellow"))
             console.print(Padding(_published_table(result.benchmark), (0, 0, 1, 0)))
     else:
         console.print("No ground truth: clusters and pictures, no scores.", style="yellow")

@@ -54,10 +54,21 @@ def rate(value: float | None) -> str:
 
 def benchmark(target: Benchmark) -> str:
     """Note on what published figures may be compared with."""
+    scored = f"Published figures for {target.name}, scored at {resolution(target.scored_at)}"
+    if target.changed:
+        return f"{scored}. This run has other settings, so the two are not to be compared."
     return (
-        f"Published figures for {target.name}, scored at {resolution(target.scored_at)}; compare "
-        f"the row of that name. The same weights should agree within {target.tolerance:g} points."
+        f"{scored}; compare the row of that name. The same weights should agree within "
+        f"{target.tolerance:g} points."
     )
+
+
+def changes(target: Benchmark) -> list[tuple[str, str]]:
+    """Settings of a run that are not those of its benchmark, by name: `12, published with none`."""
+    return [
+        (name, f"{_text(own)}, published with {_text(theirs)}")
+        for name, (theirs, own) in target.changed.items()
+    ]
 
 
 def rate_and_spread(summary: Summary) -> str:

@@ -45,6 +45,15 @@ def test_classes_best_first_with_both_resolutions(result: Result):
     assert text.index("sky & sea") < text.index("<cat>")
 
 
+def test_other_settings_than_those_of_a_benchmark_stand_above_its_rows(result: Result):
+    assert "within 0.75 points" in " ".join(printed(result).split())
+    assert result.benchmark is not None
+    changed = replace(result.benchmark, changed={"dataset.limit": (None, 12)})
+    text = " ".join(printed(replace(result, benchmark=changed)).split())
+    assert text.index("dataset.limit = 12, published with none") < text.index("Method A")
+    assert "0.75" not in text
+
+
 def test_published_figures_beside_ours(result: Result):
     text = printed(result)
     assert row(text, "Method A") == ["Method A", "ViT-S/16", "its <README>", "53.2", "–"]
