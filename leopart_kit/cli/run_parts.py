@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_dataset, build_encoder, build_part, plain
+from leopart_kit.cli.build import build_dataset, build_encoder, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.data.least_image import decoded_for
@@ -71,7 +71,7 @@ def build_settings(config: DictConfig, num_images: int, world_size: int) -> Trai
         options["max_steps"] = steps_for_epochs(config.epochs, num_images, images_per_step)
     if options["evaluate_every"] is None:
         options["evaluate_every"] = options["max_steps"]
-    return build_part(TrainingSettings, "trainer", {"seed": config.seed, **options})
+    return replace(read_settings(TrainingSettings, options, "trainer"), seed=config.seed)
 
 
 def read_method(config: DictConfig) -> MethodSettings:
