@@ -35,12 +35,12 @@ from leopart_kit.processes import ALONE, Processes, shared_scratch_folder
 from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.report import (
     explore_result,
-    print_result,
     training_opening,
     training_section,
     write_page,
     write_results,
 )
+from leopart_kit.report.console import print_change
 from leopart_kit.report.training_section import EarlierRound
 from leopart_kit.training.metrics_log import METRICS_NAME, read_metrics
 
@@ -191,7 +191,10 @@ class TrainingReport:
                 *explore_result(after, pictures, self._tokens["after"], seen_before),
             ],
         )
-        print_result(after, Console())
+        images = f"images of {after.dataset.name} {after.dataset.split}"
+        if self.config.evaluation.get("dataset") is None:
+            images += ", those of the training itself: no result to report"
+        print_change(before, after, Console(), images)
         for name, summary in after.metrics.items():
             logger.info("%s: %.1f → %.1f", name, before.metrics[name].mean, summary.mean)
         logger.info("page: %s", self.output_dir / "report.html")

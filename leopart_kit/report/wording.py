@@ -201,6 +201,21 @@ def labels_used(labels: LabelsUsed) -> str:
     return f"{sentence}, but not {' or '.join(unused)}." if unused else f"{sentence}."
 
 
+def agreement(details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """NMI and ARI of clusters and masks, where a protocol has measured them: name, figures."""
+    found = details.get("agreement", {})
+    rows = []
+    for name in ("nmi", "ari"):
+        figures = {area: found.get(f"{name}_{area}") for area in ("all", "foreground")}
+        shown = [
+            f"{mean_and_spread(one['mean'], one['std'], len(one['per_seed']))} over {area} pixels"
+            for area, one in figures.items()
+            if one is not None
+        ]
+        rows += [(name.upper(), ", ".join(shown))] if shown else []
+    return rows
+
+
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Nested settings as `(dotted.key, text)` in the order given; equal records side by side."""
     rows: list[tuple[str, str]] = []
