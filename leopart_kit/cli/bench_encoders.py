@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
@@ -25,7 +25,7 @@ Compose = Callable[[Sequence[str]], DictConfig]
 """Makes an evaluation's configuration from the words of a benchmark."""
 
 
-Patterns = Text | several(Text)  # type: ignore[valid-type]
+Patterns: TypeAlias = Text | several(Text)  # type: ignore[valid-type]
 """Of names, as voc_*: one or a list; what fits any of them is meant."""
 
 

@@ -41,6 +41,6 @@ def _changed(config: DictConfig, benchmark: Benchmark) -> dict[str, tuple[Any, A
 
 
 def _determining(config: DictConfig) -> dict[str, Any]:
-    values = OmegaConf.to_container(config, resolve=True)  # the root of the data is not set in both
-    kept = {key: value for key, value in values.items() if key not in _NOT_COMPARED}  # type: ignore[union-attr]
+    values = OmegaConf.to_container(config, resolve=True)  # the root of the data may not be set
+    kept = {str(k): v for k, v in values.items() if k not in _NOT_COMPARED}  # type: ignore[union-attr]
     return determining(kept, HOW_MEASURED)
