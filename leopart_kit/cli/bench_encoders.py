@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
@@ -25,6 +25,16 @@ Compose = Callable[[Sequence[str]], DictConfig]
 """Makes an evaluation's configuration from the words of a benchmark."""
 
 
+Patterns: TypeAlias = Text | several(Text)  # type: ignore[valid-type]
+"""Of names, as voc_*: one or a list; what fits any of them is meant."""
+
+
+def fits(name: str, patterns: str | Sequence[str]) -> bool:
+    """True if a pattern fits the name."""
+    listed = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatch(name, pattern) for pattern in listed)
+
+
 @settings
 class EncoderEntry(EncoderSettings):
     """An encoder to measure."""
@@ -35,7 +45,7 @@ class EncoderEntry(EncoderSettings):
     """If not that of the others, as handcrafted has no bf16."""
     published_as: Annotated[tuple[Text, Text], Field(strict=False)] | None = None
     """[method, encoder] of the published row that it should reach."""
-    only: Text | several(Text) = "*"  # type: ignore[valid-type]
+    only: Patterns = "*"
     """Pattern of the benchmarks it runs on, or a list."""
     trained: Words | None = None
     """Settings of leopart train by which it is trained first, from these weights; without a dataset
@@ -66,13 +76,13 @@ class Entry:
     node: DictConfig
     precision: str
     published_as: tuple[str, str] | None
-    only: tuple[str, ...]
+    only: str | tuple[str, ...]
     trained: tuple[str, ...] | None
     training_seeds: tuple[int, ...]
 
     def runs(self, benchmark: str) -> bool:
         """True if the encoder is to be measured on this benchmark."""
-        return any(fnmatch(benchmark, pattern) for pattern in self.only)
+        return fits(benchmark, self.only)
 
 
 @dataclass
@@ -135,7 +145,7 @@ def read_entry(entry: EncoderEntry, node: DictConfig, more: Sequence[str], preci
         OmegaConf.create({k: v for k, v in values.items() if k not in around}),
         entry.precision or precision,
         entry.published_as,
-        (entry.only,) if isinstance(entry.only, str) else entry.only,
+        entry.only,
         trained,
         entry.training_seeds or (),
     )

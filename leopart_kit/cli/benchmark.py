@@ -18,6 +18,8 @@ from leopart_kit.cli.bench_encoders import (
     EncoderEntry,
     Entry,
     Network,
+    Patterns,
+    fits,
     networks_of,
     read_entry,
 )
@@ -70,13 +72,16 @@ class BenchmarkCommand(Auditing):
     encoders: dict[FolderName, EncoderEntry] | None = None
     """By a name of your choice: {mine: {name: dino_vits16, weights: FILE}}."""
     benchmarks: dict[FolderName, Words | None] | None = None
-    """NAME: null for eval/benchmark/NAME.yaml, or settings of leopart eval."""
+    """NAME: null for eval/benchmark/NAME.yaml, or settings of leopart eval; they join those of the
+    suite."""
+    only: Patterns = "*"
+    """Pattern of the benchmarks that are run, as voc_*, or a list; the others are left out."""
     roots: dict[str, Text | None] = Field(default_factory=lambda: dict.fromkeys(ROOTS))
     """Folder of each data set."""
     overrides: Words = ""  # type: ignore[assignment]
-    """Settings of leopart eval for every evaluation, as "protocol.seeds=[0,1,2] masks=true"."""
+    """Settings of leopart eval for every evaluation: 'overrides="protocol.seeds=2 masks=true"'."""
     training: Words = ""  # type: ignore[assignment]
-    """Settings of leopart train for every encoder with trained=, as "seed=1"."""
+    """Settings of leopart train for every encoder with trained=: 'training="seed=1 epochs=2"'."""
     include: dict[FolderName, dict[FolderName, PathText]] | None = None
     """Results made elsewhere: {benchmark: {name: folder of its results.json}}."""
     publish: PathText | None = None
@@ -119,20 +124,37 @@ def benchmark(config: DictConfig, output_dir: Path) -> None:
         name: _networks(name, entry, output_dir / name, benchmarks, compose)
         for name, entry in encoders.items()
     }
+    if not any(network.benchmarks for own in networks.values() for network in own):
+        raise ValueError("nothing to measure: only= of the encoders leaves them no benchmark")
     if processes.first:
         keep_settings(config, output_dir)
     shown = repeated_by("leopart bench", "benchmark", config)
     passed_on = {key: config[key] for key in _PASSED_ON}
-    cells: list[Cell] = included(command)
+    made: list[Cell] = []
     for name, own in networks.items():
         for network in own:
-            cells += _measure(name, network, compose, passed_on, run)
+            made += _measure(name, network, compose, passed_on, run)
         if processes.first:
-            text = write_all(command, cells, output_dir, shown)
+            text = write_all(command, [*included(command), *made], output_dir, shown)
     processes.wait()
     if processes.first:
         Console().print(Markdown(text))
         logger.info("leaderboard: %s", output_dir / "leaderboard.html")
+    _check_measured(made, output_dir)
+
+
+def _check_measured(made: Sequence[Cell], output_dir: Path) -> None:
+    """Raise `ValueError` if every cell failed; a warning says how many of them did."""
+    failed = [cell for cell in made if cell.folder is None]
+    if not failed:
+        return
+    told = f"; {output_dir / 'leaderboard.md'} says why"
+    if len(failed) < len(made):
+        return logger.warning("%d of %d cells have no figures%s", len(failed), len(made), told)
+    first = failed[0]
+    raise ValueError(
+        f"nothing was measured, {first.encoder} on {first.benchmark}: {first.reason}{told}"
+    )
 
 
 def _networks(name: str, entry: Entry, *rest: Any) -> list[Network]:
@@ -184,7 +206,8 @@ def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
     """Overrides of `leopart eval` for every benchmark, by its name.
 
     Raises:
-        ValueError: none is named, or one that does not exist, or a word that would be lost.
+        ValueError: none is named, or one that does not exist, or a word that would be lost, or a
+            pattern of `only` that fits none.
     """
     if not command.benchmarks:
         raise ValueError("no benchmark to run: set suite=NAME or 'benchmarks={voc_k500: null}'")
@@ -194,7 +217,10 @@ def chosen_benchmarks(command: BenchmarkCommand) -> Mapping[str, Sequence[str]]:
             choose_benchmarks(name)
         found[name] = [*([f"benchmark={name}"] if words is None else words), *command.overrides]
         _check_words(name, found[name])
-    return found
+    for pattern in [command.only] if isinstance(command.only, str) else command.only:
+        if not any(fits(name, pattern) for name in found):
+            raise ValueError(f"only: no benchmark is {pattern!r}; there is {', '.join(found)}")
+    return {name: words for name, words in found.items() if fits(name, command.only)}
 
 
 def _check_words(benchmark: str, words: Sequence[str]) -> None:

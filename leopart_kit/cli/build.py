@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,8 +18,6 @@ from leopart_kit.evaluation.protocols.predictions.protocol import Predictions
 from leopart_kit.processes import ALONE, Processes
 from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.settings import declared, read_part, read_settings
-
-T = TypeVar("T")
 
 
 def build_dataset(config: DictConfig) -> SegmentationDataset:
@@ -98,12 +94,3 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"expected a mapping, got {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
-
-
-def build_part(make: Callable[..., T], group: str, options: Mapping[str, Any]) -> T:
-    """`make(**options)`; an option it does not have is the user's mistake, not a `TypeError`."""
-    known = inspect.signature(make).parameters
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise ValueError(f"{group} has no setting {unknown[0]!r}; it has {', '.join(known)}")
-    return make(**options)

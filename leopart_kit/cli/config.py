@@ -194,6 +194,9 @@ def _where(error: OverrideParseException) -> str:
     reason = one_line(str(error).partition("See http")[0]).replace("++", "").strip()
     reason = re.sub(r"^Error parsing override '.*' (?=\w+ )|^Lexer\w+: ", "", reason)
     told = reason if len(reason) < 100 else f"{reason[:40]} … {reason[-50:]}"
+    key, _, value = error.override.lstrip("+").partition("=")
+    if "=" in value and value[0] not in "[{" and not {"'", '"'} & {*value}:  # words of a command
+        return f"""{told}; write '{key}="{value}"', with both pairs of quotes"""
     return f"{told}; put texts with = : , or brackets into quotes, and close what was opened"
 
 

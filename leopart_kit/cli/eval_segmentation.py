@@ -15,7 +15,6 @@ from rich.console import Console
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.encoder_settings import EncoderSettings
 from leopart_kit.cli.build import (
-    build_benchmark,
     build_dataset,
     build_encoder,
     build_predictions,
@@ -28,6 +27,7 @@ from leopart_kit.cli.build import (
 from leopart_kit.cli.commands import Precision, read_command
 from leopart_kit.cli.config import keep_settings, run_command
 from leopart_kit.cli.declared import PACKAGES
+from leopart_kit.cli.published import published_beside
 from leopart_kit.cli.repeating import repeated_by
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.data.palettes import class_palette, voc_colormap
@@ -192,7 +192,7 @@ def measure_encoder(
 ) -> tuple[Result, SegmentationDataset]:
     """Evaluate an encoder on the data that `config` names; returns what the protocol looked at."""
     protocol = build_protocol(config.protocol)
-    benchmark = build_benchmark(config.get("benchmark"))
+    benchmark = published_beside(config)
     dataset = view_of(protocol, dataset)
     result = evaluate(
         encoder,
@@ -210,7 +210,7 @@ def measure_encoder(
 def measure_predictions(config: DictConfig, run: RunSettings) -> tuple[Result, SegmentationDataset]:
     """Score a folder of predictions; otherwise as `measure_encoder`."""
     folder, protocol = build_predictions(config.predictions)
-    benchmark = build_benchmark(config.get("benchmark"))
+    benchmark = published_beside(config)
     dataset = view_of(protocol, build_dataset(config.dataset))
     settings = {key: value for key, value in plain(config).items() if key != "encoder"}
     result = evaluate_predictions(

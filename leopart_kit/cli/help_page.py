@@ -77,8 +77,11 @@ def _listing(
             yield f"  {name}={_shown(value)}"
             said = f"{describe_kind(setting.kind)}. {setting.words}"
             yield from [] if known else [textwrap.fill(said, WIDTH, **_INDENTED)]
+            entry = _class_of_entries(setting.kind)
+            if entry is not None:
+                inner.append((f"{name}.NAME", entry, node_of(entry), _first_sentence(entry), False))
     for name, part, value, heading, repeated in inner:
-        chosen = f"={value['name']}" if "name" in value else ""
+        chosen = f"={value['name']}" if value.get("name") else ""
         yield "\n" + textwrap.fill(f"{name}{chosen}: {heading}", WIDTH)
         if chosen == "=custom":  # of which the node knows what was given alone
             value = {**node_of(part), **value}
@@ -95,6 +98,12 @@ def _class_of(kind: Any, value: Any, setting: str) -> type | None:
             return None
         return class_of_part(group.packages, name, factory, setting)
     return next((k for k in (kind, *get_args(kind)) if is_settings(k)), None)
+
+
+def _class_of_entries(kind: Any) -> type | None:
+    """The class of settings of each entry, where there may be a mapping of them or none."""
+    inner = [arg for k in get_args(kind) if get_origin(k) is dict for arg in get_args(k)]
+    return next((arg for arg in inner if is_settings(arg)), None)
 
 
 def _is_mapping(kind: Any) -> bool:

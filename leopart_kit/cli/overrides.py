@@ -23,8 +23,8 @@ PATHS = frozenset(
 )
 """Settings that name what a command reads, by a path."""
 TEXTS = PATHS.difference(["resume"]).union(
-    """cache_dir classes content_layer factory image json key label_set mask name network output_dir
-    publish split test_split title train_split write_to""".split()  # noqa: SIM905
+    """cache_dir classes content_layer factory image json key label_set mask name network only
+    output_dir publish split test_split title train_split write_to""".split()  # noqa: SIM905
 )
 _SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[A-Za-z_][\w@.]*)=(?P<value>.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w.+-]+")

@@ -19,10 +19,11 @@ from leopart_kit.cli.commands import read_command, read_words
 from leopart_kit.cli.config import compose_command, groups_of
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.reuse import training_identity
+from leopart_kit.cli.round_checks import check_number, check_rounds
 from leopart_kit.cli.run_parts import build_settings, read_method
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.trained_encoder import build_student
-from leopart_kit.cli.training_run import run_early_round, run_training
+from leopart_kit.cli.training_run import WholeTraining, run_early_round, run_training
 from leopart_kit.cli.words import word_of
 from leopart_kit.training import build_fabric, check_folder, recorded_identity
 
@@ -47,16 +48,21 @@ def run_rounds(config: DictConfig, folder: Path, words: Sequence[str], command: 
         ValueError: a setting that does not fit, or a folder that holds another training.
     """
     if config.rounds == 1:
+        check_number(folder, 1)
         return run_training(config, folder, command)
     fabric = build_fabric(config.accelerator)
     folder = fabric.broadcast(folder)
-    *earlier, last = rounds_of(config, folder, words)
+    found = rounds_of(config, folder, words)
+    check_number(folder, len(found))
+    check_rounds(found)
+    *earlier, last = found
     for number, one in enumerate(earlier, 1):
-        logger.info("round %d of %d", number, len(earlier) + 1)
+        logger.info("round %d of %d: %s", number, len(found), one.config.method.name)
         if config.trainer.resume == "never" or not has_ended(*one, fabric.world_size):
             run_early_round(*one)
-    logger.info("the last of %d rounds", len(earlier) + 1)
-    run_training(last.config, last.folder, command, config)
+    logger.info("the last of %d rounds: %s", len(found), last.config.method.name)
+    whole = WholeTraining(config, {one.folder: one.config.method.name for one in earlier})
+    run_training(last.config, last.folder, command, whole)
 
 
 def rounds_of(config: DictConfig, folder: Path, words: Sequence[str]) -> list[Round]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.cli.build import build_part, plain
+from leopart_kit.cli.build import build_dataset, plain
 from leopart_kit.cli.declared import PACKAGES, node_of_value
 from leopart_kit.data import ImagesOf, MultiCropSettings, SegmentationDataset
 from leopart_kit.data.least_image import decoded_for
@@ -23,11 +23,18 @@ from leopart_kit.training import (
     SeededSamples,
     TrainingLoader,
     TrainingSettings,
+    build_fabric,
     default_num_workers,
     list_checkpoints,
     processes_of,
     steps_for_epochs,
 )
+
+
+def fabric_of(config: DictConfig) -> Fabric:
+    """The device and the processes of a training, in its precision."""
+    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
+    return build_fabric(config.accelerator, precision)
 
 
 def build_loader(config: DictConfig, samples: SeededSamples, fabric: Fabric) -> TrainingLoader:
@@ -63,7 +70,7 @@ def build_settings(config: DictConfig, num_images: int, world_size: int) -> Trai
         options["max_steps"] = steps_for_epochs(config.epochs, num_images, images_per_step)
     if options["evaluate_every"] is None:
         options["evaluate_every"] = options["max_steps"]
-    return build_part(TrainingSettings, "trainer", {"seed": config.seed, **options})
+    return replace(read_settings(TrainingSettings, options, "trainer"), seed=config.seed)
 
 
 def read_method(config: DictConfig) -> MethodSettings:
@@ -92,6 +99,18 @@ class RunParts:
     settings: TrainingSettings
     fabric: Fabric
     output_dir: Path
+
+    @classmethod
+    def of(cls, config: DictConfig, encoder: Encoder, fabric: Fabric, output_dir: Path) -> RunParts:
+        """The data set and the numbers of a run beside its encoder, built in every process.
+
+        Raises:
+            ValueError: a setting that does not fit.
+            FileNotFoundError: a file of the images is missing.
+        """
+        dataset = processes_of(fabric).after_first(lambda: build_dataset(config.dataset))
+        settings = build_settings(config, len(dataset), fabric.world_size)
+        return cls(config, encoder, dataset, settings, fabric, output_dir)
 
     def build(self, method: MethodSettings) -> tuple[Method, SeededSamples]:
         """The method and what it is trained on.

@@ -15,6 +15,7 @@ from leopart_kit.cli.config import compose_command
 from leopart_kit.cli.declared import encoder_node
 from leopart_kit.cli.overrides import key_of
 from leopart_kit.cli.repeating import command_for, words_for
+from leopart_kit.cli.round_checks import check_number
 from leopart_kit.cli.rounds import has_ended, rounds_of, run_rounds
 from leopart_kit.cli.run_parts import read_method
 from leopart_kit.cli.trained_encoder import trained_node
@@ -47,7 +48,9 @@ def is_trained(config: DictConfig, folder: Path, words: Sequence[str]) -> bool:
     """True if this training has ended in a folder; another training there is an error."""
     if not (folder / PAGE_NAME).is_file():
         return False
-    return all(has_ended(*one) for one in rounds_of(config, folder, words))
+    found = rounds_of(config, folder, words)
+    check_number(folder, len(found))
+    return all(has_ended(*one) for one in found)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,14 @@ def plan_training(node: Mapping[str, Any], words: Sequence[str], folder: Path) -
 
     Raises:
         ValueError: a setting that does not exist or does not fit, or words that choose another
-            encoder.
+            encoder or another folder.
     """
-    if any(word.lstrip("+").startswith(("encoder=", "encoder.")) for word in words):
-        raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
+    for word in words:
+        key = key_of(word)
+        if key.partition(".")[0] == "encoder":
+            raise ValueError("trained: the encoder is that of the entry; leave out encoder=")
+        if key == "output_dir":
+            raise ValueError(f"trained: lies in the entry's own folder; leave out {word}")
     start = [f"encoder={encoder_node(node['name'])}"]
     start += [word_of(f"encoder.{key}", value) for key, value in node.items()]
     chosen = [word for word in words if word.startswith("recipe=")]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,18 +36,32 @@ from leopart_kit.processes import ALONE, Processes, shared_scratch_folder
 from leopart_kit.progress import quiet, rich_progress
 from leopart_kit.report import (
     explore_result,
-    print_result,
     training_opening,
     training_section,
     write_page,
     write_results,
 )
-from leopart_kit.training import read_metrics
+from leopart_kit.report.console import print_change
+from leopart_kit.report.training_section import EarlierRound
+from leopart_kit.training.metrics_log import METRICS_NAME, read_metrics
 
 # Where nothing says how many clusters the pictures of unlabelled images should have.
 CLUSTERS_TO_SHOW, MOST_CLUSTERS_TO_SHOW = 20, 500
 
 logger = logging.getLogger(__name__)
+
+
+class Told(NamedTuple):
+    """Facts of a training that its page tells beside what was measured.
+
+    command: that repeats it.
+    encoder: the words by which other commands choose what was trained.
+    rounds: folder and method of every training that this one goes on from.
+    """
+
+    command: str
+    encoder: str
+    rounds: Mapping[Path, str]
 
 
 class TrainingReport:
@@ -152,38 +167,41 @@ class TrainingReport:
         if self.processes.first:
             Console().print(benchmark_table(cells, plain(reproduce.expected)))
 
-    def write(self, before: Result, after: Result, command: str, encoder: str) -> None:
-        """Print what the training changed and write `report.html`.
+    def write(self, before: Result, after: Result, told: Told) -> None:
+        """Print what the training changed and write `report.html`."""
+        self.processes.together(lambda: self._write(before, after, told))
 
-        Args:
-            command: that repeats it.
-            encoder: the words by which other commands choose the trained encoder.
-        """
-        self.processes.together(lambda: self._write(before, after, command, encoder))
-
-    def _write(self, before: Result, after: Result, command: str, encoder: str) -> None:
+    def _write(self, before: Result, after: Result, told: Told) -> None:
         if not self.processes.first:
             return
         number = self.config.evaluation.page_images
         pictures_before, pictures = (
             collect_samples(result, self.dataset, number) for result in (before, after)
         )
-        earlier = (pictures_before, self._tokens["before"])
-        metrics = read_metrics(self.output_dir / "metrics.jsonl")
+        seen_before = (pictures_before, self._tokens["before"])
+        metrics = read_metrics(self.output_dir / METRICS_NAME)
+        logs = {folder / METRICS_NAME: method for folder, method in told.rounds.items()}
+        earlier = [  # somebody may have made room since a round ended
+            EarlierRound(method, read_metrics(log) if log.is_file() else [])
+            for log, method in logs.items()
+        ]
         write_page(
             after,
             pictures,
             self.output_dir,
             samples_before=pictures_before,
-            command=command,
-            opening=training_opening(before, after),
+            command=told.command,
+            opening=training_opening(before, after, earlier),
             sections=[
-                training_section(metrics, before, after, encoder),
-                *explore_result(after, pictures, self._tokens["after"], earlier),
+                training_section(metrics, before, after, earlier, told.encoder),
+                *explore_result(after, pictures, self._tokens["after"], seen_before),
             ],
         )
-        print_result(after, Console())
+        images = f"images of {after.dataset.name} {after.dataset.split}"
+        if self.config.evaluation.get("dataset") is None:
+            images += ", those of the training itself: no result to report"
+        print_change(before, after, Console(), images)
         for name, summary in after.metrics.items():
             logger.info("%s: %.1f → %.1f", name, before.metrics[name].mean, summary.mean)
         logger.info("page: %s", self.output_dir / "report.html")
-        logger.info("trained: %s", encoder)
+        logger.info("trained: %s", told.encoder)

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
@@ -16,15 +16,14 @@ from torch import nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.backbones.saved_backbone import BACKBONE_NAME, SavedPrecision, save_backbone
-from leopart_kit.cli.build import build_dataset
-from leopart_kit.cli.cells import choose_benchmarks
+from leopart_kit.cli.cells import choose_benchmarks, merge_settings
 from leopart_kit.cli.commands import read_command
 from leopart_kit.cli.config import keep_settings
 from leopart_kit.cli.reuse import training_identity
-from leopart_kit.cli.run_parts import RunParts, build_loader, build_settings, read_method
+from leopart_kit.cli.run_parts import RunParts, build_loader, fabric_of, read_method
 from leopart_kit.cli.train_settings import TrainCommand
 from leopart_kit.cli.trained_encoder import build_student, words_of_trained
-from leopart_kit.cli.training_report import TrainingReport
+from leopart_kit.cli.training_report import Told, TrainingReport
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.identity import Identity
 from leopart_kit.image_level.data.assignments import write_assignments
@@ -34,7 +33,6 @@ from leopart_kit.report import writable_output_dir
 from leopart_kit.training import (
     TrainingLoader,
     TrainingSettings,
-    build_fabric,
     check_folder,
     find_loggers,
     processes_of,
@@ -50,21 +48,31 @@ from leopart_kit.training.progress_bar import quiet_progress
 logger = logging.getLogger(__name__)
 
 
+class WholeTraining(NamedTuple):
+    """A training in rounds as it was asked for; folder and method of each round but the last."""
+
+    config: DictConfig
+    earlier: Mapping[Path, str]
+
+
 def run_training(
-    config: DictConfig, output_dir: Path, command: str, whole: DictConfig | None = None
+    config: DictConfig, output_dir: Path, command: str, whole: WholeTraining | None = None
 ) -> None:
     """One training with all it leaves on disk, `identity.json` last.
 
     Args:
         command: that repeats it, for the page.
-        whole: what was asked for, where this is the last of several rounds: the page shows its
-            encoder as the one before.
+        whole: where this is the last of several rounds, all of which the page shows.
     """
     benchmarks = choose_benchmarks(config.reproduce.benchmarks)
     run = prepare_training(config, output_dir)
-    report = TrainingReport(config, run.dataset, run.output_dir, run.fabric.device, run.processes)
-    run.processes.once(lambda: keep_settings(whole or config, run.output_dir))
-    start = run.encoder if whole is None else build_student(whole)
+    asked = config if whole is None else whole.config
+    recorded = merge_settings(config.copy(), {"rounds": asked.rounds})
+    report = TrainingReport(recorded, run.dataset, run.output_dir, run.fabric.device, run.processes)
+    run.processes.once(lambda: keep_settings(asked, run.output_dir))
+    # In the precision of this round, as what comes after it.
+    first = merge_settings(config.copy(), {"encoder": asked.encoder})
+    start = run.encoder if whole is None else build_student(first)
     before = report.evaluate(start, "before")
 
     def on_evaluate(method: Method, step: int) -> Mapping[str, float]:
@@ -78,7 +86,9 @@ def run_training(
     after = report.evaluate(student, "after")
     if after.encoder.sha256 == before.encoder.sha256:
         logger.warning("the training has left the encoder as it was: look at the learning rates")
-    report.write(before, after, command, shlex.join(words_of_trained(config, student.weights)))
+    words = shlex.join(words_of_trained(config, student.weights))
+    told = Told(command, words, {} if whole is None else whole.earlier)
+    report.write(before, after, told)
     if benchmarks:
         report.benchmarks(student, benchmarks)
     run.record()
@@ -155,8 +165,7 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     """
     loggers = find_loggers(read_command(TrainCommand, config).logger)
     writable_output_dir(output_dir)
-    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
-    fabric = build_fabric(config.accelerator, precision)
+    fabric = fabric_of(config)
     # A folder named by the time may have another name in each process.
     output_dir, config.cache_dir = fabric.broadcast((output_dir, config.cache_dir))
     processes = processes_of(fabric)
@@ -165,12 +174,10 @@ def prepare_training(config: DictConfig, output_dir: Path) -> Training:
     check_shared(output_dir, processes)
     seed_everything(config.seed)
     asked = read_method(config)
-    dataset = processes.after_first(lambda: build_dataset(config.dataset))
-    encoder = build_student(config)
-    settings = build_settings(config, len(dataset), fabric.world_size)
+    parts = RunParts.of(config, build_student(config), fabric, output_dir)
+    dataset, encoder, settings = parts.dataset, parts.encoder, parts.settings
     identity = training_identity(config, settings, encoder, dataset, fabric.world_size)
     processes.once(lambda: check_folder(output_dir, settings.resume, identity, processes.count))
-    parts = RunParts(config, encoder, dataset, settings, fabric, output_dir)
     method, samples = parts.build(asked)
     method = share_batch_norm(method, fabric)
     loader = build_loader(config, samples, fabric)

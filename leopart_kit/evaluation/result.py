@@ -134,6 +134,8 @@ class Benchmark:
     """Points by which a repetition may differ for other reasons than the encoder."""
     published: Annotated[tuple[PublishedFigure, ...], Field(strict=False)] = ()
     """Rows of the papers' tables."""
+    changed: dict[str, tuple[Any, Any]] = Field(default_factory=dict, exclude=True)
+    """Settings that determine the result and are not the benchmark's: its value, and the run's."""
 
 
 @dataclass(frozen=True)

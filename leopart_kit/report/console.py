@@ -10,6 +10,7 @@ from rich.text import Text
 
 from leopart_kit.evaluation.result import Benchmark, Result, ScoreTable
 from leopart_kit.report import wording
+from leopart_kit.report.training_section import comparison
 
 _MAX_CLASSES = 40
 _NUM_SHOWN = 10  # best and worst, where there are more classes than that
@@ -30,10 +31,56 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Padding(_score_table(result), (1, 0)))
         console.print(Padding(_class_table(result.scores), (0, 0, 1, 0)))
         if result.benchmark and result.benchmark.published:
+            for name, text in wording.changes(result.benchmark):
+                console.print(Text(f"{name} = {text}", style="yellow"))
             console.print(Padding(_published_table(result.benchmark), (0, 0, 1, 0)))
     else:
-        shown = "clusters" if result.class_maps is None else "predicted classes"
-        console.print(f"No ground truth: {shown} and pictures, no scores.", style="yellow")
+        _print_no_scores(result, console)
+    _print_facts(result, console)
+
+
+def print_change(before: Result, after: Result, console: Console, images: str) -> None:
+    """Print what a training has changed: scores before and after it, with what they stand on.
+
+    Args:
+        images: what the two were measured on, in words.
+    """
+    console.print()
+    console.print(
+        Text.assemble(
+            (f"{after.encoder.name}", "bold"),
+            f" before and after the training · {after.protocol} on {after.dataset.num_images:,} "
+            f"{images}",
+        )
+    )
+    if after.scores:
+        console.print(Padding(_change_table(before, after), (1, 0)))
+    else:
+        _print_no_scores(after, console)
+    _print_facts(after, console)
+
+
+def _change_table(before: Result, after: Result) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("percent")
+    for title in ("before", "after", "change", "95 % interval of it"):
+        table.add_column(title, justify="right")
+    scored_at = None
+    for row in comparison(before, after):
+        if row.scored_at != scored_at:
+            table.add_row(Text(f"at {row.scored_at}", style="dim"))
+        scored_at = row.scored_at
+        interval = row.change_interval or wording.MISSING
+        table.add_row(row.metric, row.before, row.after, row.change, interval)
+    return table
+
+
+def _print_no_scores(result: Result, console: Console) -> None:
+    shown = "clusters" if result.class_maps is None else "predicted classes"
+    console.print(f"No ground truth: {shown} and pictures, no scores.", style="yellow")
+
+
+def _print_facts(result: Result, console: Console) -> None:
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -119,6 +166,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     if result.matching:
         rule = result.matching.rule
         lines.append(("matching", f"{rule}: {wording.matching(rule)}"))
+    lines += wording.agreement(result.details)
     lines.append(("labels", wording.labels_used(result.labels_used)))
     parts = ", ".join(f"{k} {wording.duration(v)}" for k, v in result.timing_seconds.items())
     lines.append(("time", f"{parts} · peak memory {result.peak_memory_mb:,.0f} MiB"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leopart_kit.report import wording
+from leopart_kit.report.leaderboard_tables import names_published
 from leopart_kit.whole_file import write_whole_text
 
 
@@ -82,7 +83,11 @@ def _benchmark(benchmark: Mapping[str, Any]) -> str:
         "behind the first",
         "cost",
     ]
-    lines.append(markdown_table(header, [_cells(row) for row in benchmark["rows"]]))
+    table = [header, *(_cells(row) for row in benchmark["rows"])]
+    if not names_published(benchmark):
+        place = header.index("published")
+        table = [[*line[:place], *line[place + 1 :]] for line in table]
+    lines.append(markdown_table(table[0], table[1:]))
     for row in benchmark["rows"]:
         if "miou" in row and row["reason"] is not None:
             lines.append(f"`{row['encoder']}`, not run: {row['reason']}")

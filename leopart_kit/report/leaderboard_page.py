@@ -12,6 +12,7 @@ from leopart_kit.report.leaderboard_tables import (
     leaderboard_csv,
     leaderboard_latex,
     measured,
+    names_published,
     standing,
 )
 from leopart_kit.report.overview import read_pictures
@@ -44,6 +45,7 @@ def write_leaderboard_page(
         charts=[_chart(b) for b in board["benchmarks"]],
         standing=standing,
         lacks_classes=lacks_classes,
+        names_published=names_published,
         texts=[("CSV", leaderboard_csv(board)), ("LaTeX", leaderboard_latex(board))],
         scripts=[Script.read("leaderboard.js")],
     )

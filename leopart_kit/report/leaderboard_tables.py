@@ -69,6 +69,11 @@ def lacks_classes(benchmark: Mapping[str, Any]) -> bool:
     return benchmark.get("num_classes_present") != benchmark.get("num_classes")
 
 
+def names_published(benchmark: Mapping[str, Any]) -> bool:
+    """True if a row has a published one beside it; only then there is a column of them."""
+    return any(row["published"] is not None for row in measured(benchmark))
+
+
 def measured(benchmark: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The rows of a benchmark that have figures."""
     return [row for row in benchmark["rows"] if "miou" in row]

@@ -113,6 +113,7 @@ class Benchmark(TypedDict):
     scored_at: str
     tolerance: NotNegative
     published: list[Published]
+    changed: NotRequired[dict[str, list[Any]]]  # older results do not have it
 
 
 @stored

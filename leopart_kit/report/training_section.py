@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from leopart_kit.evaluation.result import Result, ScoreTable
 from leopart_kit.metrics import PairedComparison, paired_bootstrap
@@ -21,6 +21,13 @@ from leopart_kit.report.curves import (
 from leopart_kit.report.page import Section
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+class EarlierRound(NamedTuple):
+    """A training before the last one, which went on from it: its method, and what it logged."""
+
+    method: str
+    metrics: Rows
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,31 @@ class ComparisonRow:
     direction: Literal["gain", "loss", ""]
 
 
-def training_opening(before: Result, after: Result) -> Section:
-    """Opening of a page on a training: the headline before and after, or that none was measured."""
+def training_opening(
+    before: Result, after: Result, earlier: Sequence[EarlierRound] = ()
+) -> Section:
+    """Opening of a page on a training: the headline before and after, or that none was measured.
+
+    Args:
+        before, after, earlier: as of `training_section`.
+    """
     rows = comparison(before, after)[: len(wording.METRIC_NAMES)]
     data = {
         "rows": rows,
         "paired": any(row.change_interval is not None for row in rows),
         "num_seeds": len(after.metrics["miou"].per_seed) if rows else 0,
+        "methods": _methods(after, earlier),
     }
     return Section("change", "What the training changed", "training_opening.html", data)
 
 
-def training_section(metrics: Rows, before: Result, after: Result, encoder: str = "") -> Section:
+def training_section(
+    metrics: Rows,
+    before: Result,
+    after: Result,
+    earlier: Sequence[EarlierRound] = (),
+    encoder: str = "",
+) -> Section:
     """The section of `write_page` on what a training changed; works without ground truth.
 
     Args:
@@ -60,17 +80,26 @@ def training_section(metrics: Rows, before: Result, after: Result, encoder: str 
             `loss_over_log_prototypes`, `learning_rate/…`, `prototypes_used`, `assignment_entropy`,
             `usage_entropy` and `evaluation/…`, of those that are there.
         before, after: the encoder evaluated without and with the training, by the same protocol.
+        earlier: rounds before the one that `metrics` are of, in their order.
         encoder: the words by which commands choose what was trained, if they are to be shown.
     """
     rows = comparison(before, after)
+    charts = [training_charts(one.metrics, None, None) for one in earlier]
+    charts.append(training_charts(metrics, None if earlier else before, after))
     data = {
         "rows": rows,
         "num_seeds": len(after.metrics["miou"].per_seed) if after.scores else 0,
         "paired": any(row.change_interval is not None for row in rows),
-        "charts": training_charts(metrics, before, after),
+        "rounds": list(zip(_methods(after, earlier), charts, strict=True)),
         "encoder": encoder,
     }
     return Section("training", "The training", "training.html", data)
+
+
+def _methods(after: Result, earlier: Sequence[EarlierRound]) -> list[str]:
+    """The method of every round; of the last one as the settings have it."""
+    last = (after.settings.get("method") or {}).get("name", "")
+    return [*(one.method for one in earlier), last]
 
 
 def comparison(before: Result, after: Result) -> list[ComparisonRow]:
@@ -121,8 +150,12 @@ def _compare_tables(
     return rows
 
 
-def training_charts(metrics: Rows, before: Result, after: Result) -> list[ChartView]:
-    """Charts of what was logged at two steps or more."""
+def training_charts(metrics: Rows, before: Result | None, after: Result | None) -> list[ChartView]:
+    """Charts of what was logged at two steps or more.
+
+    Args:
+        before, after: measured at the ends of these steps, where that was done.
+    """
     log_k = _log_num_prototypes(metrics)
     ln_k = None if log_k is None else (f"ln K = {log_k:.2f}", log_k)
     number = None if log_k is None else round(math.exp(log_k))
@@ -165,7 +198,7 @@ def _log_num_prototypes(metrics: Rows) -> float | None:
     return None
 
 
-def _evaluations(metrics: Rows, before: Result, after: Result) -> tuple[Series, ...]:
+def _evaluations(metrics: Rows, before: Result | None, after: Result | None) -> tuple[Series, ...]:
     """mIoU before, during and after; none where nothing was evaluated on the way."""
     last = max((row["step"] for row in metrics), default=0)
     found = []
@@ -173,7 +206,10 @@ def _evaluations(metrics: Rows, before: Result, after: Result) -> tuple[Series, 
         title = wording.METRIC_NAMES[key]
         during = read_series(metrics, f"evaluation/{key}", title).points
         during = tuple(point for point in during if 0 < point[0] < last)
-        if during and before.scores and after.scores:
-            ends = (0.0, before.metrics[key].mean), (float(last), after.metrics[key].mean)
-            found.append(Series(title, (ends[0], *during, ends[1])))
+        if during:
+            ends = [
+                [] if end is None or not end.scores else [(float(step), end.metrics[key].mean)]
+                for step, end in ((0, before), (last, after))
+            ]
+            found.append(Series(title, (*ends[0], *during, *ends[1])))
     return different(found)

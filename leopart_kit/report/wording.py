@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -53,10 +54,21 @@ def rate(value: float | None) -> str:
 
 def benchmark(target: Benchmark) -> str:
     """Note on what published figures may be compared with."""
+    scored = f"Published figures for {target.name}, scored at {resolution(target.scored_at)}"
+    if target.changed:
+        return f"{scored}. This run has other settings, so the two are not to be compared."
     return (
-        f"Published figures for {target.name}, scored at {resolution(target.scored_at)}; compare "
-        f"the row of that name. The same weights should agree within {target.tolerance:g} points."
+        f"{scored}; compare the row of that name. The same weights should agree within "
+        f"{target.tolerance:g} points."
     )
+
+
+def changes(target: Benchmark) -> list[tuple[str, str]]:
+    """Settings of a run that are not those of its benchmark, by name: `12, published with none`."""
+    return [
+        (name, f"{_text(own)}, published with {_text(theirs)}")
+        for name, (theirs, own) in target.changed.items()
+    ]
 
 
 def rate_and_spread(summary: Summary) -> str:
@@ -134,6 +146,14 @@ def share(percent: float) -> str:
     return "< 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
 
 
+def rounds(methods: Sequence[str]) -> str:
+    """`leopart, then neco`, `leopart in 2 rounds`: the methods of trainings one after another."""
+    runs = [(method, len(list(same))) for method, same in groupby(methods)]
+    return ", then ".join(
+        method if number == 1 else f"{method} in {number} rounds" for method, number in runs
+    )
+
+
 def how_spread(num_seeds: int) -> str:
     """Meaning of ± and of the interval."""
     if num_seeds < 2:
@@ -179,6 +199,21 @@ def labels_used(labels: LabelsUsed) -> str:
         return "No ground truth was used."
     sentence = f"Ground truth was used {' and '.join(used)}"
     return f"{sentence}, but not {' or '.join(unused)}." if unused else f"{sentence}."
+
+
+def agreement(details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """NMI and ARI of clusters and masks, where a protocol has measured them: name, figures."""
+    found = details.get("agreement", {})
+    rows = []
+    for name in ("nmi", "ari"):
+        figures = {area: found.get(f"{name}_{area}") for area in ("all", "foreground")}
+        shown = [
+            f"{mean_and_spread(one['mean'], one['std'], len(one['per_seed']))} over {area} pixels"
+            for area, one in figures.items()
+            if one is not None
+        ]
+        rows += [(name.upper(), ", ".join(shown))] if shown else []
+    return rows
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -46,7 +46,7 @@ def checkpoint_to_resume(folder: Path, resume: str) -> Path | None:
     existing = list_checkpoints(folder)
     if resume == "never" and existing:
         raise ValueError(
-            f"{folder} holds checkpoints of an earlier run; set resume=auto to continue it "
+            f"{folder} holds checkpoints of an earlier run; set trainer.resume=auto to continue it "
             "or choose another output_dir"
         )
     return existing[-1] if existing else None

@@ -10,6 +10,7 @@ from leopart_kit.input_files import read_json
 from leopart_kit.training.checkpoint import (
     check_same_run,
     checkpoint_to_resume,
+    list_checkpoints,
     read_checkpoint_file,
 )
 from leopart_kit.training.checkpoint_content import check_parts
@@ -33,6 +34,13 @@ def check_folder(output_dir: Path, resume: str, identity: Identity, num_processe
         content = read_checkpoint_file(path)
         check_parts(path, content)
         check_goes_on(path, content, identity, num_processes)
+
+
+def has_begun(output_dir: Path) -> bool:
+    """True if a run has ended in a folder, or has left a checkpoint there."""
+    return (output_dir / RECORD_NAME).is_file() or bool(
+        list_checkpoints(output_dir / "checkpoints")
+    )
 
 
 def record_run(output_dir: Path, identity: Identity) -> Path:

@@ -65,7 +65,11 @@ class TrainingSettings:
     some, anything else is the path of a checkpoint."""
 
     def __post_init__(self) -> None:
-        self.schedules()
+        if self.warmup_steps >= self.max_steps:
+            raise ValueError(
+                f"warmup_steps must be below trainer.max_steps={self.max_steps}, got "
+                f"{self.warmup_steps}; lower it, or set trainer.max_steps or epochs higher"
+            )
 
     def rate_factor(self, images_per_step: int) -> float:
         """Factor of learning rates for so many images a step over all processes."""

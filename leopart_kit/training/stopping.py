@@ -17,7 +17,7 @@ class TrainingInterrupted(RuntimeError):
     def __init__(self, signal_name: str, step: int, checkpoint: Path) -> None:
         super().__init__(
             f"stopped by {signal_name} after step {step}; start the same command again "
-            f"(resume=auto) to continue from {checkpoint}"
+            f"(trainer.resume=auto) to continue from {checkpoint}"
         )
         self.signal_name = signal_name
         self.step = step

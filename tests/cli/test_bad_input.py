@@ -6,12 +6,14 @@ import errno
 import os
 import pickle
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from leopart_kit.data.scenes import SceneGenerator, write_voc
@@ -180,6 +182,13 @@ def test_a_full_disk(on_folder: list[str], tmp_path: Path, monkeypatch: pytest.M
         message = error_of(*on_folder, "protocol.seeds=[7]")
         assert re.search(r"No space left on device: .*out/.*; free some space", message)
     assert (tmp_path / "out" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", ["a=1", "a=1 b=2", "protocol.seeds=[0,1] x={a: 1}", "x="])
+def test_words_of_another_command_can_be_written_as_the_error_says(value: str):
+    error = error_of(f"protocol={value}")
+    [word] = shlex.split(error[error.index("'protocol=") :].partition(", with both")[0])
+    assert OverridesParser.create().parse_override(word).value() == value
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ def test_results_come_last(board: list[str], tmp_path: Path, monkeypatch):
             raise OSError("no page")
 
         patch.setattr(eval_segmentation, "write_page", fails)
-        benchmark(*board, f'overrides="{TINY} protocol.num_clusters=5"')
+        other = f'overrides="{TINY} protocol.num_clusters=5"'
+        assert "no page" in error_of_command(main, "leopart bench", [*board, other])
     assert not (tmp_path / "board" / "classical" / "here" / "results.json").exists()
     assert "no page" in rows(tmp_path / "board")["here"]["classical"]["reason"]
 
@@ -171,6 +172,20 @@ def test_predictions_of_others_stand_in_the_same_table(
     assert "miou" in rows(tmp_path / "board")["here"]["theirs"]
 
 
+@pytest.mark.parametrize("more", [[], ["include={here: {theirs: RUN}}"]])
+def test_it_fails_if_nothing_was_measured(
+    board: list[str], on_folder: list[str], tmp_path: Path, more: list[str]
+):
+    if more:
+        leopart_eval(*on_folder, "protocol.num_clusters=5")
+        more = [more[0].replace("RUN", str(tmp_path / "out"))]
+    error = error_of_command(main, "leopart bench", [*board, *more, 'overrides="dataset.limit=0"'])
+    assert "dataset.limit" in error
+    found = rows(tmp_path / "board")["here"]
+    assert "dataset.limit" in found["mine"]["reason"]
+    assert ("theirs" in found) == bool(more)
+
+
 def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[str], tmp_path: Path):
     readme = tmp_path / "README.md"
     readme.write_text("# Mine\n<!-- leaderboard: begin -->\n<!-- leaderboard: end -->\n")
@@ -193,8 +208,22 @@ def test_encoders_run_where_they_should_and_the_readme_is_written(board: list[st
 
 
 @pytest.mark.parametrize(
+    ("said", "run"),
+    [("only=h*", {"here"}), ("only=[her?]", {"here"}), ("only=[aw*,here]", {"here", "away"})],
+)
+def test_only_the_benchmarks_that_were_asked_for_are_run(
+    board: list[str], tmp_path: Path, said: str, run: set[str]
+):
+    benchmark(*board, said)
+    assert set(rows(tmp_path / "board")) == run
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
+        (["only=here", "+encoders.mine.only=away", "+encoders.classical.only=away"], "only"),
+        (["only=[]"], "only"),
+        (["only=[here,nowhere]"], "only: no benchmark is 'nowhere'"),
         (["encoders=null"], "no encoder"),
         (["benchmarks=null"], "no benchmark"),
         (["+benchmarks.voc_k2=null"], "unknown benchmark 'voc_k2'"),

@@ -48,6 +48,8 @@ def test_methods_are_trained_once_and_measured_beside_their_start(
     ("entry", "more", "told"),
     [
         ('trained: "encoder.seed=3"', "", "leave out encoder="),
+        ('trained: "method=leopart output_dir=/tmp/x"', "", "output_dir=/tmp/x"),
+        ('trained: "method=leopart"', "+output_dir=/tmp/x", "output_dir=/tmp/x"),
         ('trained: "method=lepart"', "", "leopart"),
         ('trained: "method=leopart method.num_prototype=3"', "", "num_prototypes"),
         ('trained: "method=leopart trainer.max_steps=none"', "", "trainer.max_steps"),
@@ -159,9 +161,10 @@ def test_no_benchmark_lies_in_the_folder_of_trainings(folder: Path, tmp_path: Pa
 
 
 def test_a_folder_without_splits_is_no_training_set(folder: Path, tmp_path: Path):
-    run_command_line(main, "leopart bench", [
+    error = error_of_command(main, "leopart bench", [
         'encoders={one: {name: test_vit, weights: random, trained: "method=leopart"}}',
         f'benchmarks={{here: "dataset=folder dataset.root={folder}"}}',
         f"output_dir={tmp_path / 'board'}",
     ])  # fmt: skip
+    assert "no split 'train'" in error
     assert "no split 'train'" in rows(tmp_path / "board")["here"]["one"]["reason"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leopart_kit.cli.bench_encoders import EncoderEntry
 from leopart_kit.cli.declared import PACKAGES
 from leopart_kit.cli.program import COMMANDS as PROGRAM
 from leopart_kit.parts import find_part, list_parts
@@ -49,6 +50,13 @@ def test_the_page_shows_what_was_chosen(
     page = page_of("train", capsys, *words)
     assert shown in page
     assert hidden not in page
+
+
+def test_what_an_encoder_of_a_board_can_be_given_is_listed(capsys: pytest.CaptureFixture[str]):
+    page = page_of("benchmark", capsys)
+    for setting in declared(EncoderEntry):
+        assert f"encoders.NAME.{setting.name}=" in page
+        assert setting.words in page
 
 
 def test_what_cannot_be_chosen_is_told(capsys: pytest.CaptureFixture[str]):

@@ -64,3 +64,16 @@ def test_a_teacher_that_is_given_out_must_move(recipe: str, tmp_path: Path):
     error = error_of_command(main, "leopart train", given)
     assert error.startswith("error: trainer.momentum=1")
     assert not (tmp_path / "out" / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("steps", ["trainer.max_steps=4", "trainer.max_steps=null epochs=1"])
+def test_a_run_that_ends_in_its_warm_up_is_told_by_both_settings(
+    recipe: str, steps: str, tmp_path: Path
+):
+    images = write_images(tmp_path / "images", 8)
+    more = [*steps.split(), "trainer.warmup_steps=4", f"output_dir={tmp_path / 'out'}"]
+    error = error_of_command(main, "leopart train", words(recipe, images, *more))
+    assert "trainer.warmup_steps" in error
+    assert "trainer.max_steps=4" in error
+    assert "num_steps" not in error

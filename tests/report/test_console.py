@@ -6,7 +6,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from leopart_kit.evaluation.result import ClassScore, Result
-from leopart_kit.report.console import print_result
+from leopart_kit.report.console import print_change, print_result
+from tests.report.test_training_section import shifted
 
 
 def printed(result: Result, width: int = 140) -> str:
@@ -45,12 +46,45 @@ def test_classes_best_first_with_both_resolutions(result: Result):
     assert text.index("sky & sea") < text.index("<cat>")
 
 
+def test_other_settings_than_those_of_a_benchmark_stand_above_its_rows(result: Result):
+    assert "within 0.75 points" in " ".join(printed(result).split())
+    assert result.benchmark is not None
+    changed = replace(result.benchmark, changed={"dataset.limit": (None, 12)})
+    text = " ".join(printed(replace(result, benchmark=changed)).split())
+    assert text.index("dataset.limit = 12, published with none") < text.index("Method A")
+    assert "0.75" not in text
+
+
 def test_published_figures_beside_ours(result: Result):
     text = printed(result)
     assert row(text, "Method A") == ["Method A", "ViT-S/16", "its <README>", "53.2", "–"]
     assert row(text, "Method B")[-2:] == ["61.0", "88.8"]
     assert "agree within 0.75 points" in " ".join(text.split())
     assert "Method A" not in printed(replace(result, benchmark=None))
+
+
+def test_a_training_is_shown_before_and_after(result: Result):
+    better = tuple(shifted(table, 5.25) for table in result.scores)
+    stream = io.StringIO()
+    console = Console(width=80, file=stream)
+    print_change(result, replace(result, scores=better), console, "images of zoo val")
+    text = stream.getvalue()
+    assert "2 images of zoo val" in text
+    headline, full = text.split("at 100 × 100 pixels")[1].split("at full mask size")
+    assert row(headline, "mIoU")[:4] == ["mIoU", "41.7 ± 0.7", "47.0 ± 0.7", "+5.2"]
+    assert row(full, "mIoU")[1:4] == ["39.7 ± 0.7", "45.0 ± 0.7", "+5.2"]
+    assert "sky & sea" not in text
+    print_change(replace(result, scores=()), replace(result, scores=()), console, "images")
+    assert "no scores" in stream.getvalue()
+
+
+def test_agreement_of_parts_is_printed(result: Result):
+    one = {"mean": 31.26, "std": 0.5, "per_seed": [31.0, 31.5]}
+    details = {"agreement": {"nmi_all": one, "ari_all": one, "nmi_foreground": one}}
+    text = printed(replace(result, details=details))
+    assert row(text, "NMI")[1] == "31.3 ± 0.5 over all pixels, 31.3 ± 0.5 over foreground pixels"
+    assert row(text, "ARI")[1] == "31.3 ± 0.5 over all pixels"
+    assert "NMI" not in printed(result)
 
 
 def test_what_the_figures_stand_on(result: Result):

@@ -102,6 +102,24 @@ def test_the_markdown_says_it_all(runs):
     assert widths == {9}, "eight cells, also where nothing was run"
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_there_is_a_column_of_published_figures_only_if_one_is_named(
+    runs, tmp_path: Path, named: bool
+):
+    found = cells(runs)
+    found = found if named else [replace(cell, published_as=None) for cell in found]
+    board = build_leaderboard(found)
+    text = leaderboard_markdown(board)
+    assert ("| published |" in text) == named
+    table = text.split("### `tiny`")[1].split("Published on")[0]
+    widths = {line.count("|") for line in table.splitlines() if line.startswith("| ")}
+    assert widths == {8 + named}
+    write_leaderboard_page(board, tmp_path / "board.html", "Board", "command")
+    html = (tmp_path / "board.html").read_text()
+    assert ('<th scope="col">Published</th>' in html) == named
+    assert f'<td colspan="{5 + named}" class="reason">' in html
+
+
 def test_bars_in_names_do_not_break_the_table(runs):
     text = leaderboard_markdown(build_leaderboard([Cell("a|b", "tiny", runs["grey"][0])]))
     assert "`a\\|b`" in text

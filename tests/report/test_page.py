@@ -99,6 +99,15 @@ def test_page_shows_the_figures_of_the_result(page: Page):
     assert "<cat> 53.8 ± 2.5 44.4 – 58.8 10.0 %" in page.text
 
 
+def test_other_settings_than_those_of_a_benchmark_stand_above_its_rows(result: Result):
+    assert "within 0.75 points" in Page(render_page(result, [])).text
+    assert result.benchmark is not None
+    changed = replace(result.benchmark, changed={"dataset.limit": (None, 12)})
+    text = Page(render_page(replace(result, benchmark=changed), [])).text
+    assert text.index("dataset.limit 12, published with none") < text.index("Method A")
+    assert "0.75" not in text
+
+
 def test_published_figures_are_shown_escaped(result: Result):
     html = render_page(result, [])
     section = html.split('id="published"')[1].split("</section>")[0]

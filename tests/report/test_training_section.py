@@ -14,7 +14,7 @@ from leopart_kit.metrics import paired_bootstrap
 from leopart_kit.report import training_opening, training_section
 from leopart_kit.report.page import render_page
 from leopart_kit.report.sample_view import sample_views
-from leopart_kit.report.training_section import comparison, training_charts
+from leopart_kit.report.training_section import EarlierRound, comparison, training_charts
 from leopart_kit.report.wording import METRIC_NAMES
 from tests.report.test_page import Page
 
@@ -189,6 +189,26 @@ def test_the_page_of_a_training(before: Result, after: Result, sample: Sample, t
     labels = [a["aria-label"] for a in page.all("svg") if a.get("role") == "img"]
     assert labels[0] == "Loss in nats over the steps: 5.13 → 2.85"
     assert "Clusters after of a&b <1>: 2 different" in {i["alt"] for i in page.all("img")}
+
+
+def test_every_round_has_its_curves(before: Result, after: Result):
+    settings = {**after.settings, "method": {"name": "neco"}}
+    after = replace(after, settings=settings)
+    rows = [*logged(), {"step": 20, "evaluation/miou": 50.0}]
+    earlier = [EarlierRound("leopart", logged(3)), EarlierRound("paka", [])]
+    sections = [training_section(rows, before, after, earlier)]
+    opening = training_opening(before, after, earlier)
+    page = Page(render_page(after, [], opening=opening, sections=sections))
+    labels = [a["aria-label"] for a in page.all("svg") if a.get("role") == "img"]
+    assert [label for label in labels if label.startswith("Loss")] == [
+        "Loss in nats over the steps: 5.13 → 3.99",
+        "Loss in nats over the steps: 5.13 → 2.85",
+    ]
+    # The last round did not begin with the encoder that is the one before.
+    assert "mIoU on the way in percent over the steps: 50 → 47" in labels
+    for number, method in enumerate(("leopart", "paka", "neco"), 1):
+        assert f"Round {number} of 3: {method}" in page.text
+    assert "trained by leopart, then paka, then neco" in page.text
 
 
 def test_the_page_without_ground_truth(unlabelled: Result, sample: Sample, trained: Sample):

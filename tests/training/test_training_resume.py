@@ -132,8 +132,8 @@ def test_a_signal_finishes_the_step_saves_and_tells_how_to_go_on(
         run_tiny(stopped, method=SignalAfter(number, at=4), num_workers=1, settings=settings)
     checkpoint = stopped / "checkpoints" / "step_00000005.pt"
     assert str(caught.value) == (
-        f"stopped by {number.name} after step 5; start the same command again (resume=auto) to "
-        f"continue from {checkpoint}"
+        f"stopped by {number.name} after step 5; start the same command again "
+        f"(trainer.resume=auto) to continue from {checkpoint}"
     )
     assert (caught.value.step, caught.value.checkpoint) == (5, checkpoint)
     assert signal.getsignal(number) == before
