@@ -46,8 +46,13 @@ def stego_correlation(
             f"{list(features.shape)} and {list(codes.shape)}"
         )
     check_not_empty(features=features, codes=codes)
-    maps = (features, other_features, codes, other_codes)
-    return correlation_of_points(*map(unit_points, maps), shift)
+    return correlation_of_points(
+        unit_points(features),
+        unit_points(other_features),
+        unit_points(codes),
+        unit_points(other_codes),
+        shift,
+    )
 
 
 @full_precision

@@ -200,7 +200,7 @@ def test_every_round_has_its_curves(before: Result, after: Result):
     opening = training_opening(before, after, earlier)
     page = Page(render_page(after, [], opening=opening, sections=sections))
     labels = [a["aria-label"] for a in page.all("svg") if a.get("role") == "img"]
-    assert [label for label in labels if label.startswith("Loss")] == [
+    assert [label for label in labels if label and label.startswith("Loss")] == [
         "Loss in nats over the steps: 5.13 → 3.99",
         "Loss in nats over the steps: 5.13 → 2.85",
     ]

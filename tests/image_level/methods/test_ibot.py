@@ -119,13 +119,10 @@ def test_the_start_of_gram_anchoring_is_renewed_by_the_teacher():
     with torch.no_grad():
         for parameter in method.teacher.backbone.parameters():
             parameter.add_(1)
-    saved = {step: None for step in (1, 2)}
-    for step in saved:
+    for step, renewed in ((1, False), (2, True)):
         method.before_step(step)
-        saved[step] = torch.equal(
-            method.gram.encoder.vit.norm.weight, method.teacher.backbone.vit.norm.weight
-        )
-    assert saved == {1: False, 2: True}
+        start, teacher = method.gram.encoder.vit.norm, method.teacher.backbone.vit.norm
+        assert torch.equal(start.weight, teacher.weight) == renewed
 
 
 def test_both_temperatures_of_the_teacher_rise():
