@@ -133,6 +133,8 @@ def _published(row: Mapping[str, Any]) -> str:
     published = row["published"]
     if published is None or None in (published["miou"], row["miou"]["mean"]):
         return wording.MISSING
+    if published.get("changed"):
+        return f"{published['miou']:.1f} (other settings)"
     difference = row["miou"]["mean"] - published["miou"]
     return f"{published['miou']:.1f} ({wording.signed(difference)})"
 

@@ -178,7 +178,10 @@ def _further(line: Mapping[str, Any]) -> dict[str, Any]:
 def _published(
     benchmark: Mapping[str, Any] | None, wanted: tuple[str, str] | None
 ) -> Mapping[str, Any] | None:
+    """The published row, with the settings in which the run is not the benchmark, if any."""
     if benchmark is None or wanted is None:
         return None
     rows = benchmark["published"]
-    return next((row for row in rows if (row["method"], row["encoder"]) == wanted), None)
+    found = next((row for row in rows if (row["method"], row["encoder"]) == wanted), None)
+    changed = sorted(benchmark.get("changed", ()))
+    return {**found, "changed": changed} if found and changed else found

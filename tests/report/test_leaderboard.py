@@ -278,3 +278,13 @@ def test_a_training_that_is_missing_is_said_beside_the_others(runs, trainings, t
     assert "1 of 2 trainings" in page
     assert "not run: the loss is nan" in page
     assert "| `lost` | not run: no weights |" in text
+
+
+def test_a_run_with_other_settings_is_not_subtracted(runs, tmp_path: Path):
+    changed = replace(PUBLISHED, changed={"dataset.limit": (None, 12), "protocol.k": (21, 5)})
+    write_results(replace(runs["colour"][1], benchmark=changed), tmp_path)
+    board = build_leaderboard([replace(cells(runs)[2], folder=tmp_path)])
+    assert "| 90.0 (other settings) |" in leaderboard_markdown(board)
+    write_leaderboard_page(board, tmp_path / "board.html", "Board")
+    page = (tmp_path / "board.html").read_text()
+    assert "other settings: dataset.limit, protocol.k" in page
