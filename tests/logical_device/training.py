@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.accelerators.cpu import CPUAccelerator
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
-from leopart_kit.cli import training_run
+from leopart_kit.cli import run_parts
 from leopart_kit.cli.train import main
 from leopart_kit.training.step import OptimiserStep
 from tests.cli.command import run_command_line
@@ -44,6 +44,6 @@ def train_on_device(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -
         return result
 
     monkeypatch.setattr(OptimiserStep, "__call__", watched)
-    monkeypatch.setattr(training_run, "build_fabric", logical_fabric)
+    monkeypatch.setattr(run_parts, "build_fabric", logical_fabric)
     run_command_line(main, "leopart train", list(arguments))
     return steps
