@@ -56,7 +56,9 @@ def benchmark(target: Benchmark) -> str:
     """Note on what published figures may be compared with."""
     scored = f"Published figures for {target.name}, scored at {resolution(target.scored_at)}"
     if target.changed:
-        return f"{scored}. This run has other settings, listed here: a difference may come from them."
+        return (
+            f"{scored}. This run has other settings, listed here: a difference may come from them."
+        )
     return (
         f"{scored}; compare the row of that name. The same weights should agree within "
         f"{target.tolerance:g} points."
