@@ -27,6 +27,7 @@ from pydantic.dataclasses import dataclass, is_pydantic_dataclass
 from pydantic.fields import FieldInfo
 from typing_extensions import dataclass_transform
 
+from leopart_kit.faults_in_words import in_words, place
 from leopart_kit.parts import find_part, import_named, list_parts
 
 T = TypeVar("T")
@@ -370,42 +371,9 @@ def _first_problem(error: ValidationError, cls: type) -> str:
         return f"{name} is not set"
     # Of the branches of a union, those count that fit the value best: they look deepest into it.
     own = [item for item in items if item["loc"][0] == start]
-    first = max(own, key=lambda item: _place(item).count("["))
-    place = _place(first)
-    same = [item for item in own if _place(item) == place]
+    first = max(own, key=lambda item: place(item).count("["))
+    where = place(first)
+    same = [item for item in own if place(item) == where]
     wanted = " or ".join(dict.fromkeys(in_words(item) for item in same))
     got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-    return f"{name}{place} {wanted.replace(' or must be ', ' or ')}{got}"
-
-
-def _place(item: Any) -> str:
-    """Position of a value in a list; pydantic names the branches of a union by texts."""
-    return "".join(f"[{step}]" for step in item["loc"][1:] if isinstance(step, int))
-
-
-_SAID = {
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping",
-    "finite_number": "must be a finite number",
-    "float_type": "must be a number",
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "int_type": "must be a whole number",
-    "list_type": "must be a list",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "missing": "is missing in the list",
-    "string_too_short": "must not be empty",
-    "string_type": "must be a text",
-    "too_long": "must have at most {max_length} values",
-    "too_short": "must not be empty",
-    "tuple_type": "must be a list in square brackets",
-}
-
-
-def in_words(item: Any) -> str:
-    """A problem that pydantic found, as `must be …`."""
-    if item["type"] in _SAID:
-        return _SAID[item["type"]].format(**item.get("ctx", {}))
-    message = item["msg"].removeprefix("Value error, ")
-    return message.replace("Input should be", "must be")
+    return f"{name}{where} {wanted.replace(' or must be ', ' or ')}{got}"

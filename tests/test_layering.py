@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "leopart_kit"
 
 LEVELS = [
-    {"identity", "input_files", "launch", "parts", "whole_file"},
+    {"faults_in_words", "identity", "input_files", "launch", "parts", "whole_file"},
     {"mapped_array", "npz_file", "peak_memory", "processes", "progress", "settings"},
     {"backbones", "data", "metrics"},
     {"clustering", "image_level.data"},

@@ -18,7 +18,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from leopart_kit.evaluation.result import SCHEMA_VERSION
-from leopart_kit.settings import NotNegative, Percent, Whole, in_words
+from leopart_kit.faults_in_words import in_words
+from leopart_kit.settings import NotNegative, Percent, Whole
 
 stored = with_config(strict=True, extra="allow", allow_inf_nan=False)
 """Mark of a document: types are strict, and further fields are what newer runs may say."""

@@ -12,7 +12,7 @@ from leopart_kit.report import read_results
 from leopart_kit.training import list_checkpoints, read_metrics
 from leopart_kit.training.checkpoint import read_checkpoint_file
 from tests.cli.command import error_of_command, run_command_line
-from tests.cli.train_command import TINY, write_images
+from tests.cli.train_command import TINY, stand_beside
 
 SOURCE = '''
 from __future__ import annotations
@@ -61,10 +61,7 @@ class BrightnessSettings(ImageMethodSettings):
 @pytest.fixture(autouse=True)
 def beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The method and six images lie where the user stands."""
-    (tmp_path / "own_brightness.py").write_text(SOURCE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    write_images(tmp_path / "images")
+    stand_beside(tmp_path, "own_brightness.py", SOURCE, monkeypatch)
 
 
 def words(*own: str) -> list[str]:

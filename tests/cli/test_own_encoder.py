@@ -12,7 +12,7 @@ from leopart_kit.cli.train import main
 from leopart_kit.report import read_results
 from leopart_kit.training import recorded_identity
 from tests.cli.command import error_of_command, leopart_eval, run_command_line
-from tests.cli.train_command import TINY, write_images
+from tests.cli.train_command import TINY, stand_beside
 
 SOURCE = """
 import timm
@@ -53,10 +53,7 @@ SMALL = (
 
 @pytest.fixture(autouse=True)
 def beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_vit.py").write_text(SOURCE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    write_images(tmp_path / "images")
+    stand_beside(tmp_path, "own_vit.py", SOURCE, monkeypatch)
 
 
 def own(factory: str) -> tuple[str, ...]:

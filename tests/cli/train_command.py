@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from leopart_kit.cli.train import main
@@ -61,6 +62,14 @@ def leopart_train(images: Path, output_dir: Path, *overrides: str) -> None:
 def error_of_training(images: Path, output_dir: Path, *overrides: str) -> str:
     """The error line of a run that must fail as a user's mistake."""
     return error_of_command(main, "leopart train", arguments(images, output_dir, *overrides))
+
+
+def stand_beside(folder: Path, file: str, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user is in a folder that holds a module of theirs and six images."""
+    (folder / file).write_text(source)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    write_images(folder / "images")
 
 
 def write_images(folder: Path, num: int = 6, size: int = 48, seed: int = 0) -> Path:
