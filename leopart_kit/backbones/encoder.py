@@ -98,8 +98,8 @@ class Encoder(
     """A frozen or trainable backbone that maps images to patch tokens.
 
     Subclasses implement `patch_tokens` and, where the architecture has a CLS token,
-    `cls_token`, `attention` and `tokens_and_attention`; and `layer_features` where there
-    are layers.
+    `cls_token`, `cls_and_patches`, `attention` and `tokens_and_attention`; and
+    `layer_features` where there are layers.
 
     Attributes:
         name: name in the zoo, or of the timm model.
@@ -169,6 +169,13 @@ class Encoder(
     def cls_token(self, images: Tensor) -> Tensor:
         """One vector an image, `[B, D]`; the mean of its patch tokens where there is no CLS."""
         return self.patch_tokens(images).mean(dim=(2, 3))
+
+    def cls_and_patches(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """`cls_token` and `patch_tokens` of the same images; a ViT runs once for both."""
+        if type(self).cls_token is not Encoder.cls_token:
+            return self.cls_token(images), self.patch_tokens(images)
+        patches = self.patch_tokens(images)
+        return patches.mean(dim=(2, 3)), patches
 
     def layer_features(self, images: Tensor) -> dict[str, Tensor]:
         """Output of every layer, first to last: `{layer: [B, C, h, w]}`, for layer-wise probes.

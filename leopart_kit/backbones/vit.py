@@ -97,8 +97,13 @@ class ViTEncoder(Encoder):
 
     def cls_token(self, images: Tensor) -> Tensor:
         """CLS of the chosen block and facet, `[B, D]`; the mean of patches without one."""
-        tokens, _, _ = self._forward(images, attention=False)
-        return tokens[:, 0] if self.has_cls else tokens[:, self.num_prefix :].mean(dim=1)
+        return self.cls_and_patches(images)[0]
+
+    def cls_and_patches(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Encoder.cls_and_patches`."""
+        tokens, _, grid = self._forward(images, attention=False)
+        cls = tokens[:, 0] if self.has_cls else tokens[:, self.num_prefix :].mean(dim=1)
+        return cls, self._patch_grid(tokens, grid)
 
     def attention(self, images: Tensor) -> Tensor:
         """See `Encoder.attention`; always the last block, whatever `block` is."""

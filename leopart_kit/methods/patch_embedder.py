@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,19 +45,12 @@ class PatchEmbedder(nn.Module):
 
         Views of one size go through the network together.
         """
-        embeddings: dict[int, Tensor] = {}
-        for rows in same_sizes(views):
-            together = self(torch.cat([views[v] for v in rows]))
-            embeddings.update(zip(rows, together.chunk(len(rows)), strict=True))
-        return [embeddings[v] for v in range(len(views))]
+        return [embeddings for (embeddings,) in by_size(views, lambda images: (self(images),))]
 
     def tokens_of_views(self, views: Sequence[Tensor]) -> list[Tensor]:
         """Tokens `[B, D, h_v, w_v]` of each view, for `embed`."""
-        tokens: dict[int, Tensor] = {}
-        for rows in same_sizes(views):
-            together = self.backbone.patch_tokens(torch.cat([views[v] for v in rows]))
-            tokens.update(zip(rows, together.chunk(len(rows)), strict=True))
-        return [tokens[v] for v in range(len(views))]
+        backbone = self.backbone
+        return [maps for (maps,) in by_size(views, lambda images: (backbone.patch_tokens(images),))]
 
     def head(self) -> nn.Module:
         """Parameters that are trained at the head's rate."""
@@ -90,7 +83,15 @@ class PatchEmbedder(nn.Module):
         vit.norm.requires_grad_(True)
 
 
-def same_sizes(views: Sequence[Tensor]) -> list[list[int]]:
-    """The numbers of the views of each size."""
+def by_size(
+    views: Sequence[Tensor], run: Callable[[Tensor], tuple[Tensor, ...]]
+) -> list[tuple[Tensor, ...]]:
+    """What `run` gives for each view `[B, 3, H_v, W_v]`; it sees those of one size together."""
     sizes = [view.shape[-2:] for view in views]
-    return [[v for v, own in enumerate(sizes) if own == size] for size in dict.fromkeys(sizes)]
+    found: dict[int, tuple[Tensor, ...]] = {}
+    for size in dict.fromkeys(sizes):
+        alike = [v for v, own in enumerate(sizes) if own == size]
+        together = run(torch.cat([views[v] for v in alike]))
+        each = zip(*(part.chunk(len(alike)) for part in together), strict=True)
+        found.update(zip(alike, each, strict=True))
+    return [found[v] for v in range(len(views))]

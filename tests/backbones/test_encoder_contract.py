@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder, load_encoder
 from leopart_kit.backbones.encoder import pad_to_grid
+from leopart_kit.backbones.mirrored import MirroredEncoder
+from tests.image_level.tiny_networks import tiny_resnet
+from tests.methods.tiny_clusterer import tiny_vit
 
 
 def mean_colour(images: Tensor) -> Tensor:
@@ -64,6 +67,35 @@ def test_preprocess_normalises_each_channel():
     pixel = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
     expected = torch.tensor([1.0, -1.0, 0.1]).view(1, 3, 1, 1)
     torch.testing.assert_close(encoder.preprocess(pixel), expected)
+
+
+class Brightest(Encoder):
+    """A network of one's own that says more of an image than the mean of its patches."""
+
+    def patch_tokens(self, images: Tensor) -> Tensor:
+        return mean_colour(images)
+
+    def cls_token(self, images: Tensor) -> Tensor:
+        return mean_colour(images).amax(dim=(2, 3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        tiny_vit,
+        lambda: tiny_vit(class_token=False),
+        tiny_resnet,
+        lambda: MirroredEncoder(tiny_vit()),
+        lambda: Encoder.from_module(mean_colour, 4, 3),
+        lambda: load_encoder("handcrafted"),
+        lambda: Brightest(name="brightest", embed_dim=3, patch_size=4),
+    ],
+)
+def test_the_vector_of_an_image_comes_with_its_patches(make):
+    encoder, images = make(), torch.randn(2, 3, 32, 40)
+    cls, patches = encoder.cls_and_patches(images)
+    torch.testing.assert_close(cls, encoder.cls_token(images))
+    torch.testing.assert_close(patches, encoder.patch_tokens(images))
 
 
 def test_attention_of_a_callable_is_an_error():

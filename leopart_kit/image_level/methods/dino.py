@@ -21,6 +21,7 @@ from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import across_views_cross_entropy, centred_targets, mean_scores
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.ema import start_statistics, update_ema
+from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput
 from leopart_kit.methods.projection_head import ProjectionHead, Prototypes
 from leopart_kit.methods.world import process_group
@@ -66,6 +67,7 @@ class DINO(Method):
         self.student = student
         # Stochastic depth is the student's alone; a teacher in eval mode has none.
         self.teacher = copy.deepcopy(student).requires_grad_(False)
+        self.gram = self.settings.gram_anchor(student.backbone)
         self.register_buffer("centre", torch.zeros(len(student.prototypes.weight)))
 
     @property
@@ -84,20 +86,23 @@ class DINO(Method):
         temperature, global_views = self.teacher_temperature(step), batch[: self.num_global]
         if step == 0:
             start_statistics(
-                self.teacher, self.student, lambda: self._scores(self.student, global_views)
+                self.teacher, self.student, lambda: self.student.scores_of_views(global_views)
             )
         with torch.no_grad():
-            taught = torch.stack(self._scores(self.teacher, global_views))
-        targets = self._targets(taught, temperature)
-        scores = self._scores(self.student, batch)
+            taught, known = self.teacher.scores_and_tokens(global_views)
+        targets = self._targets(torch.stack(taught), temperature)
+        scores, tokens = self.student.scores_and_tokens(batch)
         loss = across_views_cross_entropy(targets, scores, self.settings.student_temperature)
         entropy = torch.special.entr(targets).sum(dim=-1).mean()
         usage = torch.special.entr(targets.flatten(0, 1).mean(dim=0)).sum()
-        logs = {
+        logs: dict[str, Tensor | float] = {
             "target_entropy": entropy,
             "usage_entropy": usage,
             "teacher_temperature": temperature,
         }
+        if self.gram is not None:
+            term = self.gram(tokens, batch, torch.cat(known))
+            loss, logs["gram"] = loss + term, term.detach()
         return StepOutput(loss, logs)
 
     def teacher_temperature(self, step: int) -> float:
@@ -110,10 +115,6 @@ class DINO(Method):
         if step >= self.warmup_steps:
             return end
         return start + step / self.warmup_steps * (end - start)
-
-    @staticmethod
-    def _scores(network: ImageClusterer, views: Any) -> list[Tensor]:
-        return [scores[:, 0, 0] for scores in network.scores_of_views(views)]
 
     def _targets(self, teacher_scores: Tensor, temperature: float) -> Tensor:
         """Distributions of the teacher, `[G, B, K]` → the same; the running mean moves on."""
@@ -132,10 +133,15 @@ class DINO(Method):
         return self.student.parameter_groups(rate, rate)
 
     def before_step(self, step: int) -> None:
-        """The last layer's weights are unit vectors before each step; at first they stand still."""
+        """The last layer's weights are unit vectors before each step; at first they stand still.
+
+        The teacher of Gram anchoring is renewed where that is due.
+        """
         for network in (self.student, self.teacher):
             network.prototypes.normalize_()
         self.student.prototypes.hold_still(step < self.frozen_steps)
+        if self.gram is not None:
+            self.gram.renew(step, self.teacher.backbone)
 
     def started_anew(self, step: int) -> list[nn.Parameter]:
         """The last layer, once it is let go."""
@@ -166,7 +172,7 @@ VIEWS = {
 
 
 @settings
-class DINOSettings(ImageMethodSettings):
+class DINOSettings(ImageMethodSettings, GramSettings):
     """Settings of DINO; the paper's rate is for each 256 of a batch."""
 
     drop_path: DropRate = 0.1

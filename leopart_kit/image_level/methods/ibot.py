@@ -24,7 +24,6 @@ from leopart_kit.image_level.networks.image_clusterer import ImageClusterer
 from leopart_kit.losses import ibot_loss, mean_scores
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.ema import start_statistics
-from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import ParameterGroup, StepOutput
 from leopart_kit.methods.projection_head import LinearProjection, ProjectionHead, Prototypes
 from leopart_kit.methods.world import process_group
@@ -89,7 +88,6 @@ class IBOT(DINO):
         super().__init__(student, settings, **options)
         self.ibot = settings
         self.register_buffer("centre_patches", torch.zeros_like(self.centre))
-        self.gram = settings.gram_anchor(student.backbone)
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` holds views `[B, 3, s_v, s_v]` and masks `[B, G, h, w]`."""
@@ -103,7 +101,7 @@ class IBOT(DINO):
             taught, taught_patches, known = self.teacher.masked(whole, none)
         scores, patches, tokens = self.student.masked(whole, hidden)
         local = views[self.num_global :]
-        of_local = torch.cat(self._scores(self.student, local)) if local else None
+        of_local = torch.cat(self.student.scores_and_tokens(local)[0]) if local else None
         temperature = self.teacher_temperature(step)
         cls_term, patch_term = ibot_loss(
             scores,
@@ -139,12 +137,6 @@ class IBOT(DINO):
         return self.warmed(
             step, used.teacher_patch_temperature, used.final_teacher_patch_temperature
         )
-
-    def before_step(self, step: int) -> None:
-        """As of DINO; the teacher of Gram anchoring is renewed where that is due."""
-        super().before_step(step)
-        if self.gram is not None:
-            self.gram.renew(step, self.teacher.backbone)
 
     def _move_centres(self, cls: Tensor, patches: Tensor) -> None:
         share, group = self.ibot.centre_momentum, process_group()
@@ -188,7 +180,7 @@ class MaskedViews:
 
 
 @settings
-class IBOTSettings(DINOSettings, GramSettings):
+class IBOTSettings(DINOSettings):
     """Settings of iBOT; the paper's rate is for each 256 of a batch."""
 
     num_outputs: Count = 8192

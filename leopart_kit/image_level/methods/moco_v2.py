@@ -20,6 +20,7 @@ from leopart_kit.losses import gather_rows, queue_info_nce
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.ema import start_statistics, update_ema
 from leopart_kit.methods.feature_queue import FeatureQueue
+from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.methods.projection_head import ProjectionHead
 from leopart_kit.methods.world import process_group
@@ -51,6 +52,7 @@ class MoCoV2(Method):
         self.momentum_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.momentum_projection = copy.deepcopy(self.projection).requires_grad_(False)
         self.queue = FeatureQueue(1, settings.queue_length, settings.out_dim)
+        self.gram = settings.gram_anchor(encoder)
 
     def train(self, mode: bool = True) -> MoCoV2:
         """The momentum encoder stays in eval mode."""
@@ -71,7 +73,8 @@ class MoCoV2(Method):
             start_statistics(
                 self.momentum_encoder, self.encoder, lambda: self.encoder.cls_token(first)
             )
-        queries = self.projection(self.encoder.cls_token(first))
+        images, tokens = self.encoder.cls_and_patches(first)
+        queries = self.projection(images)
         keys = self.keys(second)
         # A copy: storing the new keys changes the queue that the backward pass would read.
         queued = self.queue.content(0).clone()
@@ -79,11 +82,20 @@ class MoCoV2(Method):
         everyones, _ = gather_rows(keys, process_group())
         self.queue.store(everyones[None, :, None, None])
         alignment = (queries.detach() * keys).float().sum(dim=1).mean()
-        return StepOutput(loss, {"positive_similarity": alignment})
+        logs: dict[str, Tensor | float] = {"positive_similarity": alignment}
+        if self.gram is not None:
+            term = self.gram([tokens], [first])
+            loss, logs["gram"] = loss + term, term.detach()
+        return StepOutput(loss, logs)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, with and without weight decay."""
         return split_by_decay("all", self, self.settings.learning_rate)
+
+    def before_step(self, step: int) -> None:
+        """The teacher of Gram anchoring is renewed where that is due."""
+        if self.gram is not None:
+            self.gram.renew(step, self.momentum_encoder)
 
     def after_step(self, step: int, momentum: float) -> None:
         """The momentum encoder follows."""
@@ -92,7 +104,7 @@ class MoCoV2(Method):
 
 
 @settings
-class MoCoV2Settings(ImageMethodSettings):
+class MoCoV2Settings(ImageMethodSettings, GramSettings):
     """Settings of MoCo v2; the paper has SGD with a rate of 0.03 and batches of 256, here AdamW."""
 
     num_views: ClassVar[int | None] = 2
@@ -113,6 +125,14 @@ class MoCoV2Settings(ImageMethodSettings):
     training: TrainingDefaults = TrainingDefaults(
         epochs=200, weight_decay=1e-4, final_weight_decay=1e-4, momentum=0.999, final_momentum=0.999
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gram_weight and self.gram_teacher == "ema":
+            raise ValueError(
+                "moco_v2's momentum encoder sees another view than the encoder, whose patches it "
+                "cannot anchor: leave gram_teacher=start; gram_renew_every=N takes its weights"
+            )
 
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""

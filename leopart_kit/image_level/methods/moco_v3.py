@@ -9,7 +9,7 @@ import copy
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from leopart_kit.backbones import Encoder
 from leopart_kit.data import ImagesOf
@@ -18,6 +18,7 @@ from leopart_kit.image_level.methods.drawn_views import ImageMethodSettings, kin
 from leopart_kit.losses import batch_info_nce
 from leopart_kit.methods.building import Built, Parts, TrainingDefaults
 from leopart_kit.methods.ema import start_statistics, update_ema
+from leopart_kit.methods.gram_anchor import GramSettings
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.methods.projection_head import ProjectionHead, mlp
 from leopart_kit.methods.world import process_group
@@ -68,6 +69,7 @@ class MoCoV3(Method):
         )
         self.momentum_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.momentum_projector: nn.Module = copy.deepcopy(self.projector).requires_grad_(False)
+        self.gram = settings.gram_anchor(encoder)
 
     def train(self, mode: bool = True) -> MoCoV3:
         """The momentum encoder stays in eval mode, see `update_ema`."""
@@ -85,18 +87,29 @@ class MoCoV3(Method):
             start_statistics(
                 copies, student, lambda: self.projector(self.encoder.cls_token(images))
             )
-        queries = self.predictor(self.projector(self.encoder.cls_token(images))).chunk(2)
+        own, tokens = self.encoder.cls_and_patches(images)
+        queries = self.predictor(self.projector(own)).chunk(2)
         with torch.no_grad():
-            keys = self.momentum_projector(self.momentum_encoder.cls_token(images)).chunk(2)
+            slow, known = self.momentum_encoder.cls_and_patches(images)
+            keys = self.momentum_projector(slow).chunk(2)
         group, temperature = process_group(), self.settings.temperature
-        losses = [batch_info_nce(queries[own], keys[1 - own], temperature, group) for own in (0, 1)]
+        losses = [batch_info_nce(queries[v], keys[1 - v], temperature, group) for v in (0, 1)]
         # The factor keeps the gradient's size from depending on the temperature (algorithm 1).
         loss = 2 * temperature * torch.stack(losses).sum()
-        return StepOutput(loss, {"cross_entropy": torch.stack(losses).detach().mean()})
+        logs: dict[str, Tensor | float] = {"cross_entropy": torch.stack(losses).detach().mean()}
+        if self.gram is not None:
+            term = self.gram([tokens], [images], known)
+            loss, logs["gram"] = loss + term, term.detach()
+        return StepOutput(loss, logs)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, with and without weight decay."""
         return split_by_decay("all", self, self.settings.learning_rate)
+
+    def before_step(self, step: int) -> None:
+        """The teacher of Gram anchoring is renewed where that is due."""
+        if self.gram is not None:
+            self.gram.renew(step, self.momentum_encoder)
 
     def after_step(self, step: int, momentum: float) -> None:
         """The momentum encoder and its projector follow."""
@@ -105,7 +118,7 @@ class MoCoV3(Method):
 
 
 @settings
-class MoCoV3Settings(ImageMethodSettings):
+class MoCoV3Settings(ImageMethodSettings, GramSettings):
     """Settings of MoCo v3 for ViTs; the paper's rate is for each 256 of a batch of 4,096."""
 
     num_views: ClassVar[int | None] = 2

@@ -14,7 +14,7 @@ from leopart_kit.backbones.encoder import IMAGENET_MEAN, IMAGENET_STD
 from leopart_kit.image_level.data import CentralView, OfImage, RandomViews, ViewSettings
 from leopart_kit.image_level.methods.clip import CLIP, CLIPSettings
 from leopart_kit.image_level.methods.deep_cluster import DeepCluster, DeepClusterSettings
-from leopart_kit.image_level.methods.dino import DINO
+from leopart_kit.image_level.methods.dino import DINO, DINOSettings
 from leopart_kit.image_level.methods.ibot import (
     IBOT,
     IBOTSettings,
@@ -95,7 +95,8 @@ def _ibot() -> IBOT:
 
 
 SIMCLR = SimCLRSettings(hidden_dim=16, out_dim=8, batch_norm=False)
-MOCO_V2 = MoCoV2Settings(hidden_dim=16, out_dim=8, queue_length=16)
+RENEWED = {"gram_weight": 1.0, "gram_renew_every": 2}
+MOCO_V2 = MoCoV2Settings(hidden_dim=16, out_dim=8, queue_length=16, **RENEWED)
 SMALL_DECODER = MAESettings(decoder_dim=16, decoder_depth=1, decoder_heads=2)
 THREE_CLUSTERS = DeepClusterSettings(num_clusters=3, pca_dim=4)
 THREE_LABELS = SeLaSettings(num_heads=2, num_labels=3)
@@ -104,7 +105,7 @@ METHODS: Mapping[str, tuple[Callable[[], Method], int, list[Any] | None]] = {
     "simclr": (lambda: SimCLR(tiny_vit(), SIMCLR), 2, None),
     "moco_v2": (lambda: MoCoV2(tiny_vit(), MOCO_V2), 2, None),
     "swav": (lambda: SwAV(_clusterer(), SwAVSettings(queue_length=8)), 2, None),
-    "dino": (lambda: DINO(_clusterer()), 2, None),
+    "dino": (lambda: DINO(_clusterer(), DINOSettings(**RENEWED)), 2, None),
     "mae": (lambda: MAE(tiny_vit(), SMALL_DECODER), 1, None),
     "deep_cluster": (
         lambda: DeepCluster(tiny_vit(), _in_order(), THREE_CLUSTERS, relabel_every=2),
