@@ -21,10 +21,12 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
         OSError: the file cannot be written; carries its name.
     """
     state: dict[str, Tensor] = {}
+    memory: set[int] = set()
     for name, value in tensors.items():
         own = value.detach().cpu().contiguous()
-        tied = any(own.data_ptr() == other.data_ptr() for other in state.values())
-        state[name] = own.clone() if tied else own  # the format has no two names for one tensor
+        place = own.untyped_storage().data_ptr()
+        state[name] = own.clone() if place in memory else own  # the format shares none
+        memory.add(place)
     # Not `save_file`, whose error on a full disk is none of the system's.
     content = memoryview(save(state, metadata=dict(metadata)))
     end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")

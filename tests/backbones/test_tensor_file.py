@@ -35,6 +35,21 @@ def test_two_backbones_of_equal_weights_are_the_same_bytes(tmp_path: Path):
     assert len({file.read_bytes() for file in files}) == 1
 
 
+def test_tensors_that_share_memory_are_written_each(tmp_path: Path):
+    whole = torch.arange(12.0)
+    shared = {
+        "whole": whole,
+        "tied": whole,
+        "first": whole[:8],
+        "last": whole[4:],
+        "odd": whole[1:2],
+    }
+    path = write_tensors(shared, tmp_path / "x.safetensors", {})
+    with safe_open(path, framework="pt") as file:
+        for name, value in shared.items():
+            assert torch.equal(file.get_tensor(name), value)
+
+
 def test_nothing_is_lost(tmp_path: Path):
     path = write_tensors(TENSORS, tmp_path / "x.safetensors", METADATA)
     with safe_open(path, framework="pt") as file:
