@@ -15,6 +15,8 @@ from leopart_kit.progress import Track, quiet
 
 logger = logging.getLogger(__name__)
 
+_LARGEST, _ABSENT = 5, 5  # classes that the summary names
+
 
 @dataclass(frozen=True)
 class ClassHistogram:
@@ -39,15 +41,22 @@ class ClassHistogram:
         """Ids of the classes with at least one pixel."""
         return tuple(np.flatnonzero(self.pixels).tolist())
 
-    def lines(self) -> list[str]:
-        """One line a class, then the ignored pixels: percent of all pixels, number of images."""
+    def summary(self) -> str:
+        """The number of classes that occur, the largest and what is ignored, in one line.
+
+        By it a wrong label set, or a wrong colour of the background, is seen before hours of work.
+        """
         total = max(int(self.pixels.sum()) + self.ignored_pixels, 1)
-        width = max((len(name) for name in (*self.class_names, "ignored")), default=0)
-        rows = [
-            f"{name:<{width}} {100 * int(pixels) / total:6.2f} %  {int(images):6d} images"
-            for name, pixels, images in zip(self.class_names, self.pixels, self.images, strict=True)
+        present, classes = self.classes_present, len(self.class_names)
+        largest = sorted(present, key=lambda c: -int(self.pixels[c]))[:_LARGEST]
+        shares = [
+            f"{self.class_names[c]} {100 * int(self.pixels[c]) / total:.1f} %" for c in largest
         ]
-        return [*rows, f"{'ignored':<{width}} {100 * self.ignored_pixels / total:6.2f} %"]
+        shares.append(f"ignored {100 * self.ignored_pixels / total:.1f} %")
+        absent = [name for c, name in enumerate(self.class_names) if c not in present]
+        more = ", …" if len(absent) > _ABSENT else ""
+        without = f"; without {', '.join(absent[:_ABSENT])}{more}" if absent else ""
+        return f"{len(present)} of {classes} classes{without}; pixels: {', '.join(shares)}"
 
 
 def class_histogram(

@@ -132,8 +132,7 @@ def result_of(
     start = time.perf_counter()
     labels = class_histogram(dataset, strict=run.strict, track=run.track, processes=run.processes)
     if dataset.num_classes:
-        lines = "\n  ".join(labels.lines())
-        logger.info("%s %s, pixels and images by class:\n  %s", dataset.name, dataset.split, lines)
+        logger.info("%s %s: %s", dataset.name, dataset.split, labels.summary())
     check_told_apart(labels, dataset)
     timing = {"labels": time.perf_counter() - start}
     measured = measure(labels.usable)

@@ -29,9 +29,10 @@ def test_counts(tmp_path: Path):
     assert histogram.broken == {}
     assert histogram.usable == (0, 1)
     assert histogram.classes_present == (0, 1, 3)
-    lines = histogram.lines()
-    assert lines[1].split() == ["building", "50.00", "%", "2", "images"]
-    assert lines[-1].split() == ["ignored", "12.50", "%"]
+    assert histogram.summary() == (
+        "3 of 11 classes; without pole, pavement, tree, sign, fence, …; pixels: building 50.0 %, "
+        "sky 25.0 %, road 12.5 %, ignored 12.5 %"
+    )
 
 
 def test_broken_masks_are_named_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
