@@ -121,8 +121,8 @@ def _eval_by_all(config: DictConfig, output_dir: Path, processes: Processes) -> 
         result, dataset = measure_encoder(config, encoder, *data, build_prior(config), run)
     if processes.first:
         command = repeated_by("leopart eval", "eval_segmentation", config)
+        print_result(result, Console())  # at once: pictures of a page take seconds
         write_outputs(config, result, dataset, output_dir, command, encoder)
-        print_result(result, Console())
         logger.info("page: %s", output_dir / "report.html")
 
 

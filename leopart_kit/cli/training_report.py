@@ -174,6 +174,7 @@ class TrainingReport:
     def _write(self, before: Result, after: Result, told: Told) -> None:
         if not self.processes.first:
             return
+        self._print(before, after)  # at once: pictures of a page take seconds
         number = self.config.evaluation.page_images
         pictures_before, pictures = (
             collect_samples(result, self.dataset, number) for result in (before, after)
@@ -197,11 +198,13 @@ class TrainingReport:
                 *explore_result(after, pictures, self._tokens["after"], seen_before),
             ],
         )
+        logger.info("page: %s", self.output_dir / "report.html")
+        logger.info("trained: %s", told.encoder)
+
+    def _print(self, before: Result, after: Result) -> None:
         images = f"images of {after.dataset.name} {after.dataset.split}"
         if self.config.evaluation.get("dataset") is None:
             images += ", those of the training itself: no result to report"
         print_change(before, after, Console(), images)
         for name, summary in after.metrics.items():
             logger.info("%s: %.1f → %.1f", name, before.metrics[name].mean, summary.mean)
-        logger.info("page: %s", self.output_dir / "report.html")
-        logger.info("trained: %s", told.encoder)

@@ -73,16 +73,16 @@ class GramAnchor(nn.Module):
         Args:
             tokens: the student's, `[B, D, h, w]` of each view, the global ones first.
             views: `[B, 3, H, W]`, in the same order; those of the first one's size are anchored.
-            taught: `[G · B, D, h, w]`, tokens of the method's teacher for the first G views.
+            taught: `[G · B, D, h, w]`, tokens of the method's teacher for the first G of these.
         """
+        alike = [v for v, view in enumerate(views) if view.shape == views[0].shape]
         if self.encoder is None:
             if taught is None:
                 raise ValueError("gram_teacher=ema: this method has no such teacher; use start")
             theirs = taught
         else:
-            same = [view for view in views if view.shape == views[0].shape]
-            theirs = self._start(self.encoder, torch.cat(same))
-        ours = torch.cat(list(tokens[: len(theirs) // len(tokens[0])]))
+            theirs = self._start(self.encoder, torch.cat([views[v] for v in alike]))
+        ours = torch.cat([tokens[v] for v in alike[: len(theirs) // len(tokens[0])]])
         rows = (maps.flatten(2).transpose(1, 2) for maps in (ours, theirs))
         return self.settings.gram_weight * gram_anchoring(*rows)  # pyright: ignore
 

@@ -101,7 +101,8 @@ class DINO(Method):
             "teacher_temperature": temperature,
         }
         if self.gram is not None:
-            term = self.gram(tokens, batch, torch.cat(known))
+            alike = [maps for maps in known if maps.shape == known[0].shape]
+            term = self.gram(tokens, batch, torch.cat(alike))
             loss, logs["gram"] = loss + term, term.detach()
         return StepOutput(loss, logs)
 

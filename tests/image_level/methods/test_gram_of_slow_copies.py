@@ -84,6 +84,25 @@ def test_the_term_is_that_of_the_tokens_of_the_global_views(name: str, kind: str
     assert expected > 1e-4
 
 
+@pytest.mark.parametrize("kind", ["start", "ema"])
+@pytest.mark.parametrize(
+    "sizes", [(32, 24, 32, 16), (32, 32, 32), (24, 32, 24), (32, 24), (16, 16, 32)]
+)
+def test_views_of_the_first_ones_size_are_anchored(kind: str, sizes: tuple[int, ...]):
+    """Two global views; the start can be asked about local ones of their size too."""
+    views = [normalised_images(3, seed, size) for seed, size in enumerate(sizes)]
+    method, start = made("dino", gram_teacher=kind), tiny_vit()
+    student, slow = networks(method)
+    move(student, 1)
+    move(slow, 2)
+    seen = views if kind == "start" else views[:2]
+    images = torch.cat([view for view in seen if view.shape == views[0].shape])
+    known = start if kind == "start" else slow
+    rows = [network.patch_tokens(images).flatten(2).mT for network in (student, known)]
+    expected = 2 * gram_anchoring(*rows)
+    torch.testing.assert_close(method(views, 1).logs["gram"], expected.detach())
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_term_adds_to_the_loss_and_to_its_gradient(name: str):
     def gradients(loss: Tensor, network: nn.Module) -> list[Tensor]:
