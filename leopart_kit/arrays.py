@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from leopart_kit.backbones import EncoderLike, as_encoder
+from leopart_kit.backbones.encoder import whole_patches
 from leopart_kit.clustering.kmeans import KMeans
 from leopart_kit.clustering.projection import TokenProjection
 from leopart_kit.data.pixels import as_pixels
@@ -42,8 +43,8 @@ def extract(
         encoder: a name, an encoder or a network of your own, see `as_encoder`.
         images: a stack `[N, H, W, 3]` (array) or `[N, 3, H, W]` (tensor) or a list of images, each
             in a form of `as_pixels`.
-        resolution: `(H, W)` to which they are resized (bilinear, antialiased); images of different
-            sizes need it.
+        resolution: `(H, W)` to which they are resized (bilinear, antialiased), rounded up to whole
+            patches; images of different sizes need it.
         batch_size: images that the encoder sees at once.
         device: of the encoder while it runs, and afterwards; auto: a GPU where there is one.
 
@@ -60,11 +61,12 @@ def extract(
         raise ValueError(f"{len(images)} images in batches of {batch_size}: both must be 1 or more")
     place = choose_device(device)
     network = as_encoder(encoder).to(place).eval()
+    size = None if resolution is None else whole_patches(resolution, network.patch_size)
     tokens = []
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             batch = range(start, min(start + batch_size, len(images)))
-            pixels = _stack([as_pixels(images[i], f"image {i}") for i in batch], resolution)
+            pixels = _stack([as_pixels(images[i], f"image {i}") for i in batch], size)
             tokens.append(network(pixels.to(place)).cpu().permute(0, 2, 3, 1))
     if len({part.shape[1:] for part in tokens}) > 1:
         raise ValueError("the images differ in size: set resolution=(H, W)")

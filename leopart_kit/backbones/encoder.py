@@ -36,10 +36,13 @@ def grid_size(height: int, width: int, patch_size: int) -> tuple[int, int]:
     return -(-height // patch_size), -(-width // patch_size)
 
 
-def covered_share(height: int, width: int, patch_size: int) -> tuple[float, float]:
-    """Share of the patch grid that an image itself covers, down and across; the rest is padding."""
-    rows, columns = grid_size(height, width, patch_size)
-    return height / (rows * patch_size), width / (columns * patch_size)
+def whole_patches(size: tuple[int, int], patch_size: int) -> tuple[int, int]:
+    """`(H, W)` rounded up to whole patches.
+
+    An image resized to it has no padding: its map of patches covers it and nothing else.
+    """
+    rows, columns = grid_size(*size, patch_size)
+    return rows * patch_size, columns * patch_size
 
 
 def pad_to_grid(images: Tensor, patch_size: int) -> Tensor:

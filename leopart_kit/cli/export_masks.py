@@ -192,8 +192,7 @@ class Drawing:
         if self.export.refine == "none":
             return self._sized(index, table, self.dataset.image_size(index))
         # A label a patch: between their centres refinement weighs both, which one of pixels cannot.
-        rows, columns = (max(1, round(side / self.patch_size)) for side in self.model.resolution)
-        patches = self._sized(index, table, (rows, columns))
+        patches = self._sized(index, table, self.store.grid)
         image = self.dataset.load_image(index).permute(1, 2, 0).numpy()
         return refine(image, patches, self.export.refine)
 

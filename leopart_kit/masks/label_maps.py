@@ -26,7 +26,7 @@ def label_map(
     """Class ids int64 `[H, W]`, 0 for none.
 
     Args:
-        tokens: `[h, w, D]` of the image resized to the model's resolution.
+        tokens: `[h, w, D]` of the image resized to the model's resolution, see `whole_patches`.
         size: `(H, W)` of the labels.
         patch_size: pixels of the resized image that a token covers per side.
         upsampling: `linear` interpolates the scores of the clusters between patches, which gives
@@ -40,9 +40,8 @@ def label_map(
             f"{tokens.shape[0]} x {tokens.shape[1]} tokens are not those of an image resized to "
             f"{model.resolution[0]} x {model.resolution[1]} with patches of {patch_size} pixels"
         )
-    rows, columns = (side / patch_size for side in model.resolution)
     if upsampling == "linear":
-        clusters = linear_labels(model.scores(tokens).numpy(), size, (rows, columns))
+        clusters = linear_labels(model.scores(tokens).numpy(), size)
     else:
-        clusters = nearest_labels(model.assign(tokens).numpy(), size, (rows, columns))
+        clusters = nearest_labels(model.assign(tokens).numpy(), size)
     return table.of_cluster[clusters]

@@ -1,8 +1,4 @@
-"""From scores of patches to a label of every pixel.
-
-The patch grid may reach beyond the resized image on the right and below, where the image was
-padded to whole patches: `extent` is how many patches (a fraction too) the image itself covers.
-"""
+"""From scores of patches to a label of every pixel."""
 
 from __future__ import annotations
 
@@ -13,29 +9,24 @@ import numpy as np
 _PIXELS_AT_ONCE = 2**22  # a photograph of a gigapixel would take hundreds of gigabytes
 
 
-def nearest_labels(
-    patch_labels: np.ndarray, size: tuple[int, int], extent: tuple[float, float]
-) -> np.ndarray:
+def nearest_labels(patch_labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Each pixel takes the label of the patch that its centre lies in.
 
     Args:
         patch_labels: `[h, w]`.
         size: `(H, W)` of the image.
-        extent: `(rows, columns)` of patches that the image covers, at most `(h, w)`.
 
     Returns:
         Labels `[H, W]`.
     """
     rows, columns = (
-        np.minimum(_centres(pixels, patches).astype(np.int64), last - 1)
-        for pixels, patches, last in zip(size, extent, patch_labels.shape, strict=True)
+        np.minimum(_centres(pixels, patches).astype(np.int64), patches - 1)
+        for pixels, patches in zip(size, patch_labels.shape, strict=True)
     )
     return patch_labels[rows[:, None], columns]
 
 
-def linear_labels(
-    scores: np.ndarray, size: tuple[int, int], extent: tuple[float, float]
-) -> np.ndarray:
+def linear_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Each pixel takes the best score after bilinear interpolation between patch centres.
 
     The candidates of a pixel are the best clusters of the four patches around it. So the cost does
@@ -43,15 +34,14 @@ def linear_labels(
 
     Args:
         scores: float `[h, w, K]`, higher is better.
-        size, extent: see `nearest_labels`.
+        size: `(H, W)` of the image.
 
     Returns:
         int64 `[H, W]`, 0 to K - 1.
     """
     height, width, num_clusters = scores.shape
     rows, columns = (
-        _neighbours(pixels, patches, grid)
-        for pixels, patches, grid in zip(size, extent, (height, width), strict=True)
+        _neighbours(pixels, patches) for pixels, patches in zip(size, (height, width), strict=True)
     )
     best = scores.argmax(axis=2)
     corners = _corners(height, width)
@@ -97,14 +87,14 @@ class _Neighbours(NamedTuple):
     share: np.ndarray
 
 
-def _centres(pixels: int, patches: float) -> np.ndarray:
+def _centres(pixels: int, patches: int) -> np.ndarray:
     """Centres of the pixels in units of patches, `[pixels]`."""
     # Multiplied first: exact where a centre lies on the border of two patches.
     return (np.arange(pixels) + 0.5) * patches / pixels
 
 
-def _neighbours(pixels: int, patches: float, grid: int) -> _Neighbours:
+def _neighbours(pixels: int, patches: int) -> _Neighbours:
     """Along one side; beyond the centre of the first and the last patch these go on."""
-    position = np.clip(_centres(pixels, patches) - 0.5, 0, grid - 1)
+    position = np.clip(_centres(pixels, patches) - 0.5, 0, patches - 1)
     lower = position.astype(np.int64)
     return _Neighbours(lower, (position - lower).astype(np.float32))

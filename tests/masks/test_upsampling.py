@@ -21,21 +21,12 @@ SIDES = st.integers(1, 40)
 
 def test_nearest_by_hand():
     grid = np.array([[1, 2], [3, 4]])
-    assert nearest_labels(grid, (3, 4), (2, 2)).tolist() == [
+    assert nearest_labels(grid, (3, 4)).tolist() == [
         [1, 1, 2, 2],
         [3, 3, 4, 4],  # the centre of the middle row lies on the border: the lower patch
         [3, 3, 4, 4],
     ]
-    assert nearest_labels(grid, (1, 1), (2, 2)).tolist() == [[4]]
-
-
-def test_padding_is_not_stretched_over_the_image():
-    """1.5 patches cover the image: the second patch shows in its last third alone."""
-    grid = np.array([[1, 2]])
-    assert nearest_labels(grid, (1, 6), (1, 1.5)).tolist() == [[1, 1, 1, 1, 2, 2]]
-    scores = np.array([[[1.0, 0.0], [0.0, 1.0]]], dtype=np.float32)
-    # Centres at 0.125, 0.375, … patches; scores are equal at 1.0, between the patches' centres.
-    assert linear_labels(scores, (1, 6), (1, 1.5)).tolist() == [[0, 0, 0, 0, 1, 1]]
+    assert nearest_labels(grid, (1, 1)).tolist() == [[4]]
 
 
 @given(data=st.data(), grid=GRIDS, height=SIDES, width=SIDES)
@@ -45,7 +36,7 @@ def test_nearest_takes_the_patch_below_the_centre_of_the_pixel(
     labels = data.draw(hnp.arrays(np.int64, grid, elements=st.integers(0, 9)))
     rows = [(2 * pixel + 1) * grid[0] // (2 * height) for pixel in range(height)]
     columns = [(2 * pixel + 1) * grid[1] // (2 * width) for pixel in range(width)]
-    found = nearest_labels(labels, (height, width), (float(grid[0]), float(grid[1])))
+    found = nearest_labels(labels, (height, width))
     assert found.tolist() == [[labels[row, column] for column in columns] for row in rows]
 
 
@@ -72,7 +63,7 @@ def test_linear_is_the_best_of_the_scores_interpolated_by_torch(
             near = best[around(y, height, grid[0]), around(x, width, grid[1])]
             others = np.setdiff1d(np.arange(clusters), near)
             expected[others, y, x] = -np.inf
-    found = linear_labels(scores, (height, width), (float(grid[0]), float(grid[1])))
+    found = linear_labels(scores, (height, width))
     taken = np.take_along_axis(expected, found[None], 0)[0]
     np.testing.assert_allclose(taken, expected.max(0), atol=1e-5)
 
@@ -103,7 +94,7 @@ def test_tokens_of_another_resolution_are_refused():
 
 def test_a_large_image_is_labelled_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch):
     scores = np.random.default_rng(0).random((4, 5, 3), dtype=np.float32)
-    whole = linear_labels(scores, (37, 23), (4, 5))
+    whole = linear_labels(scores, (37, 23))
     for pixels in (1, 100):
         monkeypatch.setattr(upsampling, "_PIXELS_AT_ONCE", pixels)
-        assert np.array_equal(linear_labels(scores, (37, 23), (4, 5)), whole)
+        assert np.array_equal(linear_labels(scores, (37, 23)), whole)

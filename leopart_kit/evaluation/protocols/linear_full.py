@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from leopart_kit.backbones.encoder import covered_share, grid_size
+from leopart_kit.backbones.encoder import grid_size, whole_patches
 from leopart_kit.evaluation.protocols.probes.batches import Epoch, augmented_batches
 from leopart_kit.evaluation.protocols.probes.checkpoint import HeadsCheckpoint
 from leopart_kit.evaluation.protocols.probes.normalized_head import NormalizedHead
@@ -100,7 +100,7 @@ class LinearFull:
         @torch.inference_mode()
         def logits_of(row: int) -> dict[int, Tensor]:
             image = task.dataset.load_image(int(indices[row]))
-            return window_logits(task, heads, image, self.resolution, self.stride)
+            return window_logits(task, heads, image, work.window, self.stride)
 
         maps = PredictedMaps(task, len(indices), self.score_resolution, logits_of, classes_at)
         scored = maps.score(indices, self.seeds, self.resolution, self.score_resolution)
@@ -156,12 +156,12 @@ class _Training:
                 f"{protocol.holdout:g}): raise protocol.holdout or use more images"
             )
         check_batches(images - self.held, protocol, task.encoder.patch_size)
-        self.covered = covered_share(*protocol.resolution, task.encoder.patch_size)
+        self.window = whole_patches(protocol.resolution, task.encoder.patch_size)
         key = {
             "encoder": task.encoder.fingerprint(),
             "train": self.train.fingerprint(),
             "masks": self.train.mask_fingerprint(),
-            "covered": self.covered,
+            "window": self.window,
             "protocol": {k: v for k, v in asdict(protocol).items() if k not in _OF_SCORING},
         }
         self.cache = StageCache(task.cache_dir / "linear_full", key, task.run.processes)
@@ -220,8 +220,8 @@ class _Training:
             self.task.encoder,
             self.train,
             images,
-            resolution=protocol.resolution,
-            size=protocol.resolution,
+            resolution=self.window,
+            size=self.window,
             crop_scale=protocol.crop_scale,
             batch_size=protocol.batch_size,
             seed=seed,
@@ -238,7 +238,7 @@ class _Training:
                 for group in optimiser.param_groups:  # a cosine to 0
                     group["lr"] = rate * (1 + math.cos(math.pi * step / protocol.iterations)) / 2
                 optimiser.zero_grad()
-                head_loss(head(tokens), targets, self.covered).backward()
+                head_loss(head(tokens), targets).backward()
                 optimiser.step()
             if (step + 1) % _KEPT_EVERY == 0:
                 kept_on_disk.save(step + 1)
@@ -252,9 +252,7 @@ class _Training:
         for index in images:
             image, mask = self.train.load_image(index), self.train.load_mask(index)
             assert mask is not None
-            logits = window_logits(
-                self.task, {0: head}, image, protocol.resolution, protocol.stride
-            )[0]
+            logits = window_logits(self.task, {0: head}, image, self.window, protocol.stride)[0]
             counts.update(mask, classes_at(logits, (mask.shape[0], mask.shape[1])))
         return segmentation_scores(counts.counts, torch.arange(classes)).miou_present
 

@@ -42,8 +42,8 @@ class PatchKnn(PatchClassifierSettings):
         """Choose on held-out patches of `task.train` and name those of the task's images.
 
         Raises:
-            ValueError: more neighbours than training patches, no or too few training images with
-                masks, or a resolution that is not whole patches.
+            ValueError: more neighbours than training patches, or no or too few training images
+                with masks.
         """
         asked_for = {f"{d}, k = {k}": (d, k) for d in self.distances for k in self.neighbours}
 

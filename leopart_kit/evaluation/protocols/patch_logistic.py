@@ -44,8 +44,8 @@ class PatchLogistic(PatchClassifierSettings):
         """Choose C on held-out patches of `task.train` and name those of the task's images.
 
         Raises:
-            ValueError: the training patches show one class, no or too few training images with
-                masks, or a resolution that is not whole patches.
+            ValueError: the training patches show one class, or no or too few training images with
+                masks.
         """
         names = [f"C = {name}" for name in short_names(self.strengths)]
         strength_of = dict(zip(names, self.strengths, strict=True))

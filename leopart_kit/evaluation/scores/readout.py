@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.encoder import whole_patches
 from leopart_kit.data import LARGE, SegmentationDataset
 from leopart_kit.evaluation.result import Result, Sample
 from leopart_kit.evaluation.scores.resizing import resize_image, resize_labels
@@ -121,9 +122,9 @@ def collect_tokens(
     """Patch tokens of the images of samples at a resolution, float32 `[h, w, D]` each."""
     training = encoder.training
     encoder = encoder.to(device).eval()
-    found = []
+    size, found = whole_patches(resolution, encoder.patch_size), []
     for sample in samples:
-        image = resize_image(torch.from_numpy(sample.image).permute(2, 0, 1), resolution)
+        image = resize_image(torch.from_numpy(sample.image).permute(2, 0, 1), size)
         tokens = encoder.patch_tokens(encoder.preprocess(image[None].to(device)))
         found.append(tokens[0].permute(1, 2, 0).float().cpu().numpy())
     encoder.train(training)

@@ -23,38 +23,12 @@ def resize_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
     return labels[..., rows[:, None], columns]
 
 
-def enlarge(
-    scores: Tensor, size: tuple[int, int], covered: tuple[float, float] = (1.0, 1.0)
-) -> Tensor:
-    """Scores `[B, C, h, w]` → `[B, C, *size]`, bilinear.
-
-    Args:
-        covered: share of the grid that the image itself covers, see `covered_share`; what lies
-            beyond was padding and is cut off.
-    """
-    if min(covered) == 1:
-        return F.interpolate(scores, size=size, mode="bilinear")
-    scales = [
-        pixels / (cells * share)
-        for pixels, cells, share in zip(size, scores.shape[-2:], covered, strict=True)
-    ]
-    # As `F.interpolate`, which cannot have both a size and scales. Where the size is that of the
-    # grid torch copies and forgets the scale: then one pixel more is asked for, and cut off.
-    asked = [
-        pixels + (pixels == cells) for pixels, cells in zip(size, scores.shape[-2:], strict=True)
-    ]
-    found = torch.ops.aten.upsample_bilinear2d(scores, asked, False, *scales)
-    return found[..., : size[0], : size[1]]
-
-
-def classes_at(
-    scores: Tensor, size: tuple[int, int], covered: tuple[float, float] = (1.0, 1.0)
-) -> Tensor:
+def classes_at(scores: Tensor, size: tuple[int, int]) -> Tensor:
     """Scores `[C, h, w]` → the class of every pixel, int64 `[*size]`.
 
-    They are enlarged, see `enlarge`, and the largest wins, the first of equal ones.
+    They are enlarged bilinearly, and the largest wins, the first of equal ones.
     """
-    planes = enlarge(scores[None], size, covered)[0]
+    planes = F.interpolate(scores[None], size=size, mode="bilinear")[0]
     # The same answer as argmax, which takes four times as long across planes on a CPU.
     return planes.max(dim=0).indices
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from leopart_kit.backbones import Encoder
-from leopart_kit.backbones.encoder import grid_size
+from leopart_kit.backbones.encoder import grid_size, whole_patches
 from leopart_kit.data import BrokenSampleError, SegmentationDataset
 from leopart_kit.evaluation.store.encoding import ResizedImages, encoded
 from leopart_kit.evaluation.store.store_files import (
@@ -108,7 +108,8 @@ def extract_features(
     """Write the patch tokens of `dataset` below `cache_dir`, or reuse what is already there.
 
     Args:
-        resolution: `(H, W)` in pixels to which every image is resized (bilinear, antialiased).
+        resolution: `(H, W)` in pixels to which every image is resized (bilinear, antialiased),
+            rounded up to whole patches.
         indices: the images to extract; all by default.
         strict: raise at the first image that cannot be read.
         retry_broken: read again what could not be read before, and take what now can.
@@ -123,7 +124,15 @@ def extract_features(
         BrokenSampleError: an image cannot be read, with `strict`.
     """
     indices = range(len(dataset)) if indices is None else indices
-    grid = grid_size(*resolution, encoder.patch_size)
+    asked, patch_size = resolution, encoder.patch_size
+    resolution, grid = whole_patches(asked, patch_size), grid_size(*asked, patch_size)
+    if resolution != tuple(asked):
+        logger.info(
+            "images are resized to %d × %d px, whole patches of %d px, and not to %d × %d",
+            *resolution,
+            patch_size,
+            *asked,
+        )
     identity = Identity.of(
         encoder=encoder.name,
         encoder_sha256=encoder.fingerprint(),

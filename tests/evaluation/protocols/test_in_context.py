@@ -229,7 +229,6 @@ def test_lists_that_do_not_fit_are_named(tmp_path: Path, text, change, message):
         ({"neighbours": 129, "memory_size": 128}, r"the 128 entries.*use more .*images"),
         ({"train_share": 0.1}, r"protocol\.train_share"),
         ({"train_share": 0.125}, r"protocol\.train_share.*protocol\.classes_left_out"),
-        ({"resolution": (36, 32)}, r"protocol\.resolution \[36, 32\]"),
     ],
 )
 def test_what_the_training_images_cannot_give_is_said_first(tmp_path, change, message):

@@ -143,7 +143,6 @@ def test_the_choice_is_made_on_training_images_alone(tmp_path: Path):
     [
         (replace(KNN, neighbours=(1, 1000)), 10, "1000 neighbours .*protocol.neighbours"),
         (KNN, 1, "1 training"),
-        (replace(KNN, resolution=(36, 32)), 10, r"\[36, 32\]"),
         (LOGISTIC, 2, "training images"),
     ],
 )

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from leopart_kit.backbones.encoder import covered_share, grid_size
 from leopart_kit.evaluation.scores.resizing import (
     classes_at,
-    enlarge,
     resize_image,
     resize_labels,
 )
@@ -48,22 +45,3 @@ def test_classes_are_those_of_argmax(classes: int, rows: int, cols: int, seed: i
     scores[torch.rand(scores.shape, generator=generator) < unknown] = torch.nan
     planes = F.interpolate(scores[None], size=(rows, cols), mode="bilinear")[0]
     assert torch.equal(classes_at(scores, (rows, cols)), planes.argmax(dim=0))
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@given(st.integers(1, 40), sides, sides, sides, sides)
-def test_scores_lie_where_their_patches_are(
-    layout: torch.memory_format, p: int, height: int, width: int, rows: int, cols: int
-):
-    """Patches that tell the place of their centre: so does every pixel between two centres."""
-    h, w = grid_size(height, width, p)
-    centres = [(torch.arange(n, dtype=torch.float64) + 0.5) * p for n in (h, w)]
-    scores = torch.stack([centres[0][:, None].expand(h, w), centres[1].expand(h, w)])
-    scores = scores[None].contiguous(memory_format=layout)
-    found = enlarge(scores, (rows, cols), covered_share(height, width, p))[0]
-    assert found.shape == (2, rows, cols)
-    for axis, (pixels, side, cells) in enumerate([(rows, height, h), (cols, width, w)]):
-        places = (torch.arange(pixels, dtype=torch.float64) + 0.5) * side / pixels
-        expected = places.clamp(p / 2, (cells - 0.5) * p)  # nothing lies beyond the last centre
-        across = found[0, :, 0] if axis == 0 else found[1, 0]
-        torch.testing.assert_close(across, expected, rtol=1e-5, atol=1e-4)

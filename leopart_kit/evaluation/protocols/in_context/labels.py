@@ -12,15 +12,6 @@ from torch import Tensor
 from leopart_kit.evaluation.scores.resizing import classes_at
 
 
-def check_whole_patches(resolution: tuple[int, int], patch_size: int) -> None:
-    """Raise `ValueError` for images whose masks cannot be divided into patches."""
-    if any(side % patch_size for side in resolution):
-        raise ValueError(
-            f"protocol.resolution {list(resolution)} must be whole patches of {patch_size} px, "
-            "since patches take their labels from the masks"
-        )
-
-
 def patch_class_counts(masks: Tensor, patch_size: int, num_classes: int) -> Tensor:
     """Pixels of every class in every patch.
 

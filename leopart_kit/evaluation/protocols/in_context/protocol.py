@@ -29,8 +29,7 @@ class InContext(InContextSettings):
 
         Raises:
             ValueError: no training images with masks or too few of them, a memory larger than
-                their patches or smaller than `neighbours`, a resolution that is not whole patches,
-                or `index` is `faiss` and there is none.
+                their patches or smaller than `neighbours`, or `index` is `faiss` and there is none.
         """
         clock = Clock()
         stages = InContextStages(self, task)

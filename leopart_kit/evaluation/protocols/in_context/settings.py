@@ -8,7 +8,6 @@ from typing import Literal
 from leopart_kit.backbones.encoder import grid_size
 from leopart_kit.clustering.nearest_faiss import import_faiss
 from leopart_kit.data import ClassHistogram, SegmentationDataset
-from leopart_kit.evaluation.protocols.in_context.labels import check_whole_patches
 from leopart_kit.evaluation.protocols.in_context.memory import check_memory_size
 from leopart_kit.evaluation.protocols.training_split.shares import (
     classes_left_out,
@@ -42,7 +41,7 @@ class InContextSettings:
     seeds: Seeds = (0, 1, 2)
     """One memory each; they differ where memory_size or train_share draw."""
     resolution: Size = (448, 448)
-    """`[H, W]` to which images are resized, in pixels; whole patches."""
+    """`[H, W]` to which images are resized, in pixels."""
     score_resolution: Size = (448, 448)
     """`[H, W]` at which the headline is scored; full size is scored too."""
     memory_size: Count | None = None
@@ -134,7 +133,6 @@ class InContextSettings:
         """
         if self.index == "faiss":
             import_faiss()
-        check_whole_patches(self.resolution, patch_size)
         rows, columns = grid_size(*self.resolution, patch_size)
         patches = num_train * max(self.num_augmentations, 1) * rows * columns
         self.check_neighbours(check_memory_size(self.memory_size, patches), patches)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leopart_kit.backbones.encoder import whole_patches
 from leopart_kit.clustering.nearest_faiss import describe_faiss
 from leopart_kit.evaluation.protocols.in_context.memory import (
     Memory,
@@ -49,6 +50,8 @@ class InContextStages:
         self.train = training_images(task)
         self.labels = task.labels_of(self.train)
         self.patch_size = task.encoder.patch_size
+        # As the features: masks are divided into the same patches.
+        self.resolution = whole_patches(settings.resolution, self.patch_size)
         chosen = {
             draw: settings.training_images(self.train, self.labels, draw)
             for draw in settings.draws()
@@ -61,7 +64,7 @@ class InContextStages:
         settings, sets = self.settings, [self.train]
         if settings.num_augmentations:
             sets = [
-                AugmentedImages(self.train, epoch, settings.resolution)
+                AugmentedImages(self.train, epoch, self.resolution)
                 for epoch in range(settings.num_augmentations)
             ]
         return [
@@ -89,8 +92,7 @@ class InContextStages:
         return memory
 
     def _choice(self, draw: int) -> MemoryChoice:
-        settings = self.settings
-        return MemoryChoice(settings.memory_size, draw, self.patch_size, settings.resolution)
+        return MemoryChoice(self.settings.memory_size, draw, self.patch_size, self.resolution)
 
     def search(self, memory: Memory, draw: int) -> np.ndarray:
         """Soft labels of every patch of the images to label, float32 `[N, h·w, C]`."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from leopart_kit.backbones.encoder import whole_patches
 from leopart_kit.clustering.projection import Standardizer
 from leopart_kit.data import SegmentationDataset
-from leopart_kit.evaluation.protocols.in_context.labels import check_whole_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.patches import Patches, label_patches
 from leopart_kit.evaluation.protocols.patch_classifiers.settings import PatchClassifierSettings
 from leopart_kit.evaluation.protocols.training_split.choice import log_choice
@@ -38,8 +38,7 @@ class PatchClassification:
     """Patches of both splits, and what is done with them.
 
     Raises:
-        ValueError: no training images with masks, or too few of them to hold some out; a
-            resolution that is not whole patches.
+        ValueError: no training images with masks, or too few of them to hold some out.
     """
 
     def __init__(self, settings: PatchClassifierSettings, task: Task, classify: Classify) -> None:
@@ -47,7 +46,8 @@ class PatchClassification:
         self.train = training_images(task)
         self.labels = task.labels_of(self.train)
         patch_size = task.encoder.patch_size
-        check_whole_patches(settings.resolution, patch_size)
+        # As the features: masks are divided into the same patches.
+        self.resolution = whole_patches(settings.resolution, patch_size)
         held_out(len(self.labels.usable), settings.holdout, 0)  # before hours of extraction
         self.store = task.features(settings.resolution)
         source = task.features_of(self.train, self.labels.usable, settings.resolution)
@@ -74,7 +74,7 @@ class PatchClassification:
         run = self.task.run
 
         def compute() -> dict[str, np.ndarray]:
-            size = self.settings.resolution
+            size = self.resolution
             indices = source.indices.tolist()
             labels = label_patches(self.train, indices, size, patch_size, run.track)
             scaler = Standardizer().fit(source.chunks())

@@ -22,7 +22,7 @@ class PatchClassifierSettings:
     seeds: Seeds = (0,)
     """One choice each, on other held-out images."""
     resolution: Size = (224, 224)
-    """`[H, W]` to which images are resized, in pixels; whole patches."""
+    """`[H, W]` to which images are resized, in pixels."""
     score_resolution: Size = (224, 224)
     """`[H, W]` at which the headline is scored; full size is scored too."""
     holdout: Annotated[float, Field(gt=0, le=0.9)] = 0.1

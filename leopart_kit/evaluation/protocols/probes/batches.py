@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from leopart_kit.backbones import Encoder
+from leopart_kit.backbones.encoder import whole_patches
 from leopart_kit.data import SegmentationDataset
 from leopart_kit.evaluation.protocols.training_split.augmented_images import AugmentedImages
 from leopart_kit.evaluation.scores.resizing import resize_labels
@@ -86,8 +87,12 @@ def augmented_batches(
     num_workers: int = 0,
     device: str = "cpu",
 ) -> Epoch:
-    """Batches of random crops, mirrored half of the time, encoded as they are needed."""
+    """Batches of random crops, mirrored half of the time, encoded as they are needed.
+
+    They are resized to `resolution`, rounded up to whole patches.
+    """
     encoder = encoder.to(device).eval()
+    resolution = whole_patches(resolution, encoder.patch_size)
 
     def epoch(number: int) -> Iterator[ProbeBatch]:
         crops = _Crops(AugmentedImages(dataset, number, resolution, crop_scale, seed), size)

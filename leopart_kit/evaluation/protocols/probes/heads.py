@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leopart_kit.backbones.encoder import covered_share
 from leopart_kit.data import ClassHistogram
 from leopart_kit.evaluation.protocols.probes.batches import (
     Epoch,
@@ -49,7 +48,6 @@ class HeadTraining:
     Attributes:
         labels: what the masks of the training images hold.
         store: patch tokens of those that can be used; a place is a row of its `indices`.
-        covered: share of their grid that images cover.
 
     Raises:
         ValueError: there are no training images, or they have no masks.
@@ -63,7 +61,6 @@ class HeadTraining:
         self.dataset = training_images(task)
         self.labels: ClassHistogram = task.labels_of(self.dataset)
         self.store = task.features_of(self.dataset, self.labels.usable, settings.resolution)
-        self.covered = covered_share(*settings.resolution, task.encoder.patch_size)
         used = {k: v for k, v in asdict(settings).items() if k not in _OF_SCORING}
         # Not shared: every process trains the heads of its own seeds.
         self.cache = StageCache(
@@ -71,7 +68,6 @@ class HeadTraining:
             {
                 "masks": self.dataset.mask_fingerprint(),
                 "images": self.store.indices.tolist(),
-                "covered": self.covered,
                 "settings": used,
                 "head": type(make_head(1, 1)).__name__,
             },
@@ -122,7 +118,6 @@ class HeadTraining:
                 self.settings,
                 seed=seed,
                 checkpoint=self.cache.path("head", key).with_suffix(".pt"),
-                covered=self.covered,
                 rate=self._miou_of_first_batches if released else None,
                 device=self.task.run.device,
                 track=self.task.run.track,
@@ -168,7 +163,6 @@ class HeadTraining:
             settings,
             seed=seed,
             checkpoint=checkpoint,
-            covered=self.covered,
             device=self.task.run.device,
             track=self.task.run.track,
         )
@@ -228,13 +222,11 @@ class HeadTraining:
         for place, target in zip(places.tolist(), targets, strict=True):
             tokens = tokens_of(store, np.array([place])).to(self.task.run.device)
             size = self.settings.train_resolution
-            counts.update(target, predicted_classes(head(tokens), size, self.covered))
+            counts.update(target, predicted_classes(head(tokens), size))
         classes = torch.arange(self.dataset.num_classes)
         return segmentation_scores(counts.counts, classes).miou_present
 
 
-def predicted_classes(
-    logits: Tensor, size: tuple[int, int], covered: tuple[float, float]
-) -> Tensor:
-    """Logits `[1, C, h, w]` → the class of every pixel, int64 `[*size]`, see `enlarge`."""
-    return classes_at(logits[0], size, covered).cpu()
+def predicted_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits `[1, C, h, w]` → the class of every pixel, int64 `[*size]`."""
+    return classes_at(logits[0], size).cpu()

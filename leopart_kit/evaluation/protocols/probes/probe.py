@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leopart_kit.backbones.encoder import covered_share
 from leopart_kit.evaluation.protocols.probes.batches import tokens_of
 from leopart_kit.evaluation.protocols.probes.heads import (
     Head,
@@ -64,9 +62,7 @@ def measure_probe(
         return {seed: head(tokens) for seed, head in heads.items()}
 
     sizes = settings.resolution, settings.score_resolution
-    covered = covered_share(*settings.resolution, task.encoder.patch_size)
-    classes_of = partial(predicted_classes, covered=covered)
-    maps = PredictedMaps(task, len(store), sizes[1], logits_of, classes_of)
+    maps = PredictedMaps(task, len(store), sizes[1], logits_of, predicted_classes)
     scored = maps.score(store.indices, tuple(heads), *sizes)
     clock.lap("scoring")
     if training is not None:

@@ -16,7 +16,6 @@ from leopart_kit.data import IGNORE_INDEX
 from leopart_kit.evaluation.protocols.probes.batches import Epoch
 from leopart_kit.evaluation.protocols.probes.checkpoint import Best, HeadsCheckpoint
 from leopart_kit.evaluation.protocols.probes.settings import ProbeSettings
-from leopart_kit.evaluation.scores.resizing import enlarge
 from leopart_kit.progress import Track, quiet
 
 H = TypeVar("H", bound=nn.Module)
@@ -32,7 +31,6 @@ def fit_heads(
     *,
     seed: int,
     checkpoint: Path,
-    covered: tuple[float, float] = (1.0, 1.0),
     rate: Callable[[nn.Module], float] | None = None,
     device: str = "cpu",
     track: Track = quiet,
@@ -43,7 +41,6 @@ def fit_heads(
 
     Args:
         checkpoint: written after every epoch, and gone on from where it exists.
-        covered: see `enlarge`.
         rate: if given, each head is returned as it was after the epoch in which this was highest.
 
     Returns:
@@ -60,7 +57,7 @@ def fit_heads(
     start, best = kept_on_disk.resume()
     for epoch in track(range(start, settings.epochs), "training heads", settings.epochs - start):
         _set_rates(optimisers, learning_rates, 0.1 if epoch >= settings.drop_at else 1.0)
-        _run_epoch(heads, optimisers, batches, epoch, covered, seed, device)
+        _run_epoch(heads, optimisers, batches, epoch, seed, device)
         if rate is not None:
             _keep_best(heads, best, rate)
         kept_on_disk.save(epoch + 1, best)
@@ -77,14 +74,14 @@ def is_finite(head: nn.Module) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in head.parameters())
 
 
-def head_loss(logits: Tensor, targets: Tensor, covered: tuple[float, float] = (1.0, 1.0)) -> Tensor:
-    """Mean cross entropy over labelled pixels; logits `[B, C, h, w]` are enlarged, see `enlarge`.
+def head_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross entropy over labelled pixels; logits `[B, C, h, w]` are enlarged bilinearly.
 
     A batch without a labelled pixel gives 0.
     """
     # The classes of a pixel side by side in memory: half the time on a CPU, the same figures.
     by_pixel = logits.float().contiguous(memory_format=torch.channels_last)
-    by_pixel = enlarge(by_pixel, (targets.shape[-2], targets.shape[-1]), covered)
+    by_pixel = F.interpolate(by_pixel, size=targets.shape[-2:], mode="bilinear")
     rows = by_pixel.permute(0, 2, 3, 1).flatten(0, 2)
     total = F.cross_entropy(rows, targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum")
     return total / (targets != IGNORE_INDEX).sum().clamp(min=1)
@@ -95,7 +92,6 @@ def _run_epoch(
     optimisers: Sequence[torch.optim.Optimizer],
     batches: Epoch,
     epoch: int,
-    covered: tuple[float, float],
     seed: int,
     device: str,
 ) -> None:
@@ -107,7 +103,7 @@ def _run_epoch(
             for head, optimiser in zip(heads, optimisers, strict=True):
                 head.train()
                 optimiser.zero_grad()
-                head_loss(head(tokens), targets, covered).backward()
+                head_loss(head(tokens), targets).backward()
                 optimiser.step()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from leopart_kit.backbones.encoder import covered_share
-from leopart_kit.evaluation.scores.resizing import enlarge, resize_image
+from leopart_kit.evaluation.scores.resizing import resize_image
 from leopart_kit.evaluation.segmentation_heads import LinearHead
 from leopart_kit.evaluation.task import Task
 
@@ -39,7 +39,6 @@ def window_logits(
         for seed, head in heads.items()
     }
     times = torch.zeros(height, width, device=device)
-    covered = covered_share(*window, encoder.patch_size)
     for top in window_starts(height, window[0], stride):
         for left in window_starts(width, window[1], stride):
             area = (slice(top, top + window[0]), slice(left, left + window[1]))
@@ -47,6 +46,6 @@ def window_logits(
             tokens = encoder.patch_tokens(encoder.preprocess(crop)).float()
             times[area] += 1
             for seed, head in heads.items():
-                logits = enlarge(head.to(device)(tokens), window, covered)
+                logits = F.interpolate(head.to(device)(tokens), size=window, mode="bilinear")
                 total[seed][(slice(None), *area)] += logits[0]
     return {seed: (logits / times).cpu() for seed, logits in total.items()}
