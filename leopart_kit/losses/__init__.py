@@ -32,7 +32,7 @@ from leopart_kit.losses.reconstruction import (
 from leopart_kit.losses.region_alignment import align_regions, cells_inside
 from leopart_kit.losses.soft_sort import soft_sort
 from leopart_kit.losses.stego_correlation import stego_correlation
-from leopart_kit.losses.token_spread import collapse_of_tokens, token_spread
+from leopart_kit.losses.token_spread import collapse_of_tokens, token_directions, token_spread
 from leopart_kit.losses.view_pairs import aligned_pairs
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "soft_sort",
     "stego_correlation",
     "teacher_assignments",
+    "token_directions",
     "token_spread",
     "transport_plan",
 ]

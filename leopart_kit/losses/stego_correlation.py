@@ -67,13 +67,19 @@ def correlation_of_points(
     features: Tensor, other_features: Tensor, codes: Tensor, other_codes: Tensor, shift: float
 ) -> Tensor:
     """`stego_correlation` of `unit_points`, for points that are compared several times."""
-    with torch.no_grad():
-        alike = features @ other_features.transpose(1, 2)
-        mean = alike.mean()
-        alike -= alike.mean(dim=2, keepdim=True)
-        alike += mean - alike.mean()
+    alike = centred_similarities(features, other_features)
     cosines = codes @ other_codes.transpose(1, 2)
     return -(F.relu(cosines) * (alike - shift)).mean()
+
+
+@torch.no_grad()
+def centred_similarities(features: Tensor, other_features: Tensor) -> Tensor:
+    """Cosines `[B, n, m]` of `unit_points`, centred for each of the first; their mean stays."""
+    alike = features @ other_features.transpose(1, 2)
+    mean = alike.mean()
+    alike -= alike.mean(dim=2, keepdim=True)
+    alike += mean - alike.mean()
+    return alike
 
 
 def sample_points(maps: Tensor, points: Tensor) -> Tensor:

@@ -6,15 +6,17 @@ Hamilton et al., "Unsupervised Semantic Segmentation by Distilling Feature Corre
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from leopart_kit.clustering.nearest_neighbours import nearest_neighbours
 from leopart_kit.data.five_crops import FiveCrops
+from leopart_kit.losses import token_directions
 from leopart_kit.losses.assignment_statistics import chosen
 from leopart_kit.losses.stego_correlation import (
     correlation_of_points,
@@ -29,9 +31,13 @@ from leopart_kit.methods.building import (
     TrainingDefaults,
     check_patches,
 )
+from leopart_kit.methods.collapse import warn_of_few_directions
 from leopart_kit.methods.method import Method, ParameterGroup, StepOutput, split_by_decay
 from leopart_kit.methods.stego_encoder import StegoEncoder, StegoHead
-from leopart_kit.settings import Count, DropRate, NotNegative, settings
+from leopart_kit.methods.stego_shifts import Shifts, sampled_similarities, shifts_of
+from leopart_kit.settings import Count, DropRate, NotNegative, Share, settings
+
+_ATTRACTED = (0.5, 0.5, 0.1)  # half of what belongs together, and a tenth of what need not
 
 
 class FeaturePair(NamedTuple):
@@ -47,14 +53,21 @@ class Stego(Method):
     Args:
         encoder: the frozen network with head and probe.
         settings: the method's numbers.
+        shifts: those of the settings unless given.
+
+    Raises:
+        ValueError: a shift of the settings is None, to be measured, and none are given.
     """
 
     encoder: StegoEncoder
 
-    def __init__(self, encoder: StegoEncoder, settings: StegoSettings) -> None:
+    def __init__(
+        self, encoder: StegoEncoder, settings: StegoSettings, shifts: Shifts | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.settings = settings
+        self.shifts = _known(settings.shifts()) if shifts is None else shifts
 
     def forward(self, batch: Any, step: int) -> StepOutput:
         """See `Method.forward`; `batch` is a collated `FeaturePair`, features `[B, D, h, w]`."""
@@ -68,9 +81,9 @@ class Stego(Method):
         here, there, elsewhere = (self._points(features) for _ in range(3))
         sampled, own = _sampled(features, codes, here)
         neighbours = _sampled(near_features, near_codes, there)
-        alike = correlation_of_points(sampled, sampled, own, own, used.self_shift)
+        alike = correlation_of_points(sampled, sampled, own, own, self.shifts.own)
         near = correlation_of_points(
-            sampled, neighbours.features, own, neighbours.codes, used.neighbour_shift
+            sampled, neighbours.features, own, neighbours.codes, self.shifts.neighbour
         )
         # Sampled once: whichever crop another one is compared with, its points are random ones.
         others = _sampled(features, codes, elsewhere)
@@ -79,13 +92,16 @@ class Stego(Method):
             rows = _other_rows(len(features)).to(features.device, non_blocking=True)
             far.append(
                 correlation_of_points(
-                    sampled, others.features[rows], own, others.codes[rows], used.random_shift
+                    sampled, others.features[rows], own, others.codes[rows], self.shifts.random
                 )
             )
         random = torch.stack(far).mean()
         loss = used.self_weight * alike + used.neighbour_weight * near + used.random_weight * random
         probe, logs = self._probe(codes)
+        directions = token_directions(codes)
+        warn_of_few_directions(directions, step, used.warning_every)
         terms = {"self": alike, "neighbour": near, "random": random}
+        logs["code_directions"] = directions
         logs |= {f"{name}_term": term.detach() for name, term in terms.items()}
         return StepOutput(loss + probe, logs)
 
@@ -176,6 +192,12 @@ def neighbours_of(stored: StoredTokens, number: int) -> np.ndarray:
     return torch.stack(others).numpy()
 
 
+def _known(shifts: tuple[float | None, ...]) -> Shifts:
+    if None in shifts:
+        raise ValueError("a shift is None: give the measured ones, see sampled_similarities")
+    return Shifts(*shifts)  # type: ignore[arg-type]
+
+
 def _check_batch(number: int) -> None:
     if number < 2:
         raise ValueError("stego compares the images of a batch: set batch_size to 2 or more")
@@ -221,15 +243,32 @@ class StegoSettings(MethodSettings):
     """Of the term of a crop with its neighbour."""
     random_weight: NotNegative = 0.63
     """Of the term of a crop with others."""
-    self_shift: float = 0.18
-    """Similarity of features above which codes are pulled together, in that term."""
-    neighbour_shift: float = 0.12
+    self_shift: float | None = 0.18
+    """Similarity of features above which codes are pulled together, in that term; null: measured,
+    see attracted."""
+    neighbour_shift: float | None = 0.12
     """Likewise."""
-    random_shift: float = 0.46
+    random_shift: float | None = 0.46
     """Likewise."""
+    attracted: Annotated[tuple[Share, Share, Share], Field(strict=False)] = _ATTRACTED
+    """Shares of the pairs of points that are pulled together where a shift is null: of a crop with
+    itself, with its neighbour, with others."""
+    warning_every: Count = 50
+    """Steps between two warnings of collapse."""
     training: TrainingDefaults = TrainingDefaults(
         epochs=1, weight_decay=0.0, final_weight_decay=0.0
     )
+
+    def __post_init__(self) -> None:
+        if None not in self.shifts() and self.attracted != _ATTRACTED:
+            raise ValueError(
+                "attracted is of shifts that are null: set self_shift, neighbour_shift or "
+                "random_shift to null, or leave attracted out"
+            )
+
+    def shifts(self) -> tuple[float | None, float | None, float | None]:
+        """Of the three terms, None where they are to be measured."""
+        return self.self_shift, self.neighbour_shift, self.random_shift
 
     def build(self, parts: Parts) -> Built:
         """See `MethodSettings.build`."""
@@ -239,10 +278,12 @@ class StegoSettings(MethodSettings):
         _check_crops(len(images), self.num_neighbours)
         stored = parts.features(images, (self.crop_size, self.crop_size))
         pairs = StoredPairs(stored, neighbours_of(stored, self.num_neighbours))
+        similar = sampled_similarities(pairs.draw, len(pairs), self.num_points)
+        shifts = shifts_of(self.shifts(), self.attracted, similar)
         head = StegoHead(parts.encoder.embed_dim, self.code_dim, self.dropout)
         centroids = torch.randn(self.num_clusters, self.code_dim)
         encoder = StegoEncoder(parts.encoder, head, centroids)
-        return Built(Stego(encoder, self), pairs, pairs.draw)
+        return Built(Stego(encoder, self, shifts), pairs, pairs.draw)
 
 
 PART = StegoSettings
