@@ -151,7 +151,8 @@ def test_from_the_command_line_to_learned_clusters(tmp_path: Path):
         *scenes, "dataset.split=train", "method=stego", "encoder=timm", "encoder.name=test_vit",
         "encoder.weights=random", "method.crop_size=64", "method.num_clusters=6", "batch_size=4",
         "method.self_shift=null", "trainer.max_steps=2", "accelerator=cpu",
-        "evaluation.page_images=0", "evaluation.protocol.seeds=[0]", "evaluation.protocol.resolution=[64,64]",
+        "evaluation.page_images=0", "evaluation.protocol.seeds=[0]",
+        "evaluation.protocol.resolution=[64,64]",
         "evaluation.protocol.num_clusters=3", "evaluation.protocol.pca_dim=5",
     ]  # fmt: skip
     run_command_line(train_cli.main, "leopart train", [*small, f"output_dir={tmp_path / 'run'}"])
