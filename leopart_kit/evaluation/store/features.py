@@ -126,13 +126,6 @@ def extract_features(
     indices = range(len(dataset)) if indices is None else indices
     asked, patch_size = resolution, encoder.patch_size
     resolution, grid = whole_patches(asked, patch_size), grid_size(*asked, patch_size)
-    if resolution != tuple(asked):
-        logger.info(
-            "images are resized to %d × %d px, whole patches of %d px, and not to %d × %d",
-            *resolution,
-            patch_size,
-            *asked,
-        )
     identity = Identity.of(
         encoder=encoder.name,
         encoder_sha256=encoder.fingerprint(),
@@ -151,6 +144,13 @@ def extract_features(
         if processes.first and retry_broken:
             _forget_repaired(folder, dataset)
         pending = processes.once(lambda: _pending_batches(folder, indices, batch_size))
+        if pending and resolution != tuple(asked):
+            logger.info(
+                "images are resized to %d × %d px, whole patches of %d px, and not to %d × %d",
+                *resolution,
+                patch_size,
+                *asked,
+            )
         images = ResizedImages(dataset, resolution)
         mine = processes.share(pending)
         loader = images.loader(mine, num_workers, torch.device(device))
