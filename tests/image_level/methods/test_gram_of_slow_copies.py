@@ -98,8 +98,8 @@ def test_views_of_the_first_ones_size_are_anchored(kind: str, sizes: tuple[int, 
     seen = views if kind == "start" else views[:2]
     images = torch.cat([view for view in seen if view.shape == views[0].shape])
     known = start if kind == "start" else slow
-    rows = [network.patch_tokens(images).flatten(2).mT for network in (student, known)]
-    expected = 2 * gram_anchoring(*rows)
+    ours, theirs = (network.patch_tokens(images).flatten(2).mT for network in (student, known))
+    expected = 2 * gram_anchoring(ours, theirs)
     torch.testing.assert_close(method(views, 1).logs["gram"], expected.detach())
 
 
