@@ -40,7 +40,14 @@ def whole_patches(size: tuple[int, int], patch_size: int) -> tuple[int, int]:
     """`(H, W)` rounded up to whole patches.
 
     An image resized to it has no padding: its map of patches covers it and nothing else.
+
+    Raises `ValueError` for a size below one patch, which is a mistake.
     """
+    if min(size) < patch_size:
+        raise ValueError(
+            f"resolution {list(size)} is smaller than one patch of {patch_size} px: raise it, or "
+            "choose an encoder with smaller patches"
+        )
     rows, columns = grid_size(*size, patch_size)
     return rows * patch_size, columns * patch_size
 
